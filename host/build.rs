@@ -1,0 +1,70 @@
+//! Builds the first-party plugins as components, so that one `cargo build`
+//! makes the whole product.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+const PLUGINS: &[&str] = &["field-mapper", "tag-filter", "template"];
+
+fn main() {
+    for input in ["plugins", "plugin-sdk", "wit", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed=../{input}");
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
+    add_target(workspace);
+    build(workspace, &out.join("guest"));
+    for plugin in PLUGINS {
+        let file = format!("{}.wasm", plugin.replace('-', "_"));
+        let built = out.join("guest").join(TARGET).join("guest").join(&file);
+        std::fs::copy(&built, out.join(&file)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    }
+}
+
+/// `rust-toolchain.toml` names the target, but rustup may be told not to install
+/// anything by itself.
+fn add_target(workspace: &Path) {
+    let sysroot = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC")).args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.expect("rustc runs, or we would not be here").stdout;
+    let library = Path::new(String::from_utf8_lossy(&sysroot).trim()).join("lib/rustlib").join(TARGET);
+    if library.exists() {
+        return;
+    }
+    println!("cargo::warning=adding the target {TARGET}, which the plugins are built for");
+    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(workspace).status();
+    if !added.is_ok_and(|status| status.success()) {
+        println!("cargo::error=the plugins need the target {TARGET}: run `rustup target add {TARGET}`");
+        std::process::exit(1);
+    }
+}
+
+/// In a target directory of its own: the outer cargo holds the lock of the
+/// usual one.
+fn build(workspace: &Path, target_dir: &Path) {
+    let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets CARGO"));
+    cargo.args(["build", "--locked", "--profile", "guest", "--target", TARGET, "--target-dir"]).arg(target_dir);
+    for plugin in PLUGINS {
+        cargo.args(["--package", plugin]);
+    }
+    // What is meant for the host's own code (a linker, clippy) is wrong for
+    // these.
+    for variable in [
+        "CARGO_BUILD_TARGET",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_TARGET_DIR",
+        "CLIPPY_ARGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "RUSTFLAGS",
+        "RUSTDOCFLAGS",
+    ] {
+        cargo.env_remove(variable);
+    }
+    let built = cargo.current_dir(workspace).status();
+    if !built.is_ok_and(|status| status.success()) {
+        println!("cargo::error=building the first-party plugins failed; the output above says why");
+        std::process::exit(1);
+    }
+}

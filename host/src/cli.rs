@@ -1,0 +1,117 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::SystemClock;
+use crate::config::{self, Given, Settings};
+use crate::{Host, demo, sandbox, telemetry};
+
+/// An event router that its users program with WebAssembly.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(Given),
+    /// Start the server and watch an order go through it
+    Demo(Given),
+    /// Compile a component from standard input; the server runs this in a child
+    /// process, because compiling strangers' code can take its process down
+    #[command(hide = true)]
+    Compile,
+}
+
+/// What the `hookyard` program does.
+pub fn main() -> ExitCode {
+    // For every client that does not bring its own. It fails only when somebody
+    // has chosen one already, which is as good.
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match Cli::parse().command {
+        Command::Serve(given) => on_runtime(given, |settings| Box::pin(serve(settings))),
+        Command::Demo(given) => on_runtime(given, |settings| Box::pin(demo::run(settings))),
+        Command::Compile => return sandbox::compile_child(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed.
+            let _closed = writeln!(io::stderr(), "hookyard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the program ended, for whoever typed its name.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
+
+fn on_runtime(given: Given, run: impl FnOnce(Settings) -> Running) -> Result<(), Failure> {
+    let settings = given.or(config::read_file(Path::new("hookyard.toml"))?).settle()?;
+    let _log = telemetry::start();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let listener = bind(&settings).await?;
+    let address = listener.local_addr()?;
+    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let key_file = settings.data.join("operator.key");
+    let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
+    tracing::info!(%address, url = public_url, operator_key = %key_file.display(), "ready");
+    host.serve(listener, shutdown()).await;
+    Ok(())
+}
+
+/// Bound before anything else is opened: a port that is taken is the commonest
+/// reason not to start.
+pub(crate) async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
+    TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| Failure(format!("listen = `{}`: {error}", settings.listen)))
+}
+
+/// SIGTERM or Ctrl-C; a second one ends the process at once.
+pub(crate) async fn shutdown() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be listened for: only SIGKILL ends this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        std::process::exit(1);
+    });
+}

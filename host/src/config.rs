@@ -1,0 +1,275 @@
+//! Settings: flags first, then `HOOKYARD_*`, then `hookyard.toml`, then
+//! defaults. Each error names the setting.
+//!
+//! Keys are never flags: a command line is there for every process to read.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::domain::address::AddressPolicy;
+use crate::domain::key::KeyText;
+use crate::domain::url::UrlPolicy;
+
+/// What a run of the server needs to know.
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// What source URLs begin with; absent: `http://` and where it listens.
+    pub public_url: Option<String>,
+    pub operator_key: KeyText,
+    pub master_key: MasterKey,
+    pub urls: UrlPolicy,
+    /// The program whose `compile` subcommand compiles plugins: this one.
+    pub compiler: PathBuf,
+}
+
+/// Encrypts secrets at rest. Has no `Debug` on purpose.
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// For the seal, and for what is derived from it.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+/// Settings as somebody wrote them down, from one place.
+#[derive(Clone, Debug, Default, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Given {
+    /// Address and port to listen on [default: 127.0.0.1:8400]
+    #[arg(long, env = "HOOKYARD_LISTEN")]
+    pub listen: Option<String>,
+    /// Data directory [default: ./hookyard-data]
+    #[arg(long, env = "HOOKYARD_DATA")]
+    pub data: Option<PathBuf>,
+    /// sqlite:PATH [default: hookyard.db in the data directory]
+    #[arg(long, env = "HOOKYARD_DATABASE")]
+    pub database: Option<String>,
+    /// What source URLs begin with [default: http:// and where it listens]
+    #[arg(long, env = "HOOKYARD_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// Let endpoints be plain http
+    #[arg(long, env = "HOOKYARD_ALLOW_HTTP", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_http: Option<bool>,
+    /// Networks (CIDR, comma-separated) that may be dialled although they are private
+    #[arg(long, env = "HOOKYARD_ALLOW_ADDRESSES")]
+    pub allow_addresses: Option<String>,
+}
+
+/// Why the server cannot start with these settings.
+#[derive(Debug)]
+pub enum ConfigError {
+    Invalid { setting: &'static str, value: String, problem: String },
+    File { path: PathBuf, problem: String },
+    Io { setting: &'static str, path: PathBuf, error: io::Error },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { setting, value, problem } => write!(f, "{setting} = `{value}`: {problem}"),
+            Self::File { path, problem } => write!(f, "{}: {problem}", path.display()),
+            Self::Io { setting, path, error } => write!(f, "{setting} ({}): {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads `hookyard.toml` of the working directory, if there is one.
+pub fn read_file(path: &Path) -> Result<Given, ConfigError> {
+    match fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| ConfigError::File { path: path.to_owned(), problem: error.to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Given::default()),
+        Err(error) => Err(ConfigError::File { path: path.to_owned(), problem: error.to_string() }),
+    }
+}
+
+impl Given {
+    /// What this says, and where it says nothing, what `other` says.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            listen: self.listen.or(other.listen),
+            data: self.data.or(other.data),
+            database: self.database.or(other.database),
+            public_url: self.public_url.or(other.public_url),
+            allow_http: self.allow_http.or(other.allow_http),
+            allow_addresses: self.allow_addresses.or(other.allow_addresses),
+        }
+    }
+
+    /// The settings that this comes to. Makes the data directory and, on the
+    /// first start, the keys in it.
+    pub fn settle(self) -> Result<Settings, ConfigError> {
+        let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8400".to_owned());
+        let listen = parse("listen", &listen, "give an address and a port, such as 127.0.0.1:8400")?;
+        let data = self.data.unwrap_or_else(|| PathBuf::from("hookyard-data"));
+        let database = match &self.database {
+            None => data.join("hookyard.db"),
+            Some(text) => database_path(text)?,
+        };
+        let allowed = networks(self.allow_addresses.as_deref().unwrap_or(""))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&data).map_err(|error| ConfigError::Io {
+            setting: "data",
+            path: data.clone(),
+            error,
+        })?;
+        Ok(Settings {
+            listen,
+            database,
+            public_url: self.public_url.map(public_url).transpose()?,
+            operator_key: operator_key(&data)?,
+            master_key: master_key(&data)?,
+            urls: UrlPolicy {
+                allow_http: self.allow_http.unwrap_or(false),
+                addresses: AddressPolicy::allowing(allowed),
+                own_receiver: None,
+            },
+            compiler: std::env::current_exe().map_err(|error| ConfigError::Io {
+                setting: "the program's own path",
+                path: PathBuf::new(),
+                error,
+            })?,
+            data,
+        })
+    }
+}
+
+fn parse<T: std::str::FromStr>(setting: &'static str, value: &str, problem: &str) -> Result<T, ConfigError> {
+    value.parse().map_err(|_| ConfigError::Invalid { setting, value: value.to_owned(), problem: problem.to_owned() })
+}
+
+fn database_path(text: &str) -> Result<PathBuf, ConfigError> {
+    match text.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(ConfigError::Invalid {
+            setting: "database",
+            // A database URL may have a password in it.
+            value: text.split(':').next().unwrap_or_default().to_owned() + ":...",
+            problem: "give sqlite:<path>".to_owned(),
+        }),
+    }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &str| parse("allow-addresses", text, "give networks such as 127.0.0.0/8,10.1.0.0/16");
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect()
+}
+
+fn public_url(text: String) -> Result<String, ConfigError> {
+    let url: url::Url = parse("public-url", &text, "give an absolute URL such as https://hooks.example.com")?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        let problem = "give an http or https URL without query and fragment".to_owned();
+        return Err(ConfigError::Invalid { setting: "public-url", value: text, problem });
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn operator_key(data: &Path) -> Result<KeyText, ConfigError> {
+    let fresh = || KeyText::new(random()).reveal().to_owned();
+    let text = key("HOOKYARD_OPERATOR_KEY", &data.join("operator.key"), fresh)?;
+    if text.len() < 20 {
+        let problem = "an operator key has at least 20 characters".to_owned();
+        return Err(ConfigError::Invalid { setting: "HOOKYARD_OPERATOR_KEY", value: "...".to_owned(), problem });
+    }
+    Ok(KeyText::given(text))
+}
+
+fn master_key(data: &Path) -> Result<MasterKey, ConfigError> {
+    let text = key("HOOKYARD_MASTER_KEY", &data.join("master.key"), || STANDARD.encode(random::<32>()))?;
+    let bytes = STANDARD.decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(MasterKey).ok_or_else(|| ConfigError::Invalid {
+        setting: "HOOKYARD_MASTER_KEY",
+        value: "...".to_owned(),
+        problem: "give 32 bytes in base64, such as `openssl rand -base64 32` prints".to_owned(),
+    })
+}
+
+/// A key from the environment, or from its file, which is made when there is
+/// none.
+fn key(variable: &'static str, path: &Path, fresh: impl FnOnce() -> String) -> Result<String, ConfigError> {
+    if let Ok(text) = std::env::var(variable) {
+        return Ok(text.trim().to_owned());
+    }
+    let io = |error| ConfigError::Io { setting: variable, path: path.to_owned(), error };
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = fresh();
+            // Written aside and renamed: a crash must not leave half a key,
+            // with which the next start would fail for ever.
+            let aside = path.with_extension(format!("{}.new", std::process::id()));
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
+            file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+            // A link and not a rename: of two first starts at once, the second
+            // must not replace the key that the first already seals with.
+            let linked = fs::hard_link(&aside, path);
+            fs::remove_file(&aside).map_err(io)?;
+            match linked {
+                Ok(()) => {
+                    let directory = path.parent().expect("the key is in the data directory");
+                    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)?;
+                    Ok(text)
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(io)
+                }
+                Err(error) => Err(io(error)),
+            }
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("an operating system without random bytes cannot keep a secret");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_says_something_wins() {
+        let flags = Given { listen: Some("127.0.0.1:1".to_owned()), ..Given::default() };
+        let file: Given = toml::from_str("listen = \"127.0.0.1:2\"\nallow-http = true").unwrap();
+        let both = flags.or(file);
+        assert_eq!(both.listen.as_deref(), Some("127.0.0.1:1"));
+        assert_eq!(both.allow_http, Some(true));
+    }
+
+    #[track_caller]
+    fn check(error: Result<impl Sized, ConfigError>, expected: &str) {
+        let said = error.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.starts_with(expected), "{said}");
+    }
+
+    #[test]
+    fn an_error_names_the_setting() {
+        check(networks("10.0.0.0/8,nonsense"), "allow-addresses = `nonsense`");
+        check(public_url("example.com".to_owned()), "public-url = `example.com`");
+        check(database_path("postgres://user:secret@db/x"), "database = `postgres:...`");
+        check(Given { listen: Some("8400".to_owned()), ..Given::default() }.settle(), "listen = `8400`");
+        assert!(toml::from_str::<Given>("listne = \"x\"").is_err());
+    }
+}

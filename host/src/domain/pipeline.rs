@@ -1,0 +1,143 @@
+//! Pipelines: the ordered steps of a source or an endpoint, and what each step
+//! came to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::plugin::{Digest, Job, PluginName};
+
+/// At most this many steps in one pipeline.
+pub const MAX_STEPS: usize = 16;
+
+/// One plugin version with one configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub plugin: PluginName,
+    pub version: u32,
+    pub digest: Digest,
+    /// What the step does here; a plugin may be able to do more than one.
+    pub job: Job,
+    /// JSON text, as the plugin is given it.
+    pub config: String,
+}
+
+/// The ordered steps of a source or an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pipeline {
+    pub steps: Vec<Step>,
+}
+
+/// Where a pipeline stands, which says what its steps may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At most one mapper, first, then filters.
+    Source,
+    /// Filters and transformers in any order.
+    Endpoint,
+}
+
+impl Place {
+    /// The job that a plugin with `jobs` does as step number `at`, or why it
+    /// has no place there.
+    pub fn job_for(self, at: usize, jobs: &[Job]) -> Result<Job, Misplaced> {
+        let wanted: &[Job] = match (self, at) {
+            (Self::Source, 0) => &[Job::Mapper, Job::Filter],
+            (Self::Source, _) => &[Job::Filter],
+            (Self::Endpoint, _) => &[Job::Transformer, Job::Filter],
+        };
+        wanted.iter().find(|job| jobs.contains(job)).copied().ok_or(Misplaced { wanted })
+    }
+}
+
+/// A plugin cannot do what its place asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misplaced {
+    wanted: &'static [Job],
+}
+
+impl fmt::Display for Misplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted: Vec<String> = self.wanted.iter().map(Job::to_string).collect();
+        write!(f, "this step must be a {}", wanted.join(" or a "))
+    }
+}
+
+/// What one step came to, with what it cost and what it said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepReport {
+    pub plugin: PluginName,
+    pub version: u32,
+    pub job: Job,
+    #[serde(flatten)]
+    pub outcome: StepOutcome,
+    pub log: Vec<LogLine>,
+    /// Deterministic units of work, the same in a preview and in production.
+    pub fuel: u64,
+    pub duration_us: u64,
+    /// Linear memory at the end of the call, in bytes.
+    pub memory: u64,
+}
+
+/// What one step came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub enum StepOutcome {
+    /// A mapper made this many events.
+    Mapped { events: usize },
+    /// A filter let the event through.
+    Kept,
+    /// A filter stopped the event, and this is why.
+    Dropped { reason: String },
+    /// A transformer made a message.
+    Transformed,
+    /// The plugin said no on purpose.
+    Refused { code: String, message: String },
+    /// The plugin misbehaved.
+    Faulted { limit: String, message: String },
+}
+
+/// One line that a plugin wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub level: LogLevel,
+    pub text: String,
+}
+
+/// How much a plugin's line matters to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(place: Place, at: usize, jobs: &[Job], expected: &str) {
+        let said = match place.job_for(at, jobs) {
+            Ok(job) => job.to_string(),
+            Err(misplaced) => misplaced.to_string(),
+        };
+        assert_eq!(said, expected, "{place:?} {at} {jobs:?}");
+    }
+
+    #[test]
+    fn a_place_says_what_a_step_may_be() {
+        use Job::{Filter, Mapper, Transformer};
+        check(Place::Source, 0, &[Mapper, Transformer], "mapper");
+        check(Place::Source, 0, &[Filter], "filter");
+        check(Place::Source, 1, &[Filter], "filter");
+        check(Place::Source, 1, &[Mapper, Transformer], "this step must be a filter");
+        check(Place::Source, 0, &[Transformer], "this step must be a mapper or a filter");
+        check(Place::Endpoint, 0, &[Mapper, Transformer], "transformer");
+        check(Place::Endpoint, 3, &[Filter], "filter");
+        check(Place::Endpoint, 0, &[Mapper], "this step must be a transformer or a filter");
+    }
+}

@@ -1,0 +1,20 @@
+//! Sources: inbound webhooks.
+
+use super::event::EventType;
+use super::id::{SourceId, TenantId};
+use super::key::SourceToken;
+use super::pipeline::Pipeline;
+use super::time::Timestamp;
+
+/// A secret URL and the pipeline that turns what it receives into events.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub id: SourceId,
+    pub tenant: TenantId,
+    pub name: String,
+    pub token: SourceToken,
+    /// The type of events whose mapper names none, or that have no mapper.
+    pub event_type: Option<EventType>,
+    pub pipeline: Pipeline,
+    pub created_at: Timestamp,
+}

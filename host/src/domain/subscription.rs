@@ -1,0 +1,175 @@
+//! Subscriptions: which events an endpoint wants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, is_type_byte};
+
+/// Type patterns, accounts and tags. An event must fit each of the three;
+/// accounts or tags that name nothing ask for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    pub event_types: Vec<TypePattern>,
+    pub accounts: Vec<String>,
+    /// Any one of them is enough.
+    pub tags: Vec<String>,
+}
+
+/// The first reason why an event does not fit a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    Type,
+    Account,
+    Tag,
+}
+
+impl Subscription {
+    /// Whether the endpoint wants the event.
+    pub fn wants(&self, event: &Event) -> Result<(), Mismatch> {
+        if !self.event_types.iter().any(|pattern| pattern.fits(event.event_type.as_str())) {
+            return Err(Mismatch::Type);
+        }
+        let account_fits = |account: &String| self.accounts.contains(account);
+        if !self.accounts.is_empty() && !event.account.as_ref().is_some_and(account_fits) {
+            return Err(Mismatch::Account);
+        }
+        if !self.tags.is_empty() && !self.tags.iter().any(|tag| event.tags.contains(tag)) {
+            return Err(Mismatch::Tag);
+        }
+        Ok(())
+    }
+}
+
+/// An event type in which `*` stands for any run of characters: `order.*`,
+/// `*.created`, `*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TypePattern(String);
+
+impl TypePattern {
+    fn fits(&self, event_type: &str) -> bool {
+        glob(self.0.as_bytes(), event_type.as_bytes())
+    }
+}
+
+/// The text is no type pattern.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotATypePattern;
+
+impl fmt::Display for NotATypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a type pattern is 1 to 128 letters, digits, `_ . - : /` and `*`, such as `order.*`")
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = NotATypePattern;
+
+    fn from_str(text: &str) -> Result<Self, NotATypePattern> {
+        let plain =
+            !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte == b'*' || is_type_byte(byte));
+        if plain { Ok(Self(text.to_owned())) } else { Err(NotATypePattern) }
+    }
+}
+
+impl TryFrom<String> for TypePattern {
+    type Error = NotATypePattern;
+
+    fn try_from(text: String) -> Result<Self, NotATypePattern> {
+        text.parse()
+    }
+}
+
+/// Goes back to the last star only: linear but for that, whatever the pattern.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut read) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while read < text.len() {
+        if pattern.get(at) == Some(&b'*') {
+            star = Some((at, read));
+            at += 1;
+        } else if pattern.get(at) == Some(&text[read]) {
+            at += 1;
+            read += 1;
+        } else if let Some((star_at, taken)) = star {
+            star = Some((star_at, taken + 1));
+            at = star_at + 1;
+            read = taken + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::id::{EventId, TenantId};
+    use super::super::time::Timestamp;
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn event(event_type: &str, account: Option<&str>, tags: &[&str]) -> Event {
+        let at = Timestamp::from_millis(0);
+        Event {
+            id: EventId::floor(at),
+            tenant: TenantId::floor(at),
+            event_type: event_type.parse().unwrap(),
+            occurred_at: at,
+            received_at: at,
+            subject: None,
+            account: account.map(str::to_owned),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            data: RawValue::NULL.to_owned().into(),
+            request_id: None,
+        }
+    }
+
+    fn subscription(types: &[&str], accounts: &[&str], tags: &[&str]) -> Subscription {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Subscription {
+            event_types: types.iter().map(|text| text.parse().unwrap()).collect(),
+            accounts: texts(accounts),
+            tags: texts(tags),
+        }
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, event_type: &str, fits: bool) {
+        let wants = subscription(&[pattern], &[], &[]).wants(&event(event_type, None, &[]));
+        assert_eq!(wants.is_ok(), fits, "{pattern} {event_type}");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        check("order.paid", "order.paid", true);
+        check("order.paid", "order.paid2", false);
+        check("order.*", "order.paid", true);
+        check("order.*", "order.item.added", true);
+        check("order.*", "order", false);
+        check("order.*", "reorder.paid", false);
+        check("*.created", "contact.created", true);
+        check("*", "anything", true);
+        check("o*r.*d", "order.paid", true);
+        check("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false);
+    }
+
+    #[test]
+    fn what_is_selected_must_be_there() {
+        let some = subscription(&["*"], &["acme"], &["vip", "paid"]);
+        assert_eq!(some.wants(&event("a", Some("acme"), &["new", "paid"])), Ok(()));
+        assert_eq!(some.wants(&event("a", Some("other"), &["paid"])), Err(Mismatch::Account));
+        assert_eq!(some.wants(&event("a", None, &["paid"])), Err(Mismatch::Account));
+        assert_eq!(some.wants(&event("a", Some("acme"), &["new"])), Err(Mismatch::Tag));
+        assert_eq!(subscription(&[], &[], &[]).wants(&event("a", None, &[])), Err(Mismatch::Type));
+    }
+
+    #[test]
+    fn a_pattern_is_plain_text() {
+        for bad in ["", "order paid", "order,paid", "?", "ä*"] {
+            assert_eq!(bad.parse::<TypePattern>(), Err(NotATypePattern), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Tenants: the customers of whoever runs Hookyard.
+
+use serde::Serialize;
+
+use super::id::TenantId;
+use super::time::Timestamp;
+
+/// How Hookyard speaks on the wire when nobody says otherwise.
+pub const DEFAULT_DIALECT: &str = "standard-webhooks";
+
+/// One customer; nothing crosses from one to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    pub plan: Option<String>,
+    pub dialect: String,
+    pub created_at: Timestamp,
+}

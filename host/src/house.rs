@@ -1,0 +1,106 @@
+//! The first-party plugins, embedded in the binary.
+//!
+//! They are plugin versions like any other: a step pins one, and a newer binary
+//! that brings a changed component adds a version beside the old.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Clock;
+use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
+use crate::sandbox::{Rejected, Sandbox};
+use crate::store::catalog::PluginUpload;
+use crate::store::{Catalog, Picture, StoreError};
+
+/// Built by `build.rs` from `plugins/`.
+const COMPONENTS: &[(&str, &[u8])] = &[
+    ("field-mapper", include_bytes!(concat!(env!("OUT_DIR"), "/field_mapper.wasm"))),
+    ("tag-filter", include_bytes!(concat!(env!("OUT_DIR"), "/tag_filter.wasm"))),
+    ("template", include_bytes!(concat!(env!("OUT_DIR"), "/template.wasm"))),
+];
+
+/// The embedded component of this name.
+pub fn component(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, component)| *component)
+}
+
+/// Why the plugins could not be made ready.
+#[derive(Debug)]
+pub enum HouseError {
+    Rejected(PluginName, Rejected),
+    Store(StoreError),
+}
+
+impl std::fmt::Display for HouseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rejected(name, rejected) => write!(f, "the plugin {name} was not accepted: {rejected}"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HouseError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Rejected(..) => None,
+            Self::Store(error) => Some(error),
+        }
+    }
+}
+
+impl From<StoreError> for HouseError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Registers the components that the catalogue does not have yet.
+pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Clock) -> Result<(), HouseError> {
+    let known = catalog.plugins(Owner::House).await?;
+    for (name, component) in COMPONENTS {
+        let name: PluginName = name.parse().expect("the names above are plugin names");
+        let digest = Digest::of(component);
+        if known.iter().any(|plugin| plugin.name == name && plugin.digest == digest) {
+            continue;
+        }
+        let admitted = sandbox.admit((*component).into()).await;
+        let admitted = admitted.map_err(|rejected| HouseError::Rejected(name.clone(), rejected))?;
+        let upload = PluginUpload {
+            owner: Owner::House,
+            name,
+            digest,
+            component: (*component).into(),
+            jobs: admitted.jobs,
+            description: admitted.description,
+            created_at: clock.now(),
+        };
+        catalog.add_plugin(upload).await?;
+    }
+    Ok(())
+}
+
+/// Loads every plugin version of the picture into the sandbox, from the
+/// compiled cache where that has it. One that cannot be loaded is reported and
+/// left out: its steps wait, everything else goes on.
+pub async fn load_all(picture: &Picture, catalog: &dyn Catalog, sandbox: &Sandbox) -> Result<(), StoreError> {
+    let house = picture.house();
+    let tenants = picture.tenants();
+    let versions = tenants.iter().map(|part| &part.plugins).chain([&*house]);
+    let plugins: BTreeMap<String, &PluginVersion> = versions
+        .flat_map(|versions| versions.values().flat_map(BTreeMap::values))
+        .map(|plugin| (plugin.digest.to_string(), plugin))
+        .collect();
+    for plugin in plugins.into_values() {
+        if sandbox.load_cached(plugin.digest).await {
+            continue;
+        }
+        let Some(component) = catalog.component(plugin.digest).await? else {
+            tracing::error!(plugin.name = %plugin.name, plugin.version, "the component is missing");
+            continue;
+        };
+        if let Err(rejected) = sandbox.load(component.into()).await {
+            tracing::error!(plugin.name = %plugin.name, plugin.version, error = %rejected, "not loaded");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Events: published, listed, read.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::{self, Id, MAX_BODY, Params};
+use super::super::page::{self, Page};
+use crate::domain::event::{Draft, Event};
+use crate::domain::id::EventId;
+use crate::domain::time::Timestamp;
+use crate::store::ledger::EventQuery;
+
+/// At most this many events in one call.
+const MAX_BATCH: usize = 500;
+/// At most this many bytes in an idempotency key.
+const MAX_KEY: usize = 256;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/events", post(publish).get(list)).route("/events/{id}", get(show))
+}
+
+/// `{type, data, subject?, account?, tags?, occurred_at?}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventForm {
+    #[serde(rename = "type")]
+    event_type: String,
+    data: Box<RawValue>,
+    subject: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+    occurred_at: Option<String>,
+}
+
+impl EventForm {
+    /// The draft that this means; `at` is put before the field in an error.
+    pub(super) fn parse(self, at: &str) -> Result<Draft, ApiError> {
+        let name = |field: &str| format!("{at}{field}");
+        let wrong_time = |_| ApiError::invalid(name("occurred_at"), "give RFC 3339, such as 2026-11-21T08:30:00Z");
+        let draft = Draft {
+            event_type: input::field(&name("type"), &self.event_type)?,
+            occurred_at: self.occurred_at.map(|text| text.parse::<Timestamp>().map_err(wrong_time)).transpose()?,
+            subject: self.subject,
+            account: self.account,
+            tags: self.tags,
+            data: self.data.into(),
+        };
+        draft.check().map_err(|error| ApiError::invalid(name(error.field), error.problem))
+    }
+}
+
+#[derive(Serialize)]
+struct PublishedOne {
+    id: EventId,
+}
+
+#[derive(Serialize)]
+struct PublishedMany {
+    ids: Vec<EventId>,
+}
+
+/// `POST /v1/events`: 202 means that the events and their deliveries are on the
+/// disk.
+async fn publish(State(app): State<App>, caller: TenantCaller, request: Request) -> Result<Response, ApiError> {
+    let key = idempotency_key(&request)?;
+    let body = input::read_body(request.into_body(), MAX_BODY).await?;
+    let key = key.map(|key| (key, Sha256::digest(&body).into()));
+    let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if !is_list {
+        let draft = input::parse::<EventForm>(&body)?.parse("")?;
+        let ids = app.intake.publish(caller.picture(), vec![draft], key).await?;
+        let id = *ids.first().ok_or(ApiError::NotFound)?;
+        return Ok((StatusCode::ACCEPTED, Json(PublishedOne { id })).into_response());
+    }
+    let forms: Vec<EventForm> = input::parse(&body)?;
+    if forms.is_empty() || forms.len() > MAX_BATCH {
+        return Err(ApiError::invalid("", format!("{} events, give 1 to {MAX_BATCH}", forms.len())));
+    }
+    let drafts = forms.into_iter().enumerate().map(|(at, form)| form.parse(&format!("[{at}].")));
+    let drafts = drafts.collect::<Result<Vec<Draft>, _>>()?;
+    let ids = app.intake.publish(caller.picture(), drafts, key).await?;
+    Ok((StatusCode::ACCEPTED, Json(PublishedMany { ids })).into_response())
+}
+
+fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
+    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=MAX_KEY).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(ApiError::invalid("Idempotency-Key", format!("give 1 to {MAX_KEY} visible ASCII characters"))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    tag: Option<String>,
+    subject: Option<String>,
+    account: Option<String>,
+    after: Option<String>,
+    before: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/events`
+async fn list(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<Event>>, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let query = EventQuery {
+        event_type: params.event_type,
+        tag: params.tag,
+        subject: params.subject,
+        account: params.account,
+        after: instant("after", params.after)?,
+        before: instant("before", params.before)?,
+        older_than: page::cursor(params.cursor.as_deref())?,
+        limit: limit + 1,
+    };
+    let found = app.ledger.events(caller.id(), query).await?;
+    Ok(Json(Page::of(found, limit, |event| event.id, |event| event)))
+}
+
+/// `GET /v1/events/{id}`
+async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>) -> Result<Json<Event>, ApiError> {
+    app.ledger.event(caller.id(), id).await?.map(Json).ok_or(ApiError::NotFound)
+}
+
+/// An instant in a query string.
+pub(super) fn instant(name: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
+    let wrong = |_| ApiError::invalid(name, "give RFC 3339, such as 2026-11-21T08:30:00Z");
+    text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
+}

@@ -1,0 +1,27 @@
+//! The API under `/v1`. One file a noun; each begins with its routes.
+
+use axum::Router;
+
+use super::App;
+
+mod deliveries;
+mod endpoints;
+mod events;
+mod plugins;
+mod requests;
+mod sources;
+mod steps;
+mod tenants;
+mod trial;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .merge(tenants::routes())
+        .merge(sources::routes())
+        .merge(requests::routes())
+        .merge(events::routes())
+        .merge(endpoints::routes())
+        .merge(deliveries::routes())
+        .merge(plugins::routes())
+        .merge(trial::routes())
+}

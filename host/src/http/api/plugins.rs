@@ -1,0 +1,205 @@
+//! Plugins: uploaded, listed, read, deleted.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::{self, Params};
+use crate::domain::id::TenantId;
+use crate::domain::pipeline::Pipeline;
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::time::Timestamp;
+use crate::sandbox::MAX_COMPONENT;
+use crate::store::catalog::PluginUpload;
+use crate::store::picture::TenantPicture;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/plugins", post(upload).get(list))
+        .route("/plugins/{name}", get(show).delete(delete))
+        .route("/plugins/{name}/versions/{version}", get(show_version))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadParams {
+    name: Option<String>,
+}
+
+/// One version.
+#[derive(Serialize)]
+struct View<'a> {
+    name: &'a PluginName,
+    version: u32,
+    digest: Digest,
+    size: u64,
+    interfaces: &'a [Job],
+    capabilities: &'a [String],
+    summary: &'a str,
+    /// Comes with Hookyard and cannot be deleted.
+    first_party: bool,
+    created_at: Timestamp,
+}
+
+/// One version with all that the plugin says of itself.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    view: View<'a>,
+    description: &'a Description,
+}
+
+/// A plugin with its versions, newest first.
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a PluginName,
+    versions: Vec<View<'a>>,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    items: Vec<View<'a>>,
+    next: Option<String>,
+}
+
+impl<'a> View<'a> {
+    fn of(plugin: &'a PluginVersion) -> Self {
+        Self {
+            name: &plugin.name,
+            version: plugin.version,
+            digest: plugin.digest,
+            size: plugin.size,
+            interfaces: &plugin.jobs,
+            capabilities: &plugin.description.capabilities,
+            summary: &plugin.description.summary,
+            first_party: plugin.owner == Owner::House,
+            created_at: plugin.created_at,
+        }
+    }
+}
+
+/// `POST /v1/plugins?name=`: the component is the body.
+async fn upload(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<UploadParams>,
+    request: Request,
+) -> Result<(StatusCode, Json<serde_json::Value>), ApiError> {
+    let name = params.name.ok_or_else(|| ApiError::invalid("name", "give the plugin's name: ?name=my-plugin"))?;
+    let name: PluginName = input::field("name", &name)?;
+    if app.picture.house().contains_key(&name) && !caller.picture().plugins.contains_key(&name) {
+        let problem = format!("`{name}` comes with Hookyard; choose another name");
+        return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
+    }
+    let component: std::sync::Arc<[u8]> = input::read_body(request.into_body(), MAX_COMPONENT).await?.as_ref().into();
+    let admitted = app.sandbox.admit(component.clone()).await?;
+    let plugin = app
+        .catalog
+        .add_plugin(PluginUpload {
+            owner: Owner::Tenant(caller.id()),
+            name,
+            digest: admitted.digest,
+            component,
+            jobs: admitted.jobs,
+            description: admitted.description,
+            created_at: app.clock.now(),
+        })
+        .await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    tracing::info!(
+        tenant.id = %caller.id(), plugin.name = %plugin.name, plugin.version = plugin.version,
+        plugin.digest = %plugin.digest, bytes = plugin.size, "plugin {} version {}", plugin.name, plugin.version,
+    );
+    Ok((StatusCode::CREATED, Json(shown(&View::of(&plugin)))))
+}
+
+/// `GET /v1/plugins`: the newest version of each, the tenant's own first.
+async fn list(State(app): State<App>, caller: TenantCaller) -> Json<serde_json::Value> {
+    let house = app.picture.house();
+    let mut newest: BTreeMap<&PluginName, &PluginVersion> = BTreeMap::new();
+    for (name, versions) in house.iter().chain(&caller.picture().plugins) {
+        newest.extend(versions.values().next_back().map(|plugin| (name, plugin)));
+    }
+    let mut items: Vec<View<'_>> = newest.into_values().map(View::of).collect();
+    items.sort_by_key(|view| view.first_party);
+    Json(shown(&List { items, next: None }))
+}
+
+/// `GET /v1/plugins/{name}`
+async fn show(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(name): Path<String>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let name: PluginName = name.parse().map_err(|_| ApiError::NotFound)?;
+    let house = app.picture.house();
+    let versions = caller.picture().plugins.get(&name).or_else(|| house.get(&name)).ok_or(ApiError::NotFound)?;
+    let versions = versions.values().rev().map(View::of).collect();
+    Ok(Json(shown(&Named { name: &name, versions })))
+}
+
+/// `GET /v1/plugins/{name}/versions/{n}`
+async fn show_version(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let name: PluginName = name.parse().map_err(|_| ApiError::NotFound)?;
+    let version: u32 = version.parse().map_err(|_| ApiError::NotFound)?;
+    let house = app.picture.house();
+    let versions = caller.picture().plugins.get(&name).or_else(|| house.get(&name));
+    let plugin = versions.and_then(|versions| versions.get(&version)).ok_or(ApiError::NotFound)?;
+    Ok(Json(shown(&Whole { view: View::of(plugin), description: &plugin.description })))
+}
+
+/// `DELETE /v1/plugins/{name}`: all versions, unless a step uses one.
+async fn delete(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let name: PluginName = name.parse().map_err(|_| ApiError::NotFound)?;
+    let Some(versions) = caller.picture().plugins.get(&name) else {
+        let first_party = app.picture.house().contains_key(&name);
+        return Err(if first_party { ApiError::Forbidden } else { ApiError::NotFound });
+    };
+    if let Some(user) = user_of(caller.picture(), &name) {
+        let problem = format!("{user} has a step that uses `{name}`; remove the step first");
+        return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
+    }
+    app.catalog.delete_plugin(caller.id(), &name).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    for plugin in versions.values().filter(|plugin| !elsewhere(&app, caller.id(), plugin.digest)) {
+        app.sandbox.unload(plugin.digest);
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whatever has a step with this plugin.
+fn user_of(tenant: &TenantPicture, name: &PluginName) -> Option<String> {
+    let uses = |pipeline: &Pipeline| pipeline.steps.iter().any(|step| step.plugin == *name);
+    let source = tenant.sources.values().find(|source| uses(&source.pipeline)).map(|source| source.id.to_string());
+    source.or_else(|| {
+        let mut endpoints = tenant.endpoints.values().map(|sealed| &sealed.endpoint);
+        endpoints.find(|endpoint| uses(&endpoint.pipeline)).map(|endpoint| endpoint.id.to_string())
+    })
+}
+
+/// Whether somebody else has uploaded the very same component.
+fn elsewhere(app: &App, except: TenantId, digest: Digest) -> bool {
+    let has = |versions: &crate::store::picture::PluginVersions| {
+        versions.values().flat_map(BTreeMap::values).any(|plugin| plugin.digest == digest)
+    };
+    has(&app.picture.house()) || app.picture.tenants().iter().any(|part| part.tenant.id != except && has(&part.plugins))
+}
+
+fn shown<T: Serialize>(view: &T) -> serde_json::Value {
+    serde_json::to_value(view).expect("a view has text keys only")
+}

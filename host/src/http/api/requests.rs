@@ -1,0 +1,158 @@
+//! Requests: what sources received, and running one again.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::{Id, Params};
+use super::super::page::{self, Page};
+use crate::domain::header::Header;
+use crate::domain::id::{EventId, RequestId, SourceId};
+use crate::domain::pipeline::StepReport;
+use crate::domain::request::Fate;
+use crate::domain::time::Timestamp;
+use crate::store::ledger::{RequestQuery, StoredRequest};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/requests", get(list))
+        .route("/requests/{id}", get(show))
+        .route("/requests/{id}/rerun", post(rerun))
+}
+
+/// A request in a list.
+#[derive(Serialize)]
+struct Summary {
+    id: RequestId,
+    source_id: SourceId,
+    received_at: Timestamp,
+    method: String,
+    #[serde(flatten)]
+    fate: Fate,
+    bytes: usize,
+}
+
+/// A request with all that is known of it.
+#[derive(Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    summary: Summary,
+    query: String,
+    headers: Vec<Header>,
+    #[serde(flatten)]
+    body: Bytes,
+    steps: Vec<StepReport>,
+    event_ids: Vec<EventId>,
+}
+
+/// Bytes in JSON: `body` where they are text, `body_base64` where they are not.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Bytes {
+    Text { body: String },
+    Binary { body_base64: String },
+}
+
+impl Bytes {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text { body: text.to_owned() },
+            Err(_) => Self::Binary { body_base64: STANDARD.encode(bytes) },
+        }
+    }
+}
+
+impl Summary {
+    fn of(stored: StoredRequest) -> Self {
+        let StoredRequest { request, fate, .. } = stored;
+        Self {
+            id: request.id,
+            source_id: request.source,
+            received_at: request.received_at,
+            method: request.method,
+            bytes: request.body.len(),
+            fate,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    source: Option<String>,
+    state: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/requests`
+async fn list(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<Summary>>, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let wrong = |_| ApiError::invalid("source", "give the id of a source");
+    let query = RequestQuery {
+        source: params.source.map(|text| text.parse().map_err(wrong)).transpose()?,
+        state: params.state.map(known_state).transpose()?,
+        older_than: page::cursor(params.cursor.as_deref())?,
+        limit: limit + 1,
+    };
+    let found = app.ledger.requests(caller.id(), query).await?;
+    Ok(Json(Page::of(found, limit, |stored| stored.request.id, Summary::of)))
+}
+
+fn known_state(state: String) -> Result<String, ApiError> {
+    match state.as_str() {
+        "accepted" | "ignored" | "quarantined" => Ok(state),
+        _ => Err(ApiError::invalid("state", "give accepted, ignored or quarantined")),
+    }
+}
+
+/// `GET /v1/requests/{id}`
+async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<RequestId>) -> Result<Json<Whole>, ApiError> {
+    let stored = app.ledger.request(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    let event_ids = app.ledger.events_of(caller.id(), id).await?;
+    Ok(Json(Whole {
+        query: stored.request.query.clone(),
+        headers: stored.request.headers.clone(),
+        body: Bytes::of(&stored.request.body),
+        steps: stored.steps.clone(),
+        event_ids,
+        summary: Summary::of(stored),
+    }))
+}
+
+#[derive(Serialize)]
+struct Rerun {
+    request_id: RequestId,
+    event_ids: Vec<EventId>,
+}
+
+/// `POST /v1/requests/{id}/rerun`: through the source's pipeline as it is now.
+async fn rerun(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<RequestId>,
+) -> Result<(StatusCode, Json<Rerun>), ApiError> {
+    let stored = app.ledger.request(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    if stored.fate == Fate::Accepted {
+        let problem = "the request became events already; replay their deliveries instead".to_owned();
+        return Err(ApiError::Conflict { field: None, problem });
+    }
+    let source = caller.picture().sources.get(&stored.request.source).ok_or_else(|| ApiError::Conflict {
+        field: None,
+        problem: "the source was deleted, so there is no pipeline to run it through".to_owned(),
+    })?;
+    let receipt = app.intake.rerun(caller.picture(), source, stored.request).await?;
+    let rerun = Rerun { request_id: receipt.request_id, event_ids: receipt.event_ids };
+    Ok((StatusCode::ACCEPTED, Json(rerun)))
+}

@@ -1,0 +1,174 @@
+//! Tenants and their keys: the operator's.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::Operator;
+use super::super::error::ApiError;
+use super::super::input::{self, Id, Params, Patch};
+use super::super::page::{self, Page};
+use crate::clock::{mint, random};
+use crate::domain::id::{KeyId, TenantId};
+use crate::domain::key::KeyText;
+use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
+use crate::store::catalog::NewKey;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/tenants", post(create).get(list))
+        .route("/tenants/{id}", get(show).patch(change).delete(delete))
+        .route("/tenants/{id}/keys", post(create_key))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    name: String,
+    plan: Option<String>,
+    dialect: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    name: Option<String>,
+    #[serde(default)]
+    plan: Patch<String>,
+    dialect: Option<String>,
+}
+
+/// The one view that has a key in it.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    tenant: Tenant,
+    /// Shown once.
+    key: String,
+}
+
+#[derive(Serialize)]
+struct CreatedKey {
+    id: KeyId,
+    /// Shown once.
+    key: String,
+}
+
+/// `POST /v1/tenants`
+async fn create(
+    State(app): State<App>,
+    _operator: Operator,
+    input::Json(form): input::Json<Form>,
+) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let now = app.clock.now();
+    let tenant = Tenant {
+        id: mint(now),
+        name: input::name(form.name)?,
+        plan: form.plan.map(plan).transpose()?,
+        dialect: dialect(form.dialect)?.unwrap_or_else(|| DEFAULT_DIALECT.to_owned()),
+        created_at: now,
+    };
+    let (text, key) = new_key(&app);
+    app.catalog.create_tenant(&tenant, key).await?;
+    app.picture.refresh(&*app.catalog, tenant.id).await?;
+    Ok((StatusCode::CREATED, Json(Created { tenant, key: text })))
+}
+
+#[derive(Deserialize)]
+struct ListParams {
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/tenants`
+async fn list(
+    State(app): State<App>,
+    _operator: Operator,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<Tenant>>, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let before: Option<TenantId> = page::cursor(params.cursor.as_deref())?;
+    let tenants = app.picture.tenants().into_iter().rev().map(|part| part.tenant.clone());
+    let found = tenants.filter(|tenant| before.is_none_or(|before| tenant.id < before)).take(limit as usize + 1);
+    Ok(Json(Page::of(found.collect(), limit, |tenant| tenant.id, |tenant| tenant)))
+}
+
+/// `GET /v1/tenants/{id}`
+async fn show(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>) -> Result<Json<Tenant>, ApiError> {
+    Ok(Json(find(&app, id)?))
+}
+
+/// `PATCH /v1/tenants/{id}`
+async fn change(
+    State(app): State<App>,
+    _operator: Operator,
+    Id(id): Id<TenantId>,
+    input::Json(change): input::Json<Change>,
+) -> Result<Json<Tenant>, ApiError> {
+    let mut tenant = find(&app, id)?;
+    if let Some(name) = change.name {
+        tenant.name = input::name(name)?;
+    }
+    match change.plan {
+        Patch::Keep => {}
+        Patch::Clear => tenant.plan = None,
+        Patch::Set(text) => tenant.plan = Some(plan(text)?),
+    }
+    if let Some(dialect) = dialect(change.dialect)? {
+        tenant.dialect = dialect;
+    }
+    app.catalog.update_tenant(&tenant).await?;
+    app.picture.refresh(&*app.catalog, id).await?;
+    Ok(Json(tenant))
+}
+
+/// `DELETE /v1/tenants/{id}`: its keys and URLs end at once; upkeep deletes what
+/// happened.
+async fn delete(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>) -> Result<StatusCode, ApiError> {
+    find(&app, id)?;
+    app.catalog.delete_tenant(id, app.clock.now()).await?;
+    app.picture.refresh(&*app.catalog, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/tenants/{id}/keys`
+async fn create_key(
+    State(app): State<App>,
+    _operator: Operator,
+    Id(id): Id<TenantId>,
+) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+    find(&app, id)?;
+    let (text, key) = new_key(&app);
+    let key_id = key.id;
+    app.catalog.create_key(id, key).await?;
+    app.picture.refresh(&*app.catalog, id).await?;
+    Ok((StatusCode::CREATED, Json(CreatedKey { id: key_id, key: text })))
+}
+
+fn find(app: &App, id: TenantId) -> Result<Tenant, ApiError> {
+    app.picture.tenant(id).map(|part| part.tenant.clone()).ok_or(ApiError::NotFound)
+}
+
+fn new_key(app: &App) -> (String, NewKey) {
+    let now = app.clock.now();
+    let key = KeyText::new(random());
+    (key.reveal().to_owned(), NewKey { id: mint(now), hash: key.hash(), created_at: now })
+}
+
+fn plan(text: String) -> Result<String, ApiError> {
+    crate::domain::event::check_label(&text).map_err(|problem| ApiError::invalid("plan", problem))?;
+    Ok(text)
+}
+
+/// The dialects that this server speaks.
+pub(super) fn dialect(asked: Option<String>) -> Result<Option<String>, ApiError> {
+    match asked {
+        Some(dialect) if dialect != DEFAULT_DIALECT => {
+            Err(ApiError::invalid("dialect", format!("unknown; there is {DEFAULT_DIALECT}")))
+        }
+        other => Ok(other),
+    }
+}

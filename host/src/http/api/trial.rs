@@ -1,0 +1,147 @@
+//! `POST /v1/try`: what production would do. The same compiled code, limits and
+//! path; nothing is stored or sent.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input;
+use super::deliveries::MessageView;
+use super::events::EventForm;
+use super::steps::{self, StepForm};
+use crate::clock::mint;
+use crate::domain::envelope;
+use crate::domain::event::Event;
+use crate::domain::header::Header;
+use crate::domain::id::SourceId;
+use crate::domain::key::SourceToken;
+use crate::domain::pipeline::{Place, StepReport};
+use crate::domain::request::Request;
+use crate::domain::source::Source;
+use crate::sandbox::{EndpointJob, EndpointResult, SourceResult};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/try", post(attempt))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(default)]
+    steps: Vec<StepForm>,
+    event: Option<EventForm>,
+    request: Option<RequestForm>,
+}
+
+/// `{body, headers?, query?, event_type?}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestForm {
+    /// Text is taken as it is; any other JSON is the body itself.
+    body: Box<serde_json::value::RawValue>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    query: String,
+    event_type: Option<String>,
+}
+
+/// What production would do.
+#[derive(Serialize)]
+struct Trial {
+    /// `send`, `events`, `drop`, `ignore` or `fail`.
+    outcome: &'static str,
+    reason: Option<String>,
+    steps: Vec<StepReport>,
+    message: Option<MessageView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<Event>>,
+}
+
+/// `POST /v1/try`
+async fn attempt(
+    State(app): State<App>,
+    caller: TenantCaller,
+    input::Json(form): input::Json<Form>,
+) -> Result<Json<Trial>, ApiError> {
+    match (form.event, form.request) {
+        (Some(event), None) => on_event(&app, &caller, form.steps, event).await.map(Json),
+        (None, Some(request)) => on_request(&app, &caller, form.steps, request).await.map(Json),
+        _ => Err(ApiError::invalid("event", "give either `event` or `request`")),
+    }
+}
+
+async fn on_event(app: &App, caller: &TenantCaller, forms: Vec<StepForm>, event: EventForm) -> Result<Trial, ApiError> {
+    let now = app.clock.now();
+    let event = event.parse("event.")?.into_event(mint(now), caller.id(), now, None);
+    let pipeline = steps::pipeline(app, caller, Place::Endpoint, forms).await?;
+    let message = envelope::standard_webhooks(&event);
+    let job = EndpointJob { tenant: caller.id(), pipeline, event: Arc::new(event), message };
+    let run = app.sandbox.run_endpoint(job).await;
+    let (outcome, reason, message) = match run.result {
+        EndpointResult::Send(message) => ("send", None, Some(MessageView::of(&message))),
+        EndpointResult::Dropped { reason } => ("drop", Some(reason), None),
+        EndpointResult::Failed { number, plugin, message } => {
+            ("fail", Some(format!("step {number} ({plugin}): {message}")), None)
+        }
+        EndpointResult::Unavailable => return Err(ApiError::Busy),
+    };
+    Ok(Trial { outcome, reason, steps: run.steps, message, events: None })
+}
+
+async fn on_request(
+    app: &App,
+    caller: &TenantCaller,
+    forms: Vec<StepForm>,
+    form: RequestForm,
+) -> Result<Trial, ApiError> {
+    let now = app.clock.now();
+    let source = Source {
+        id: mint(now),
+        tenant: caller.id(),
+        name: "try".to_owned(),
+        token: SourceToken::given(""),
+        event_type: form.event_type.map(|text| input::field("request.event_type", &text)).transpose()?,
+        pipeline: steps::pipeline(app, caller, Place::Source, forms).await?,
+        created_at: now,
+    };
+    let request = Request {
+        id: mint(now),
+        tenant: caller.id(),
+        source: mint::<SourceId>(now),
+        received_at: now,
+        method: "POST".to_owned(),
+        query: form.query,
+        headers: form.headers.into_iter().map(lower).collect(),
+        body: body(&form.body),
+    };
+    let run = app.intake.interpret(&source, Arc::new(request), now).await;
+    let (outcome, reason, events) = match run.result {
+        SourceResult::Events(events) => ("events", None, events),
+        SourceResult::Ignored { reason } => ("ignore", Some(reason), Vec::new()),
+        SourceResult::Unreadable { reason } => ("fail", Some(reason), Vec::new()),
+        SourceResult::Failed { number, plugin, message } => {
+            ("fail", Some(format!("step {number} ({plugin}): {message}")), Vec::new())
+        }
+        SourceResult::Unavailable => return Err(ApiError::Busy),
+    };
+    Ok(Trial { outcome, reason, steps: run.steps, message: None, events: Some(events) })
+}
+
+fn lower((name, value): (String, String)) -> Header {
+    Header { name: name.to_ascii_lowercase(), value }
+}
+
+/// A body given as JSON text is that text; any other JSON is the body.
+fn body(given: &serde_json::value::RawValue) -> bytes::Bytes {
+    match serde_json::from_str::<String>(given.get()) {
+        Ok(text) => text.into(),
+        Err(_) => given.get().to_owned().into(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Errors as callers read them: RFC 9457 problem details with a closed list of
+//! types, and the field where there is one.
+
+use std::fmt;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::intake::IntakeError;
+use crate::sandbox::Rejected;
+use crate::store::StoreError;
+use crate::telemetry::Chain;
+
+/// Why a call was not answered as hoped.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    Unauthenticated,
+    /// The key is valid and this is not for its holder.
+    Forbidden,
+    /// Also the answer for another tenant's things: existence is information.
+    NotFound,
+    NoSuchMethod,
+    /// Not JSON, or not the query string that was meant.
+    Malformed {
+        field: Option<String>,
+        problem: String,
+    },
+    /// Understood, and wrong.
+    Invalid {
+        field: String,
+        problem: String,
+    },
+    TooLarge {
+        limit: usize,
+    },
+    Conflict {
+        field: Option<String>,
+        problem: String,
+    },
+    PluginRejected(Rejected),
+    /// Try again in a moment.
+    Busy,
+    Internal(StoreError),
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl ApiError {
+    pub(super) fn invalid(field: impl Into<String>, problem: impl fmt::Display) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.to_string() }
+    }
+
+    /// Status, the word in the problem's type, and its title.
+    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
+            Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "The method is not allowed here"),
+            Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed", "The request could not be read"),
+            Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is wrong"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "It conflicts with what is there"),
+            Self::PluginRejected(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "plugin-rejected", "The component was not accepted")
+            }
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Unauthenticated => "send `Authorization: Bearer <key>`".to_owned(),
+            Self::Forbidden => "a tenant's key reaches what is the tenant's, the operator's key /v1/tenants".to_owned(),
+            Self::NotFound => "nothing of yours is at this address".to_owned(),
+            Self::NoSuchMethod => "this address exists, but not for this method".to_owned(),
+            Self::Malformed { problem, .. } | Self::Invalid { problem, .. } | Self::Conflict { problem, .. } => {
+                problem.clone()
+            }
+            Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
+            Self::PluginRejected(rejected) => rejected.to_string(),
+            Self::Busy => "nothing was stored; try again in a second".to_owned(),
+            Self::Internal(_) => "nothing of this call was stored; the operator's log has the cause".to_owned(),
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { field, .. } => Some(field),
+            Self::Malformed { field, .. } | Self::Conflict { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Internal(cause) = &self {
+            tracing::error!(error = %Chain(cause), "a call failed");
+        }
+        let (status, word, title) = self.class();
+        let kind = format!("urn:hookyard:problem:{word}");
+        let problem = Problem { kind, title, status: status.as_u16(), detail: self.detail(), field: self.field() };
+        let body = serde_json::to_vec(&problem).expect("a problem is text and numbers");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Busy => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // What is left of the body would be read as the next request.
+            Self::TooLarge { .. } => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NameTaken => {
+                Self::Conflict { field: Some("name".to_owned()), problem: "the name is taken".to_owned() }
+            }
+            StoreError::NotFound => Self::NotFound,
+            StoreError::Full | StoreError::Closed => Self::Busy,
+            other => Self::Internal(other),
+        }
+    }
+}
+
+impl From<Rejected> for ApiError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Unavailable => Self::Busy,
+            other => Self::PluginRejected(other),
+        }
+    }
+}
+
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::KeyReused => Self::Conflict {
+                field: Some("Idempotency-Key".to_owned()),
+                problem: "the key was used for another request within the last 24 hours; use a new one".to_owned(),
+            },
+            IntakeError::Busy => Self::Busy,
+            IntakeError::Store(error) => error.into(),
+        }
+    }
+}
+
+pub(super) async fn no_such_route() -> ApiError {
+    ApiError::NotFound
+}
+
+pub(super) async fn no_such_method() -> ApiError {
+    ApiError::NoSuchMethod
+}

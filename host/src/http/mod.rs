@@ -1,0 +1,63 @@
+//! The doors: the API under `/v1`, inbound URLs, health.
+//!
+//! Handlers extract, parse, call and present. What sends is not reachable from
+//! here: an answer never waits for a receiver.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+
+use crate::clock::Clock;
+use crate::domain::key::KeyHash;
+use crate::domain::url::UrlPolicy;
+use crate::handoff::Handoff;
+use crate::intake::Intake;
+use crate::sandbox::Sandbox;
+use crate::store::{Catalog, Ledger, Picture};
+
+pub mod api;
+mod auth;
+mod error;
+mod health;
+mod inbound;
+mod input;
+mod page;
+pub mod server;
+
+/// What handlers work with.
+pub struct Parts {
+    pub catalog: Arc<dyn Catalog>,
+    pub ledger: Arc<dyn Ledger>,
+    pub picture: Arc<Picture>,
+    pub sandbox: Sandbox,
+    pub intake: Intake,
+    pub handoff: Handoff,
+    pub clock: Arc<dyn Clock>,
+    pub operator: KeyHash,
+    /// What source URLs begin with.
+    pub public_url: String,
+    pub urls: Arc<UrlPolicy>,
+    pub ready: AtomicBool,
+}
+
+/// The state of every handler.
+pub type App = Arc<Parts>;
+
+impl Parts {
+    /// Answers `/readyz` with no from now on.
+    pub fn retire(&self) {
+        self.ready.store(false, Ordering::Release);
+    }
+}
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(inbound::routes())
+        .nest("/v1", api::routes())
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::no_such_method)
+        .with_state(app)
+}

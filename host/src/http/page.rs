@@ -1,0 +1,51 @@
+//! Lists: newest first, a page at a time, from where the cursor says.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::error::ApiError;
+
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 250;
+
+/// One page of a list.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    items: Vec<T>,
+    /// Give it as `cursor` to get the next page; null on the last.
+    next: Option<String>,
+}
+
+/// How many items a page has, one more being asked of the store to see whether
+/// there is another page.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
+    match asked.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        _ => Err(ApiError::invalid("limit", format!("give 1 to {MAX_LIMIT}"))),
+    }
+}
+
+/// The identifier that a cursor stands for.
+pub(super) fn cursor<Id: FromStr>(cursor: Option<&str>) -> Result<Option<Id>, ApiError> {
+    let wrong = || ApiError::invalid("cursor", "give what `next` of the page before was");
+    cursor.map(|text| text.parse().map_err(|_| wrong())).transpose()
+}
+
+impl<T> Page<T> {
+    /// A page of at most `limit` out of `found`, which has one more if there is
+    /// another page.
+    pub(super) fn of<Row, Id: Display>(
+        mut found: Vec<Row>,
+        limit: u32,
+        id: impl Fn(&Row) -> Id,
+        view: impl Fn(Row) -> T,
+    ) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| id(last).to_string());
+        Self { items: found.into_iter().map(view).collect(), next }
+    }
+}

@@ -1,0 +1,193 @@
+//! A multi-tenant event router that its users program with WebAssembly.
+//!
+//! An event travels one way. Each stage hands the next a value that could not
+//! exist had the stage failed:
+//!
+//! 1. [`http`] receives bytes and knows whose they are.
+//! 2. [`intake`] turns them into events, a source's plugins helping in the
+//!    [`sandbox`], and stores each with one delivery per endpoint that wants it.
+//! 3. [`handoff`] passes fresh deliveries on in memory; the [`store`] is the
+//!    queue for the rest.
+//! 4. [`dispatch`] runs the endpoint's plugins, signs what they made, sends it,
+//!    lets [`domain::delivery::settle`] decide what the outcome means, and
+//!    writes that down.
+//!
+//! To see all of it at once, read `dispatch/attempt.rs`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod demo;
+pub mod dispatch;
+pub mod domain;
+pub mod handoff;
+pub mod house;
+pub mod http;
+pub mod intake;
+pub mod sandbox;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;
+pub mod upkeep;
+
+use clock::Clock;
+use config::Settings;
+use dispatch::{Dispatch, Lanes, Sender};
+use domain::retry::RetryPolicy;
+use intake::Intake;
+use sandbox::{Sandbox, SandboxSettings};
+use store::seal::Seal;
+use store::sqlite::SqliteStore;
+use store::{Catalog, Ledger, Picture};
+
+/// Deliveries in flight have this long to end once the server stops.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// Why the server did not start.
+#[derive(Debug)]
+pub enum RunError {
+    Data(PathBuf, std::io::Error),
+    Store(store::sqlite::OpenError),
+    Catalogue(store::StoreError),
+    Sandbox(sandbox::StartError),
+    House(house::HouseError),
+    Client(reqwest::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(path, error) => write!(f, "the data directory {}: {error}", path.display()),
+            Self::Store(error) => write!(f, "the database: {error}"),
+            Self::Catalogue(error) => write!(f, "the catalogue: {}", telemetry::Chain(error)),
+            Self::Sandbox(error) => write!(f, "the sandbox: {error}"),
+            Self::House(error) => write!(f, "{}", telemetry::Chain(error)),
+            Self::Client(error) => write!(f, "the HTTP client: {}", telemetry::Chain(error)),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// A server that is set up and not serving yet.
+pub struct Host {
+    app: http::App,
+    dispatch: Arc<Dispatch>,
+    arrivals: handoff::Arrivals,
+    store: Arc<SqliteStore>,
+}
+
+impl Host {
+    /// Opens the store, makes the plugins ready and takes over what an earlier
+    /// run left behind.
+    pub async fn start(settings: Settings, clock: Arc<dyn Clock>, public_url: String) -> Result<Self, RunError> {
+        let store = SqliteStore::open(&settings.database, Seal::new(settings.master_key.bytes()))
+            .await
+            .map(Arc::new)
+            .map_err(RunError::Store)?;
+        let catalog: Arc<dyn Catalog> = store.clone();
+        let ledger: Arc<dyn Ledger> = store.clone();
+        let sandbox = Sandbox::start(SandboxSettings {
+            compiled_dir: settings.data.join("compiled"),
+            mac_key: derive(&settings.master_key, b"compiled plugins"),
+            compiler: settings.compiler.clone(),
+            ..SandboxSettings::default()
+        })
+        .map_err(RunError::Sandbox)?;
+        house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
+        let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
+        house::load_all(&picture, &*catalog, &sandbox).await.map_err(RunError::Catalogue)?;
+        // The database is locked for this process: whoever held claims is dead.
+        let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
+        if taken_over > 0 {
+            tracing::info!(deliveries = taken_over, "took over deliveries that an earlier run had begun");
+        }
+        Self::wire(settings, clock, public_url, store, sandbox, picture)
+    }
+
+    fn wire(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        public_url: String,
+        store: Arc<SqliteStore>,
+        sandbox: Sandbox,
+        picture: Arc<Picture>,
+    ) -> Result<Self, RunError> {
+        let (handoff, arrivals) = handoff::handoff();
+        let urls = Arc::new(settings.urls);
+        let catalog: Arc<dyn Catalog> = store.clone();
+        let ledger: Arc<dyn Ledger> = store.clone();
+        let dispatch = Arc::new(Dispatch {
+            ledger: ledger.clone(),
+            catalog: catalog.clone(),
+            picture: picture.clone(),
+            sandbox: sandbox.clone(),
+            sender: Sender::new(urls.clone()).map_err(RunError::Client)?,
+            clock: clock.clone(),
+            lanes: Lanes::default(),
+            default_retry: RetryPolicy::default(),
+        });
+        let intake = Intake {
+            ledger: ledger.clone(),
+            picture: picture.clone(),
+            sandbox: sandbox.clone(),
+            handoff: handoff.clone(),
+            clock: clock.clone(),
+        };
+        let app = Arc::new(http::Parts {
+            catalog,
+            ledger,
+            picture,
+            sandbox,
+            intake,
+            handoff,
+            clock,
+            operator: settings.operator_key.hash(),
+            public_url,
+            urls,
+            ready: AtomicBool::new(true),
+        });
+        Ok(Self { app, dispatch, arrivals, store })
+    }
+
+    /// Serves until `shutdown` is over, then drains: open exchanges end,
+    /// deliveries in flight are settled, the store is closed.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { app, dispatch, arrivals, store } = self;
+        let (stop, stopped) = watch::channel(false);
+        let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
+        let upkeep = tokio::spawn(upkeep::run(app.catalog.clone(), app.ledger.clone(), stopped.clone()));
+        let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), stopped));
+        shutdown.await;
+        tracing::info!("stopping: no more connections, deliveries in flight end");
+        app.retire();
+        // No receiver is left only when all three have ended already.
+        let _all_ended = stop.send(true);
+        let _served = serving.await;
+        let _kept_up = upkeep.await;
+        if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
+            tracing::warn!("deliveries were still in flight; the next start takes them over");
+        }
+        drop(app);
+        store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// A key of its own for each purpose, so that none of them gives another away.
+fn derive(master: &config::MasterKey, purpose: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&master.bytes()).expect("HMAC takes a key of any length");
+    mac.update(purpose);
+    mac.finalize().into_bytes().into()
+}

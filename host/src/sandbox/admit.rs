@@ -1,0 +1,143 @@
+//! Admission: what stands between a component that a tenant sent and a plugin
+//! that events meet.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::contract::{DescriptionOut, ExampleOut, JobOut};
+use super::example;
+use super::fault::{Failure, Fault};
+use super::gate::GateError;
+use super::guest::Guest;
+use super::limits::Limits;
+use super::plugin::Plugin;
+use crate::domain::plugin::{Description, Digest, Example, Job, PluginName};
+use crate::domain::time::Timestamp;
+
+/// Bytes of a description's sentence.
+const MAX_SUMMARY: usize = 500;
+/// Bytes of a configuration's schema.
+const MAX_SCHEMA: usize = 256 << 10;
+const MAX_EXAMPLES: usize = 32;
+
+/// A component that passed.
+#[derive(Debug)]
+pub struct Admitted {
+    pub digest: Digest,
+    pub jobs: Vec<Job>,
+    pub description: Description,
+    /// Zero when it had been compiled before.
+    pub compile_time: Duration,
+}
+
+/// Why a component did not pass.
+#[derive(Debug)]
+pub enum Rejected {
+    /// Its size, its structure, its imports or its exports.
+    Gate(GateError),
+    CompileFailed(String),
+    /// Its functions are not what the contract says they are.
+    Contract(String),
+    /// It misbehaved when it was asked to describe itself.
+    Describe(Fault),
+    /// What it says of itself is not well formed.
+    Description {
+        field: &'static str,
+        problem: String,
+    },
+    /// An example does not come out as it says.
+    Example {
+        name: String,
+        problem: String,
+    },
+    /// Not its fault: the host has no room, or cannot compile at the moment.
+    Unavailable,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate(error) => error.fmt(f),
+            Self::CompileFailed(why) => write!(f, "the component does not compile: {why}"),
+            Self::Contract(why) => write!(f, "the component does not keep to the contract of `wit/`: {why}"),
+            Self::Describe(fault) => write!(f, "`settings.describe` failed: {}", fault.message),
+            Self::Description { field, problem } => write!(f, "the description's `{field}` {problem}"),
+            Self::Example { name, problem } => write!(f, "the example `{}`: {problem}", name.escape_debug()),
+            Self::Unavailable => f.write_str("the host has no room for it now; try again in a moment"),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+impl From<GateError> for Rejected {
+    fn from(error: GateError) -> Self {
+        Self::Gate(error)
+    }
+}
+
+/// Asks a plugin what it is and runs its examples.
+pub(super) fn examine(plugin: &Plugin, limits: &Limits) -> Result<Description, Rejected> {
+    let guest = || Guest::new(limits, "describe", Timestamp::from_millis(0));
+    plugin.check_exports(guest(), limits).map_err(Rejected::Contract)?;
+    let described = plugin.call_describe(guest(), limits).result.map_err(|failure| match failure {
+        Failure::Fault(fault) => Rejected::Describe(fault),
+        Failure::NoRoom => Rejected::Unavailable,
+    })?;
+    for example in described.examples.iter().take(MAX_EXAMPLES) {
+        if !plugin.jobs().contains(&job(example.job)) {
+            let problem = "is for a job that the component does not export".to_owned();
+            return Err(Rejected::Example { name: example.name.clone(), problem });
+        }
+        example::run(plugin, example, limits)
+            .map_err(|problem| Rejected::Example { name: example.name.clone(), problem })?;
+    }
+    description(described)
+}
+
+fn description(described: DescriptionOut) -> Result<Description, Rejected> {
+    let DescriptionOut { name, version, summary, config_schema, capabilities, examples } = described;
+    let wrong = |field, problem: &str| Err(Rejected::Description { field, problem: problem.to_owned() });
+    if name.parse::<PluginName>().is_err() {
+        return wrong("name", "is not 1 to 64 lower case letters, digits and hyphens, the first a letter");
+    }
+    if version.is_empty() || version.len() > 64 {
+        return wrong("version", "is empty or over 64 bytes long");
+    }
+    if summary.len() > MAX_SUMMARY || summary.chars().any(char::is_control) {
+        return wrong("summary", "is over 500 bytes long or has control characters");
+    }
+    if config_schema.len() > MAX_SCHEMA {
+        return wrong("config-schema", "is over 256 KiB long");
+    }
+    let Ok(config_schema @ serde_json::Value::Object(_)) = serde_json::from_str(&config_schema) else {
+        return wrong("config-schema", "is no JSON object");
+    };
+    if let Some(capability) = capabilities.first() {
+        let problem = format!("has `{}`, which this host does not have", capability.escape_debug());
+        return Err(Rejected::Description { field: "capabilities", problem });
+    }
+    if examples.len() > MAX_EXAMPLES {
+        return wrong("examples", "has over 32 entries");
+    }
+    let examples = examples.into_iter().map(example).collect::<Result<_, _>>()?;
+    Ok(Description { name, version, summary, config_schema, capabilities, examples })
+}
+
+fn example(out: ExampleOut) -> Result<Example, Rejected> {
+    let ExampleOut { name, job: out_job, config, input, output } = out;
+    let read = |text: &str| {
+        serde_json::from_str(text)
+            .map_err(|problem| Rejected::Example { name: name.clone(), problem: problem.to_string() })
+    };
+    let (config, input, output) = (read(&config)?, read(&input)?, read(&output)?);
+    Ok(Example { job: job(out_job), config, input, output, name })
+}
+
+fn job(job: JobOut) -> Job {
+    match job {
+        JobOut::Mapper => Job::Mapper,
+        JobOut::Filter => Job::Filter,
+        JobOut::Transformer => Job::Transformer,
+    }
+}

@@ -1,0 +1,287 @@
+//! Why a plugin was stopped: one word of a closed list, and a sentence for the
+//! plugin's author that names the limit and says what to do.
+
+use std::error::Error;
+use std::fmt;
+
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+
+use super::engine::BACKTRACE;
+use super::guest::{Declined, Guest};
+use super::limits::Limits;
+
+/// What a plugin ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Too many instructions.
+    Fuel,
+    /// Too long by the wall clock.
+    Time,
+    /// Too much linear memory, or too many table elements.
+    Memory,
+    /// Too deep a recursion.
+    Stack,
+    /// Too much returned.
+    Output,
+    /// It crashed: a panic, a bad access, a division by zero.
+    Trap,
+    /// It returned what the contract does not allow.
+    Contract,
+}
+
+impl Limit {
+    /// The word that the API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fuel => "fuel",
+            Self::Time => "time",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::Output => "output",
+            Self::Trap => "trap",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// A plugin misbehaved. (A plugin that declines on purpose refuses.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub limit: Limit,
+    pub message: String,
+}
+
+impl Fault {
+    pub(super) fn contract(message: impl Into<String>) -> Self {
+        Self { limit: Limit::Contract, message: message.into() }
+    }
+
+    pub(super) fn output(message: impl Into<String>) -> Self {
+        Self { limit: Limit::Output, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.limit.as_str(), self.message)
+    }
+}
+
+/// A host function ends the call.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    Exited(u8),
+    Absent(String),
+    TooRandom,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "called `exit` with {code}; return a refusal instead"),
+            Self::Absent(function) => write!(f, "called `{function}`, which plugins do not have"),
+            Self::TooRandom => f.write_str("asked for more than 64 KiB of random bytes at once"),
+        }
+    }
+}
+
+impl Error for Stopped {}
+
+/// Why a call did not come to a result.
+pub(super) enum Failure {
+    /// The plugin's doing.
+    Fault(Fault),
+    /// The host's: there was no room for the instance.
+    NoRoom,
+}
+
+/// What `error`, which ended a call in `guest`, was about.
+pub(super) fn explain(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> Failure {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::NoRoom;
+    }
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        return fault(Limit::Trap, format!("The plugin {stopped}."), error, guest);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => explain_trap(*trap, error, guest, limits),
+        None => explain_other(error, guest, limits),
+    }
+}
+
+fn explain_trap(trap: Trap, error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> Failure {
+    let (limit, message) = match (trap, guest.meter.declined) {
+        (Trap::OutOfFuel, _) => (Limit::Fuel, out_of_fuel(limits)),
+        (Trap::Interrupt, _) => (Limit::Time, out_of_time(limits)),
+        (Trap::StackOverflow, _) => (Limit::Stack, out_of_stack()),
+        // Compilers keep a second stack at the bottom of linear memory. Who
+        // runs out of that first accesses what is below zero.
+        (Trap::MemoryOutOfBounds, _) if error.downcast_ref().is_some_and(is_recursion) => {
+            (Limit::Stack, out_of_stack())
+        }
+        // A language's runtime ends in a trap when it gets no more memory.
+        (Trap::UnreachableCodeReached, Some(declined)) => (Limit::Memory, out_of_memory(declined, limits)),
+        (Trap::UnreachableCodeReached, None) => (Limit::Trap, "The plugin panicked or aborted.".to_owned()),
+        (other, _) => (Limit::Trap, format!("The plugin crashed: {}.", plain(&other.to_string()))),
+    };
+    fault(limit, message, error, guest)
+}
+
+fn explain_other(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> Failure {
+    let reason = error.root_cause().to_string();
+    // Its type is private to wasmtime; a test notices when the words change.
+    if reason.contains("fuel allocated for hostcalls") {
+        let allowed = bytes(limits.transfer);
+        let message = format!("The plugin returned or logged more than {allowed} at once. Return less.");
+        return fault(Limit::Output, message, error, guest);
+    }
+    if let Some(declined) = guest.meter.declined {
+        return fault(Limit::Memory, out_of_memory(declined, limits), error, guest);
+    }
+    fault(Limit::Contract, format!("The plugin broke the contract: {reason}."), error, guest)
+}
+
+fn out_of_fuel(limits: &Limits) -> String {
+    let allowed = limits.fuel / 1_000_000;
+    format!(
+        "The plugin used up its fuel of {allowed} million instructions. Look for a loop without an end, \
+         or do less work for each event."
+    )
+}
+
+fn out_of_time(limits: &Limits) -> String {
+    format!("The plugin ran longer than {:?}. Do less work for each event.", limits.deadline)
+}
+
+fn out_of_stack() -> String {
+    "The plugin ran out of stack. Look for a recursion without an end.".to_owned()
+}
+
+fn out_of_memory(declined: Declined, limits: &Limits) -> String {
+    match declined {
+        Declined::Memory { wanted } => format!(
+            "The plugin asked for {} of memory and {} are allowed. Keep less in memory at a time.",
+            bytes(wanted),
+            bytes(limits.memory)
+        ),
+        Declined::Table { wanted } => {
+            format!("The plugin asked for tables of {wanted} elements and {} are allowed.", limits.table_elements)
+        }
+    }
+}
+
+fn fault(limit: Limit, mut message: String, error: &wasmtime::Error, guest: &Guest) -> Failure {
+    let said = guest.tail.text();
+    // Rust's advice is for people who can set a variable.
+    let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE")).collect();
+    if !said.is_empty() {
+        message.push_str(" It said: ");
+        message.push_str(&said.join("\n"));
+    }
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        message.push_str(&place(&functions(backtrace)));
+    }
+    Failure::Fault(Fault { limit, message })
+}
+
+/// The functions that were running, the innermost first.
+fn functions(backtrace: &WasmBacktrace) -> Vec<String> {
+    // Wasmtime shows names demangled, and only this way.
+    backtrace.to_string().lines().filter_map(function).collect()
+}
+
+/// The innermost few that are the plugin's own, where the runtime's end: a
+/// panic alone has eight of those.
+fn place(functions: &[String]) -> String {
+    let own = functions.iter().position(|name| !is_runtime(name)).unwrap_or(0);
+    let mut names = functions[own..].to_vec();
+    names.dedup();
+    names.truncate(6);
+    if names.is_empty() { String::new() } else { format!(" In: {}.", names.join(" < ")) }
+}
+
+fn is_runtime(name: &str) -> bool {
+    name == "abort" || ["std::", "core::", "alloc::", "__rustc::", "rust_"].iter().any(|start| name.starts_with(start))
+}
+
+/// As many frames as there can be, and few functions.
+fn is_recursion(backtrace: &WasmBacktrace) -> bool {
+    let mut names = functions(backtrace);
+    let frames = names.len();
+    names.sort_unstable();
+    names.dedup();
+    frames >= BACKTRACE && names.len() * 4 <= frames
+}
+
+/// From `    0:   0x51b - plugin.wasm!core[0123456789abcdef]::panicking::panic`,
+/// the name without the compiler's hashes, of which there are two kinds.
+fn function(frame: &str) -> Option<String> {
+    let (_, symbol) = frame.split_once('!')?;
+    let symbol = match symbol.rsplit_once("::h") {
+        Some((name, hash)) if is_hash(hash) => name,
+        _ => symbol,
+    };
+    let mut parts = symbol.split('[');
+    let mut name = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((hash, rest)) if is_hash(hash) => name.push_str(rest),
+            _ => name.extend(["[", part]),
+        }
+    }
+    name.truncate(name.floor_char_boundary(120));
+    Some(name)
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn plain(trap: &str) -> &str {
+    trap.strip_prefix("wasm trap: ").unwrap_or(trap)
+}
+
+fn bytes(count: usize) -> String {
+    match count {
+        0..0x40_0000 => format!("{} KiB", count >> 10),
+        _ => format!("{} MiB", count >> 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(frame: &str, expected: Option<&str>) {
+        assert_eq!(function(frame).as_deref(), expected, "{frame}");
+    }
+
+    #[test]
+    fn a_frame_is_told_by_its_function() {
+        check("    0:    0x51b - a.wasm!core::panicking::panic::h0123456789abcdef", Some("core::panicking::panic"));
+        check(
+            "    0:    0x51b - a.wasm!std[d123b7a1a2ed1472]::sys::<std[d123b7a1a2ed1472]::x>",
+            Some("std::sys::<std::x>"),
+        );
+        check("    0:    0x51b - a.wasm!a[0123456789abcdef", Some("a[0123456789abcdef"));
+        check("    1:    0x600 - <unknown>!main", Some("main"));
+        check("error while executing at wasm backtrace:", None);
+    }
+
+    #[test]
+    fn a_place_begins_where_the_plugins_own_code_does() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            place(&names(&["abort", "std::process::abort", "mine::a", "mine::a", "mine::b"])),
+            " In: mine::a < mine::b."
+        );
+        assert_eq!(place(&names(&["std::process::abort"])), " In: std::process::abort.");
+        assert_eq!(place(&[]), "");
+    }
+
+    #[test]
+    fn sizes_are_told_in_round_numbers() {
+        assert_eq!((bytes(65_536), bytes(32 << 20)), ("64 KiB".to_owned(), "32 MiB".to_owned()));
+    }
+}

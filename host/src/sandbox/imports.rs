@@ -1,0 +1,77 @@
+//! What a plugin can reach: an allow-list, linked by hand. Everything else is
+//! refused at upload, by its name.
+
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
+use wasmtime::{Engine, StoreContextMut};
+
+use super::contract::{LOG, LevelOut, TYPES};
+use super::convert::log_level;
+use super::guest::Guest;
+use super::wasi;
+
+/// Fuel that a host function costs beside the instructions around it: what it
+/// does is not free, and a loop of such calls must come to its end.
+const CALL: u64 = 100;
+
+/// Whether a component may import `name`.
+pub(super) fn allowed(name: &str) -> bool {
+    name == LOG || name == TYPES || wasi::allowed(name).is_some()
+}
+
+/// What there is for `component`'s imports, in the versions that it names.
+pub(super) fn linker(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    let ty = component.component_type();
+    for (name, import) in ty.imports(engine) {
+        let ComponentItem::ComponentInstance(items) = import.ty else {
+            wasmtime::bail!("`{name}` is imported and is no interface");
+        };
+        if !allowed(name) {
+            wasmtime::bail!("`{name}` is imported and there is no such thing here");
+        }
+        link(engine, &mut linker.instance(name)?, name, &items)?;
+    }
+    Ok(linker)
+}
+
+fn link(
+    engine: &Engine,
+    at: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    items: &ComponentInstance,
+) -> wasmtime::Result<()> {
+    for (item, export) in items.exports(engine) {
+        match (export.ty, wasi::allowed(name)) {
+            (ComponentItem::Resource(_), Some(interface)) => wasi::resource(at, interface, item)?,
+            (ComponentItem::ComponentFunc(_), Some(interface)) => wasi::function(at, interface, item)?,
+            (ComponentItem::ComponentFunc(_), None) if (name, item) == (LOG, "write") => at.func_wrap(item, log)?,
+            (ComponentItem::Type(_), _) => {}
+            _ => wasmtime::bail!("`{name}` has no `{item}`"),
+        }
+    }
+    Ok(())
+}
+
+fn log(mut caller: StoreContextMut<'_, Guest>, (level, text): (LevelOut, WasmStr)) -> wasmtime::Result<()> {
+    charge(&mut caller, 0)?;
+    let line = match caller.data().log.wants() {
+        // A line that nobody will read is not even looked at.
+        0 => String::new(),
+        wanted => {
+            let line = text.to_str(&caller)?;
+            // A little more than is kept, so that the log sees that it was cut.
+            line[..line.floor_char_boundary(wanted + 4)].to_owned()
+        }
+    };
+    caller.data_mut().log.write(log_level(level), &line);
+    Ok(())
+}
+
+/// Takes the fuel for a host function that moves `bytes`.
+pub(super) fn charge(caller: &mut StoreContextMut<'_, Guest>, bytes: usize) -> wasmtime::Result<()> {
+    let cost = CALL + bytes as u64 / 16;
+    let left = caller.get_fuel()?.saturating_sub(cost);
+    // The plugin's next instruction finds out.
+    caller.set_fuel(left)
+}

@@ -1,0 +1,73 @@
+//! What a plugin may use. Every number has a default here and its reason; the
+//! limits on a component's structure are in [`super::gate`].
+
+use std::time::Duration;
+
+/// Bytes of an uploaded component: room for Go, and for an interpreter.
+pub const MAX_COMPONENT: usize = 16 << 20;
+
+/// What one call may use, and what the sandbox accepts as a whole.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Instructions of one call, about one unit each; a byte moved in bulk costs
+    /// one too. 200 M is 30 to 100 ms of one core: mapping a document of a
+    /// megabyte and a half, or an interpreter that starts and works. (Mapping
+    /// 500 bytes takes 0.12 M.)
+    pub fuel: u64,
+    /// The backstop behind `fuel`, by the wall clock, for what fuel does not
+    /// count. Far above what `fuel` lasts, on a busy machine and with the lower
+    /// priority of slow calls too, so that it is fuel that decides, and a
+    /// preview decides as production does.
+    pub deadline: Duration,
+    /// Bytes of linear memory in one call, all memories together.
+    pub memory: usize,
+    /// Table elements in one call, all tables together.
+    pub table_elements: usize,
+    /// Bytes that may cross from the plugin to the host at once: what a call
+    /// returns, or what it logs in one go. Eight times the largest body,
+    /// because `{:?}` of a body is four to five times its size.
+    pub transfer: usize,
+    /// Live resource handles in one call.
+    pub handles: usize,
+    /// Log lines that are kept of one call; more are counted and dropped.
+    pub log_lines: usize,
+    /// Bytes that are kept of one log line.
+    pub log_line: usize,
+    /// Bytes that are kept of one call's whole log.
+    pub log_bytes: usize,
+    /// Events that one request may become.
+    pub drafts: usize,
+    /// Bytes of an uploaded component.
+    pub component: usize,
+    /// How long a component may take to compile, by the wall clock. Its
+    /// processor time is limited to the same.
+    pub compile_deadline: Duration,
+    /// Address space of the process that compiles.
+    pub compile_memory: u64,
+    /// Calls of one tenant that may wait.
+    pub queue_per_owner: usize,
+    /// Calls that may wait altogether.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 200_000_000,
+            deadline: Duration::from_secs(2),
+            memory: 32 << 20,
+            table_elements: 100_000,
+            transfer: 8 << 20,
+            handles: 1_000,
+            log_lines: 64,
+            log_line: 1 << 10,
+            log_bytes: 16 << 10,
+            drafts: 64,
+            component: MAX_COMPONENT,
+            compile_deadline: Duration::from_secs(60),
+            compile_memory: 4 << 30,
+            queue_per_owner: 1_024,
+            queue: 16_384,
+        }
+    }
+}

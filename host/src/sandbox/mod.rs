@@ -1,0 +1,381 @@
+//! Where strangers' code runs: components are admitted, compiled once, and run
+//! with a fresh instance for every call.
+//!
+//! ```text
+//! admit    gate -> compile (a process of its own) -> cache -> plugin -> admit, example
+//! run      crew (queue) -> run -> call -> guest, imports, wasi
+//! ```
+//!
+//! Knows nothing of secrets, of the store or of the network, and what it runs
+//! cannot know of them either. Limits and their reasons: [`Limits`].
+
+mod admit;
+mod cache;
+mod call;
+mod compile;
+mod contract;
+mod convert;
+mod crew;
+mod engine;
+mod example;
+mod fault;
+mod gate;
+mod guest;
+mod imports;
+mod limits;
+mod plugin;
+mod queue;
+mod run;
+mod wasi;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use wasmtime::Engine;
+
+use self::cache::{Compiled, CompiledDir};
+use self::compile::CompileError;
+use self::crew::Crew;
+use self::engine::Role;
+use self::fault::Failure;
+use self::guest::Guest;
+use self::plugin::Plugin;
+use self::queue::Capacity;
+use crate::domain::id::TenantId;
+use crate::domain::pipeline::Pipeline;
+use crate::domain::plugin::{Digest, Owner};
+use crate::domain::time::Timestamp;
+
+pub use self::admit::{Admitted, Rejected};
+pub use self::compile::{SUBCOMMAND, compile_child};
+pub use self::fault::{Fault, Limit};
+pub use self::gate::GateError;
+pub use self::limits::{Limits, MAX_COMPONENT};
+pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceResult, SourceRun};
+
+/// Uploads at a time; more are turned away until there is room.
+const MAX_ADMISSIONS: usize = 16;
+
+/// How a sandbox is set up. Holds a key, so that it has no `Debug`.
+#[derive(Clone)]
+pub struct SandboxSettings {
+    /// Where compiled components are kept.
+    pub compiled_dir: PathBuf,
+    /// Seals what is kept there.
+    pub mac_key: [u8; 32],
+    /// The program whose hidden subcommand is [`compile_child`].
+    pub compiler: PathBuf,
+    /// Plugins that run at the same time.
+    pub threads: usize,
+    pub limits: Limits,
+}
+
+impl Default for SandboxSettings {
+    /// As many threads as there are cores, this program as its own compiler,
+    /// and a key that no file was ever sealed with.
+    fn default() -> Self {
+        let mut mac_key = [0; 32];
+        getrandom::fill(&mut mac_key).expect("the system has randomness");
+        Self {
+            compiled_dir: PathBuf::from("compiled"),
+            mac_key,
+            compiler: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hookyard")),
+            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why there is no sandbox.
+#[derive(Debug)]
+pub enum StartError {
+    Engine(String),
+    Threads(io::Error),
+    Directory(PathBuf, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(why) => write!(f, "wasmtime does not start: {why}"),
+            Self::Threads(error) => write!(f, "no threads for plugins: {error}"),
+            Self::Directory(dir, error) => {
+                write!(f, "compiled plugins cannot be kept in {}: {error}", dir.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Engine(_) => None,
+            Self::Threads(error) | Self::Directory(_, error) => Some(error),
+        }
+    }
+}
+
+/// A plugin could not be called, and is not to blame. Later it may be.
+#[derive(Debug)]
+enum Unavailable {
+    Busy,
+    NotLoaded(Digest),
+    Closed,
+}
+
+impl Unavailable {
+    fn report(&self, tenant: TenantId) {
+        match self {
+            // Whoever calls says so, and there may be thousands a second.
+            Self::Busy | Self::Closed => {}
+            Self::NotLoaded(digest) => {
+                tracing::warn!(tenant.id = %tenant, plugin.digest = %digest, "a step's plugin is not loaded");
+            }
+        }
+    }
+}
+
+/// Why a configuration was not accepted.
+#[derive(Debug)]
+pub enum CheckFailure {
+    /// What the plugin says is wrong with it.
+    Issues(Vec<Issue>),
+    /// The plugin misbehaved.
+    Faulted(String),
+    /// No plugin is to blame: the host has no room, or does not have it yet.
+    Unavailable,
+}
+
+/// Something wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// Dotted from the configuration's root; empty for all of it.
+    pub path: String,
+    pub message: String,
+}
+
+/// The one sandbox of the process. Clones share it.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    crew: Crew,
+    compiled: CompiledDir,
+    compiler: PathBuf,
+    /// Uploads that are being looked at, or wait for it: each is in memory.
+    admitting: Semaphore,
+    /// One compiler at a time: it takes every core as it is.
+    compiling: Semaphore,
+    limits: Arc<Limits>,
+    loaded: RwLock<HashMap<Digest, Arc<Plugin>>>,
+}
+
+impl Sandbox {
+    pub fn start(settings: SandboxSettings) -> Result<Self, StartError> {
+        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits } = settings;
+        let threads = threads.max(1);
+        let engine =
+            engine::engine(&Role::run(threads, &limits)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let compiled = CompiledDir::open(&compiled_dir, mac_key, &engine)
+            .map_err(|error| StartError::Directory(compiled_dir, error))?;
+        let capacity = Capacity { per_owner: limits.queue_per_owner, total: limits.queue };
+        let crew = Crew::start(&engine, threads, capacity).map_err(StartError::Threads)?;
+        Ok(Self(Arc::new(Shared {
+            engine,
+            crew,
+            compiled,
+            compiler,
+            admitting: Semaphore::new(MAX_ADMISSIONS),
+            compiling: Semaphore::new(1),
+            limits: Arc::new(limits),
+            loaded: RwLock::default(),
+        })))
+    }
+
+    /// The gate for uploads. What passes is loaded, and compiled code is kept.
+    pub async fn admit(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
+        let _place = self.0.admitting.try_acquire().map_err(|_| Rejected::Unavailable)?;
+        let (limits, bytes) = (Arc::clone(&self.0.limits), Arc::clone(&component));
+        let inspected = spawn_blocking(move || gate::inspect(&bytes, &limits).map(|jobs| (jobs, Digest::of(&bytes))));
+        let (jobs, digest) = inspected.await.map_err(|_| Rejected::Unavailable)??;
+        let (plugin, fresh) = self.prepare(digest, &component).await?;
+        let (limits, examined) = (Arc::clone(&self.0.limits), Arc::clone(&plugin));
+        let description = self
+            .0
+            .crew
+            // Uploads are in one line, whosever they are: no tenant's events
+            // wait for another one's.
+            .run(Owner::House, move || admit::examine(&examined, &limits))
+            .await
+            .map_err(|_| Rejected::Unavailable)??;
+        let compile_time = self.keep(digest, fresh).await;
+        self.insert(digest, plugin);
+        Ok(Admitted { digest, jobs, description, compile_time })
+    }
+
+    /// Loads a component that was admitted before, when its compiled code is
+    /// kept. Says whether it is loaded now.
+    pub async fn load_cached(&self, digest: Digest) -> bool {
+        if self.is_loaded(digest) {
+            return true;
+        }
+        match self.cached(digest).await {
+            Some(plugin) => {
+                self.insert(digest, plugin);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Loads a component that was admitted before, and compiles it again if
+    /// need be.
+    pub async fn load(&self, component: Arc<[u8]>) -> Result<Digest, Rejected> {
+        let digest = Digest::of(&component);
+        if !self.is_loaded(digest) {
+            let (plugin, fresh) = self.prepare(digest, &component).await?;
+            self.keep(digest, fresh).await;
+            self.insert(digest, plugin);
+        }
+        Ok(digest)
+    }
+
+    pub fn is_loaded(&self, digest: Digest) -> bool {
+        self.0.plugin(digest).is_some()
+    }
+
+    /// Forgets the plugin; calls that run keep it until they end.
+    pub fn unload(&self, digest: Digest) {
+        self.0.loaded.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+    }
+
+    /// What the plugin thinks of a configuration.
+    pub async fn check(&self, tenant: TenantId, digest: Digest, config: &str) -> Result<(), CheckFailure> {
+        let plugin = self.0.plugin(digest).ok_or(CheckFailure::Unavailable)?;
+        let (limits, config) = (Arc::clone(&self.0.limits), config.to_owned());
+        let work = move || {
+            let guest = Guest::new(&limits, "check", Timestamp::from_millis(0));
+            plugin.call_check(&config, guest, &limits).result
+        };
+        match self.0.crew.run(Owner::Tenant(tenant), work).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(issues))) => Err(CheckFailure::Issues(issues.into_iter().map(Issue::from).collect())),
+            Ok(Err(Failure::Fault(fault))) => Err(CheckFailure::Faulted(fault.message)),
+            Ok(Err(Failure::NoRoom)) | Err(_) => Err(CheckFailure::Unavailable),
+        }
+    }
+
+    /// What a source's pipeline makes of a request.
+    pub async fn run_source(&self, job: SourceJob) -> SourceRun {
+        let (tenant, limits) = (job.tenant, Arc::clone(&self.0.limits));
+        let run = match self.0.plugins(&job.pipeline) {
+            Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::source(&plugins, job, &limits)).await,
+            Err(unavailable) => Err(unavailable),
+        };
+        run.unwrap_or_else(|unavailable| {
+            unavailable.report(tenant);
+            SourceRun { steps: Vec::new(), result: SourceResult::Unavailable }
+        })
+    }
+
+    /// What an endpoint's pipeline makes of an event.
+    pub async fn run_endpoint(&self, job: EndpointJob) -> EndpointRun {
+        let (tenant, limits) = (job.tenant, Arc::clone(&self.0.limits));
+        let run = match self.0.plugins(&job.pipeline) {
+            Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::endpoint(&plugins, job, &limits)).await,
+            Err(unavailable) => Err(unavailable),
+        };
+        run.unwrap_or_else(|unavailable| {
+            unavailable.report(tenant);
+            EndpointRun { steps: Vec::new(), result: EndpointResult::Unavailable }
+        })
+    }
+
+    /// The plugin, from the compiled code that is kept, or compiled now.
+    async fn prepare(&self, digest: Digest, component: &[u8]) -> Result<(Arc<Plugin>, Option<Fresh>), Rejected> {
+        if let Some(plugin) = self.cached(digest).await {
+            return Ok((plugin, None));
+        }
+        let started = Instant::now();
+        let compiled = {
+            let _turn = self.0.compiling.acquire().await.map_err(|_| Rejected::Unavailable)?;
+            compile::compile(&self.0.compiler, component, &self.0.limits).await
+        };
+        let compiled = compiled.map_err(|error| match error {
+            CompileError::NotStarted(cause) => {
+                tracing::error!(compiler = %self.0.compiler.display(), error = %cause, "the compiler does not start");
+                Rejected::Unavailable
+            }
+            refused => Rejected::CompileFailed(refused.to_string()),
+        })?;
+        let took = started.elapsed();
+        let shared = Arc::clone(&self.0);
+        let linked = spawn_blocking(move || shared.link(&compiled).map(|plugin| (Arc::new(plugin), compiled)));
+        let (plugin, code) = linked
+            .await
+            .map_err(|_| Rejected::Unavailable)?
+            .map_err(|error| Rejected::Contract(format!("{error:#}")))?;
+        Ok((plugin, Some(Fresh { code, took })))
+    }
+
+    async fn cached(&self, digest: Digest) -> Option<Arc<Plugin>> {
+        let shared = Arc::clone(&self.0);
+        let read = spawn_blocking(move || {
+            let code = shared.compiled.read(digest)?;
+            let linked = shared.link(&code);
+            linked
+                .inspect_err(|error| tracing::warn!(plugin.digest = %digest, %error, "compiled code is of no use"))
+                .ok()
+        });
+        read.await.ok().flatten().map(Arc::new)
+    }
+
+    /// Keeps code that was just compiled. Says how long compiling took.
+    async fn keep(&self, digest: Digest, fresh: Option<Fresh>) -> Duration {
+        let Some(Fresh { code, took }) = fresh else { return Duration::ZERO };
+        let shared = Arc::clone(&self.0);
+        let written = spawn_blocking(move || shared.compiled.write(digest, &code)).await;
+        if let Ok(Err(error)) = written {
+            // It is loaded all the same; the next start compiles it again.
+            tracing::error!(plugin.digest = %digest, %error, "compiled code could not be kept");
+        }
+        took
+    }
+
+    fn insert(&self, digest: Digest, plugin: Arc<Plugin>) {
+        self.0.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin);
+    }
+}
+
+/// Code that is not on disk yet, and how long it took to make.
+struct Fresh {
+    code: Compiled,
+    took: Duration,
+}
+
+impl Shared {
+    fn link(&self, code: &Compiled) -> wasmtime::Result<Plugin> {
+        Plugin::new(&self.engine, &code.load(&self.engine)?)
+    }
+
+    fn plugin(&self, digest: Digest) -> Option<Arc<Plugin>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
+    }
+
+    fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Unavailable> {
+        let plugin = |digest| self.plugin(digest).ok_or(Unavailable::NotLoaded(digest));
+        pipeline.steps.iter().map(|step| plugin(step.digest)).collect()
+    }
+}
+
+impl From<contract::IssueOut> for Issue {
+    fn from(contract::IssueOut { path, message }: contract::IssueOut) -> Self {
+        Self { path, message }
+    }
+}

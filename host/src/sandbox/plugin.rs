@@ -1,0 +1,52 @@
+//! A plugin that is ready to be called: compiled, linked, and its exports found.
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use super::contract::{FILTER, MAPPER, SETTINGS, TRANSFORMER};
+use super::guest::Guest;
+use super::imports;
+use crate::domain::plugin::Job;
+
+/// Everything about a component that does not depend on a call.
+pub(super) struct Plugin {
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) describe: ComponentExportIndex,
+    pub(super) check: ComponentExportIndex,
+    pub(super) map: Option<ComponentExportIndex>,
+    pub(super) keep: Option<ComponentExportIndex>,
+    pub(super) transform: Option<ComponentExportIndex>,
+}
+
+impl Plugin {
+    /// Links `component`, or says what it lacks.
+    pub(super) fn new(engine: &Engine, component: &Component) -> wasmtime::Result<Self> {
+        let linker = imports::linker(engine, component)?;
+        let pre = linker.instantiate_pre(component)?;
+        // Now, and not while the first event waits.
+        component.initialize_copy_on_write_image()?;
+        let export = |interface, function| {
+            let instance = component.get_export_index(None, interface)?;
+            component.get_export_index(Some(&instance), function)
+        };
+        let must = |function| {
+            export(SETTINGS, function).ok_or_else(|| wasmtime::format_err!("it has no `{SETTINGS}` with `{function}`"))
+        };
+        Ok(Self {
+            describe: must("describe")?,
+            check: must("check")?,
+            map: export(MAPPER, "map"),
+            keep: export(FILTER, "keep"),
+            transform: export(TRANSFORMER, "transform"),
+            pre,
+        })
+    }
+
+    /// What it can be used for.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        [(Job::Mapper, self.map), (Job::Filter, self.keep), (Job::Transformer, self.transform)]
+            .into_iter()
+            .filter_map(|(job, export)| export.map(|_| job))
+            .collect()
+    }
+}

@@ -1,0 +1,264 @@
+//! Pipelines: what is asked of the sandbox and what it answers. All steps of
+//! one pipeline run in one visit to a sandbox thread, each in an instance of its
+//! own.
+
+use std::sync::Arc;
+
+use super::call::Called;
+use super::contract::{RefusalOut, VerdictOut};
+use super::convert::{self, EventTexts, RequestTexts};
+use super::fault::Failure;
+use super::guest::Guest;
+use super::limits::Limits;
+use super::plugin::Plugin;
+use crate::domain::event::{Draft, Event, EventType};
+use crate::domain::id::{EventId, TenantId};
+use crate::domain::message::Message;
+use crate::domain::pipeline::{Pipeline, Step, StepOutcome, StepReport};
+use crate::domain::plugin::Job;
+use crate::domain::request::Request;
+use crate::domain::time::Timestamp;
+
+/// A request that is to become events.
+pub struct SourceJob {
+    pub tenant: TenantId,
+    pub pipeline: Pipeline,
+    pub request: Arc<Request>,
+    /// The name that the tenant gave the source.
+    pub source: String,
+    /// The type of what the mapper gives none.
+    pub event_type: Option<EventType>,
+    /// What the host made of the request, when no step is a mapper.
+    pub drafts: Option<Vec<Draft>>,
+    pub new_id: Box<dyn FnMut() -> EventId + Send>,
+    pub now: Timestamp,
+}
+
+/// What became of a [`SourceJob`].
+pub struct SourceRun {
+    /// In the order in which they ran; a filter once for each event.
+    pub steps: Vec<StepReport>,
+    pub result: SourceResult,
+}
+
+/// What a source's pipeline came to.
+pub enum SourceResult {
+    Events(Vec<Event>),
+    /// It was understood and nothing is wanted of it.
+    Ignored {
+        reason: String,
+    },
+    /// A step refused or misbehaved; steps are numbered from 1.
+    Failed {
+        number: usize,
+        plugin: String,
+        message: String,
+    },
+    /// There was no mapper and the request itself is no event. Never said by
+    /// the sandbox, which gets such requests as drafts.
+    Unreadable {
+        reason: String,
+    },
+    /// No plugin is to blame: the host has no room, or not all plugins yet.
+    Unavailable,
+}
+
+/// An event that is to become a message.
+pub struct EndpointJob {
+    pub tenant: TenantId,
+    pub pipeline: Pipeline,
+    pub event: Arc<Event>,
+    /// The dialect's envelope around the event.
+    pub message: Message,
+}
+
+/// What became of an [`EndpointJob`].
+pub struct EndpointRun {
+    pub steps: Vec<StepReport>,
+    pub result: EndpointResult,
+}
+
+/// What an endpoint's pipeline came to.
+pub enum EndpointResult {
+    Send(Message),
+    /// A filter stopped it.
+    Dropped {
+        reason: String,
+    },
+    /// A step refused or misbehaved; steps are numbered from 1.
+    Failed {
+        number: usize,
+        plugin: String,
+        message: String,
+    },
+    /// No plugin is to blame: the host has no room, or not all plugins yet.
+    Unavailable,
+}
+
+/// A pipeline ends before its last step.
+enum Halt {
+    Failed { number: usize, plugin: String, message: String },
+    Stopped { reason: String },
+    Unavailable,
+}
+
+/// The steps of one run, their plugins, and the reports so far.
+struct Course<'a> {
+    plugins: &'a [Arc<Plugin>],
+    steps: &'a [Step],
+    limits: &'a Limits,
+    reports: Vec<StepReport>,
+}
+
+/// Runs a source's pipeline; `plugins` are those of its steps.
+pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -> SourceRun {
+    let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now } = job;
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, reports: Vec::new() };
+    let events = course.draft(&request, &source, event_type.as_ref(), drafts).and_then(|(first, drafts)| {
+        let events = drafts.into_iter().zip(std::iter::repeat_with(new_id)).map(|(mut draft, id)| {
+            draft.occurred_at.get_or_insert(request.received_at);
+            draft.into_event(id, tenant, now, Some(request.id))
+        });
+        course.sift(first, events.collect())
+    });
+    let result = match events {
+        Ok(events) => SourceResult::Events(events),
+        Err(Halt::Stopped { reason }) => SourceResult::Ignored { reason },
+        Err(Halt::Failed { number, plugin, message }) => SourceResult::Failed { number, plugin, message },
+        Err(Halt::Unavailable) => SourceResult::Unavailable,
+    };
+    SourceRun { steps: course.reports, result }
+}
+
+/// Runs an endpoint's pipeline; `plugins` are those of its steps.
+pub(super) fn endpoint(plugins: &[Arc<Plugin>], job: EndpointJob, limits: &Limits) -> EndpointRun {
+    let EndpointJob { pipeline, event, message, .. } = job;
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, reports: Vec::new() };
+    let result = match course.reshape(&event, message) {
+        Ok(message) => EndpointResult::Send(message),
+        Err(Halt::Stopped { reason }) => EndpointResult::Dropped { reason },
+        Err(Halt::Failed { number, plugin, message }) => EndpointResult::Failed { number, plugin, message },
+        Err(Halt::Unavailable) => EndpointResult::Unavailable,
+    };
+    EndpointRun { steps: course.reports, result }
+}
+
+impl Course<'_> {
+    /// The request's drafts and the first step that is not the mapper.
+    fn draft(
+        &mut self,
+        request: &Request,
+        source: &str,
+        event_type: Option<&EventType>,
+        drafts: Option<Vec<Draft>>,
+    ) -> Result<(usize, Vec<Draft>), Halt> {
+        let Some(step) = self.steps.first().filter(|step| step.job == Job::Mapper) else {
+            return Ok((0, drafts.unwrap_or_default()));
+        };
+        let texts = RequestTexts::of(request);
+        let guest = Guest::new(self.limits, &texts.id, request.received_at);
+        let called = self.plugins[0].call_map(&texts.request(request, source), &step.config, guest, self.limits);
+        let parsed = called.and_then(|made| match made {
+            Ok(made) => convert::drafts(made, event_type, self.limits).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        });
+        let drafts = self.report(0, parsed, |drafts| StepOutcome::Mapped { events: drafts.len() })?;
+        match drafts.is_empty() {
+            true => Err(Halt::Stopped { reason: format!("step 1 ({}) made no event of it", step.plugin) }),
+            false => Ok((1, drafts)),
+        }
+    }
+
+    /// The events that all filters from `first` on keep.
+    fn sift(&mut self, first: usize, mut events: Vec<Event>) -> Result<Vec<Event>, Halt> {
+        for at in first..self.steps.len() {
+            let mut dropped = None;
+            let mut kept = Vec::with_capacity(events.len());
+            for event in events {
+                match self.keep(at, &event, &EventTexts::of(&event)) {
+                    Ok(()) => kept.push(event),
+                    Err(Halt::Stopped { reason }) => dropped = Some(reason),
+                    Err(halt) => return Err(halt),
+                }
+            }
+            match dropped {
+                Some(reason) if kept.is_empty() => return Err(Halt::Stopped { reason }),
+                _ => events = kept,
+            }
+        }
+        Ok(events)
+    }
+
+    fn reshape(&mut self, event: &Event, mut message: Message) -> Result<Message, Halt> {
+        let texts = EventTexts::of(event);
+        for (at, step) in self.steps.iter().enumerate() {
+            match step.job {
+                Job::Filter => self.keep(at, event, &texts)?,
+                // A mapper has no place here; calling it as a transformer makes
+                // the step fail by name.
+                Job::Transformer | Job::Mapper => message = self.transform(at, event, &texts, &message)?,
+            }
+        }
+        Ok(message)
+    }
+
+    fn keep(&mut self, at: usize, event: &Event, texts: &EventTexts) -> Result<(), Halt> {
+        let (step, plugin) = (&self.steps[at], &self.plugins[at]);
+        let guest = Guest::new(self.limits, &texts.id, event.occurred_at);
+        let called = plugin.call_keep(&texts.event(event), &step.config, guest, self.limits);
+        let verdict = self.report(at, called, |verdict| match verdict {
+            VerdictOut::Keep => StepOutcome::Kept,
+            VerdictOut::Drop(reason) => StepOutcome::Dropped { reason: convert::reason(reason.clone()) },
+        })?;
+        match verdict {
+            VerdictOut::Keep => Ok(()),
+            VerdictOut::Drop(reason) => Err(Halt::Stopped { reason: convert::reason(reason) }),
+        }
+    }
+
+    fn transform(&mut self, at: usize, event: &Event, texts: &EventTexts, message: &Message) -> Result<Message, Halt> {
+        let (step, plugin) = (&self.steps[at], &self.plugins[at]);
+        let guest = Guest::new(self.limits, &texts.id, event.occurred_at);
+        let (event, given) = (texts.event(event), convert::message_in(message));
+        let called = plugin.call_transform(&event, &given, &step.config, guest, self.limits);
+        let parsed = called.and_then(|made| match made {
+            Ok(made) => convert::message(made).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        });
+        self.report(at, parsed, |_| StepOutcome::Transformed)
+    }
+
+    /// Writes down what step `at` came to and passes on what it made.
+    fn report<R>(
+        &mut self,
+        at: usize,
+        called: Called<Result<R, RefusalOut>>,
+        outcome: impl FnOnce(&R) -> StepOutcome,
+    ) -> Result<R, Halt> {
+        let Step { plugin, version, job, .. } = &self.steps[at];
+        let failed = |message| Halt::Failed { number: at + 1, plugin: plugin.to_string(), message };
+        let (outcome, result) = match called.result {
+            Ok(Ok(made)) => (outcome(&made), Ok(made)),
+            Ok(Err(refusal)) => {
+                let (code, message) = convert::refusal(refusal);
+                (StepOutcome::Refused { code, message: message.clone() }, Err(failed(message)))
+            }
+            Err(Failure::Fault(fault)) => {
+                let (limit, message) = (fault.limit.as_str().to_owned(), fault.message);
+                (StepOutcome::Faulted { limit, message: message.clone() }, Err(failed(message)))
+            }
+            Err(Failure::NoRoom) => return Err(Halt::Unavailable),
+        };
+        self.reports.push(StepReport {
+            plugin: plugin.clone(),
+            version: *version,
+            job: *job,
+            outcome,
+            log: called.log,
+            fuel: called.fuel,
+            duration_us: called.duration_us,
+            memory: called.memory,
+        });
+        result
+    }
+}

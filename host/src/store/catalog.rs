@@ -1,0 +1,106 @@
+//! What tenants and the operator set up.
+
+use std::sync::Arc;
+
+use super::Reply;
+use super::picture::TenantPicture;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
+use crate::domain::key::KeyHash;
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::signature::SigningSecret;
+use crate::domain::source::Source;
+use crate::domain::tenant::Tenant;
+use crate::domain::time::Timestamp;
+
+/// Tenants, keys, sources, endpoints and plugins.
+///
+/// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
+/// what one tenant writes, no other tenant's picture shows; a name is taken
+/// once per tenant and kind; a plugin version never changes; secrets are sealed
+/// before they reach the disk. Reading is done by the picture of a whole
+/// tenant: the catalogue is small and is kept in memory.
+///
+/// Without a tenant id, because they are the operator's: [`Self::tenants`] and
+/// the creation of a tenant.
+pub trait Catalog: Send + Sync {
+    /// Stores the tenant and its first key.
+    fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()>;
+
+    /// Every tenant that was not deleted.
+    fn tenants(&self) -> Reply<'_, Vec<TenantId>>;
+
+    /// Writes name, plan and dialect.
+    fn update_tenant<'a>(&'a self, tenant: &'a Tenant) -> Reply<'a, ()>;
+
+    /// Takes the tenant, its keys and all that it set up away, at once. What
+    /// happened goes in pieces, by [`super::Ledger::purge`].
+    fn delete_tenant(&self, tenant: TenantId, now: Timestamp) -> Reply<'_, ()>;
+
+    /// Deleted tenants whose past may not be purged yet.
+    fn deleted_tenants(&self) -> Reply<'_, Vec<TenantId>>;
+
+    /// Adds a key.
+    fn create_key(&self, tenant: TenantId, key: NewKey) -> Reply<'_, ()>;
+
+    fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()>;
+
+    /// Writes all but id, tenant, token and time of creation.
+    fn update_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()>;
+
+    fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()>;
+
+    fn create_endpoint<'a>(&'a self, endpoint: &'a Endpoint, secret: &'a SigningSecret) -> Reply<'a, ()>;
+
+    /// Writes all but id, tenant and time of creation; secrets stay.
+    fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint) -> Reply<'a, ()>;
+
+    /// Makes `secret` the first to sign; those before it go on signing beside
+    /// it until `overlap_until`, where that is later than `now`.
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: TenantId,
+        endpoint: EndpointId,
+        secret: &'a SigningSecret,
+        now: Timestamp,
+        overlap_until: Timestamp,
+    ) -> Reply<'a, ()>;
+
+    /// Its pending deliveries are cancelled when they come up.
+    fn delete_endpoint(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()>;
+
+    /// Stores a component as the name's next version, or answers the version
+    /// that has the same digest already.
+    fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion>;
+
+    /// Every version of one owner's plugins.
+    fn plugins(&self, owner: Owner) -> Reply<'_, Vec<PluginVersion>>;
+
+    /// Deletes all versions of a plugin.
+    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName) -> Reply<'a, ()>;
+
+    /// The component with this digest, whoever uploaded it: digests are asked
+    /// for by whoever loads code into the sandbox, never by a tenant.
+    fn component(&self, digest: Digest) -> Reply<'_, Option<Vec<u8>>>;
+
+    /// All that one tenant has set up; nothing when it does not exist.
+    fn picture(&self, tenant: TenantId) -> Reply<'_, Option<TenantPicture>>;
+}
+
+/// A key to be stored: only its hash is.
+pub struct NewKey {
+    pub id: KeyId,
+    pub hash: KeyHash,
+    pub created_at: Timestamp,
+}
+
+/// A component that passed the gate.
+pub struct PluginUpload {
+    pub owner: Owner,
+    pub name: PluginName,
+    pub digest: Digest,
+    pub component: Arc<[u8]>,
+    pub jobs: Vec<Job>,
+    pub description: Description,
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,261 @@
+//! What happened: requests, events, deliveries and attempts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Reply;
+use crate::domain::attempt::{Answer, Attempt};
+use crate::domain::claim::{Claim, ClaimToken};
+use crate::domain::delivery::{Next, State};
+use crate::domain::event::Event;
+use crate::domain::header::Header;
+use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
+use crate::domain::message::Message;
+use crate::domain::pipeline::StepReport;
+use crate::domain::request::{Fate, Request};
+use crate::domain::time::Timestamp;
+
+/// Events and what became of them.
+///
+/// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
+/// what a method has answered is on the disk; a recording is stored whole or
+/// not at all; a tenant sees only its own rows; a delivery is held by one claim
+/// at a time; a settlement whose claim is no longer held changes nothing.
+///
+/// Without a tenant id, because they serve every tenant: [`Self::claim_due`],
+/// [`Self::take_over`] and settlements, which name the claim they come from.
+pub trait Ledger: Send + Sync {
+    /// Stores a request with its events and their deliveries, in one
+    /// transaction that callers of the same moment share.
+    fn record(&self, recording: Recording) -> Reply<'_, Recorded>;
+
+    /// Takes up to `limit` deliveries that are due or whose claim ran out,
+    /// the longest due first, passing over those in `except`, and holds
+    /// them until `until`.
+    fn claim_due<'a>(
+        &'a self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+        except: &'a Except,
+    ) -> Reply<'a, Vec<Claim>>;
+
+    /// Writes down what an attempt came to and where its delivery rests next.
+    /// Answers whether the claim was still held.
+    fn settle(&self, settlement: Settlement) -> Reply<'_, bool>;
+
+    /// Makes every claimed delivery due at once. Only for a host that knows
+    /// itself to be the only one: whoever held those claims is dead.
+    fn take_over(&self, now: Timestamp) -> Reply<'_, u64>;
+
+    /// Makes an endpoint's held deliveries due.
+    fn release_held(&self, tenant: TenantId, endpoint: EndpointId, now: Timestamp) -> Reply<'_, u64>;
+
+    /// Makes a pending or dead delivery due now. Answers its state where that
+    /// forbids it.
+    fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>>;
+
+    /// Deletes up to `limit` rows of a tenant that was deleted; answers whether
+    /// there are more.
+    fn purge(&self, tenant: TenantId, limit: u32) -> Reply<'_, bool>;
+
+    fn request(&self, tenant: TenantId, id: RequestId) -> Reply<'_, Option<StoredRequest>>;
+
+    /// Newest first, as every list.
+    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>>;
+
+    fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>>;
+
+    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Vec<Event>>;
+
+    /// The events that a request became.
+    fn events_of(&self, tenant: TenantId, request: RequestId) -> Reply<'_, Vec<EventId>>;
+
+    fn delivery(&self, tenant: TenantId, id: DeliveryId) -> Reply<'_, Option<Delivery>>;
+
+    fn deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, Vec<Delivery>>;
+
+    /// How many deliveries `query` finds, its limit aside.
+    fn count_deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, u64>;
+
+    /// What the pipeline made for a delivery, once it has run.
+    fn prepared(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Option<Prepared>>;
+
+    /// Oldest first.
+    fn attempts(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Vec<StoredAttempt>>;
+
+    /// Whether a write goes through: for readiness.
+    fn ping(&self) -> Reply<'_, ()>;
+}
+
+/// Whose deliveries are not to be claimed for now.
+#[derive(Clone, Debug, Default)]
+pub struct Except {
+    pub tenants: Vec<TenantId>,
+    pub endpoints: Vec<EndpointId>,
+}
+
+/// What is stored together or not at all. All of it is one tenant's.
+pub struct Recording {
+    pub tenant: TenantId,
+    pub received: Option<Received>,
+    pub events: Vec<Arc<Event>>,
+    pub deliveries: Vec<FreshDelivery>,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A request, and what the source's pipeline made of it.
+pub struct Received {
+    pub request: Request,
+    pub fate: Fate,
+    pub steps: Vec<StepReport>,
+    /// The request is stored already and was run again: only its fate changes.
+    pub rerun: bool,
+}
+
+/// A delivery to be stored.
+pub struct FreshDelivery {
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub endpoint: EndpointId,
+    pub start: Start,
+    /// A replay "as sent" brings its message along.
+    pub message: Option<Arc<Message>>,
+    pub replay_of: Option<DeliveryId>,
+}
+
+/// How a delivery begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Held by the host that stores it, which attempts it without reading it.
+    Claimed { token: ClaimToken, until: Timestamp },
+    /// For whoever claims it first.
+    Due(Timestamp),
+    /// Until its endpoint is resumed.
+    Held,
+}
+
+/// A caller's promise that two recordings with one key are one.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    pub key: String,
+    /// Of what was asked for: another request with the same key is a mistake.
+    pub fingerprint: [u8; 32],
+    pub now: Timestamp,
+}
+
+/// How long a key is remembered.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What became of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Stored,
+    /// The key was used for the same request; these are its events.
+    Repeated(Vec<EventId>),
+    /// The key was used for another request; nothing was stored.
+    KeyReused,
+}
+
+/// What an attempt came to.
+pub struct Settlement {
+    pub tenant: TenantId,
+    pub delivery: DeliveryId,
+    pub token: ClaimToken,
+    /// What the pipeline made, when it ran for this attempt.
+    pub prepared: Option<Prepared>,
+    /// The exchange, when there was one.
+    pub attempt: Option<Attempt>,
+    pub next: Next,
+    pub now: Timestamp,
+}
+
+/// What a pipeline made of an event.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub steps: Vec<StepReport>,
+    /// Absent when a step dropped or failed the event.
+    pub message: Option<Arc<Message>>,
+}
+
+/// A request as it is kept.
+#[derive(Clone, Debug)]
+pub struct StoredRequest {
+    pub request: Request,
+    pub fate: Fate,
+    pub steps: Vec<StepReport>,
+}
+
+/// A delivery as it is kept.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub endpoint: EndpointId,
+    pub state: State,
+    pub reason: Option<String>,
+    pub attempts: u32,
+    /// When it is tried next; absent when it is not, or is being tried now.
+    pub next_attempt_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    pub replay_of: Option<DeliveryId>,
+}
+
+/// An attempt as it is kept.
+#[derive(Clone, Debug)]
+pub struct StoredAttempt {
+    pub id: AttemptId,
+    pub number: u32,
+    pub started_at: Timestamp,
+    pub duration: Duration,
+    pub url: String,
+    pub signed_headers: Vec<Header>,
+    /// [`crate::domain::delivery::Outcome::name`].
+    pub outcome: String,
+    pub status: Option<u16>,
+    /// Why there was no answer.
+    pub error: Option<String>,
+    pub answer: Option<Answer>,
+}
+
+/// Which requests to list.
+#[derive(Clone, Debug, Default)]
+pub struct RequestQuery {
+    pub source: Option<SourceId>,
+    /// [`Fate::state`].
+    pub state: Option<String>,
+    pub older_than: Option<RequestId>,
+    pub limit: u32,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default)]
+pub struct EventQuery {
+    pub event_type: Option<String>,
+    pub tag: Option<String>,
+    pub subject: Option<String>,
+    pub account: Option<String>,
+    /// Received at or after.
+    pub after: Option<Timestamp>,
+    /// Received before.
+    pub before: Option<Timestamp>,
+    pub older_than: Option<EventId>,
+    pub limit: u32,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryQuery {
+    pub event: Option<EventId>,
+    pub endpoint: Option<EndpointId>,
+    /// Empty: all.
+    pub states: Vec<State>,
+    /// Created at or after.
+    pub since: Option<Timestamp>,
+    /// Created before.
+    pub until: Option<Timestamp>,
+    pub older_than: Option<DeliveryId>,
+    pub limit: u32,
+}

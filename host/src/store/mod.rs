@@ -1,0 +1,68 @@
+//! What is kept. Two small traits, [`Catalog`] (what tenants set up) and
+//! [`Ledger`] (what happened), an engine that keeps both promises, and the
+//! in-memory [`Picture`] that routing decisions use.
+//!
+//! No transaction is open while a plugin runs or a request is in flight: claim
+//! (short), work, settle (short), fenced by the claim.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub mod catalog;
+pub mod ledger;
+pub mod picture;
+pub mod seal;
+pub mod sqlite;
+
+pub use catalog::Catalog;
+pub use ledger::Ledger;
+pub use picture::Picture;
+
+/// What a store method answers, some time later.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why the store did not do it. Nothing was written.
+#[derive(Clone, Debug)]
+pub enum StoreError {
+    /// Another thing of the tenant has the name.
+    NameTaken,
+    /// There is no such row in this tenant.
+    NotFound,
+    /// As much is waiting to be written as may; try again in a moment.
+    Full,
+    /// The store is closing or has failed, and takes no more writes.
+    Closed,
+    /// A row does not mean anything: written by a newer version, or damaged.
+    Corrupt(String),
+    /// Shared, because callers whose writes were one transaction share its end.
+    Database(Arc<sqlx::Error>),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameTaken => f.write_str("the name is taken"),
+            Self::NotFound => f.write_str("there is no such row"),
+            Self::Full => f.write_str("the write queue is full"),
+            Self::Closed => f.write_str("the store takes no more writes"),
+            Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),
+            Self::Database(_) => f.write_str("the database failed"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Database(error) => Some(error.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}

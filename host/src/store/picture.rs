@@ -1,0 +1,156 @@
+//! The in-memory picture of the catalogue: every routing decision and every
+//! listing of what a tenant set up reads it, and no database.
+//!
+//! A tenant's part is replaced as a whole when the tenant changes something.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Catalog, StoreError};
+use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::plugin::{Owner, PluginName, PluginVersion};
+use crate::domain::signature::SigningSecret;
+use crate::domain::source::Source;
+use crate::domain::tenant::Tenant;
+use crate::domain::time::Timestamp;
+
+/// All that one tenant has set up.
+pub struct TenantPicture {
+    pub tenant: Tenant,
+    pub keys: Vec<KeyHash>,
+    pub sources: BTreeMap<SourceId, Source>,
+    pub endpoints: BTreeMap<EndpointId, SealedEndpoint>,
+    pub plugins: PluginVersions,
+}
+
+/// An endpoint with the secrets that sign for it. The secrets have no `Debug`,
+/// and so has this.
+pub struct SealedEndpoint {
+    pub endpoint: Endpoint,
+    /// The current one first, then those that a rotation lets run out.
+    pub secrets: Vec<Overlap>,
+}
+
+/// A secret and how long it signs.
+pub struct Overlap {
+    pub secret: SigningSecret,
+    /// Absent: until it is replaced.
+    pub until: Option<Timestamp>,
+}
+
+impl SealedEndpoint {
+    /// The secrets that sign at `now`.
+    pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
+        self.secrets.iter().filter(move |overlap| overlap.until.is_none_or(|until| now < until)).map(|o| &o.secret)
+    }
+}
+
+/// Plugin versions of one owner, by name and number.
+pub type PluginVersions = BTreeMap<PluginName, BTreeMap<u32, PluginVersion>>;
+
+/// The catalogue of every tenant.
+#[derive(Default)]
+pub struct Picture {
+    state: RwLock<State>,
+    /// One refresh at a time: of two that overlap, the one that read first could
+    /// otherwise be the one that writes last.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    tenants: HashMap<TenantId, Arc<TenantPicture>>,
+    keys: HashMap<KeyHash, TenantId>,
+    inbound: HashMap<SourceToken, (TenantId, SourceId)>,
+    house: Arc<PluginVersions>,
+}
+
+impl Picture {
+    /// The picture of everything in `catalog`.
+    pub async fn load(catalog: &dyn Catalog) -> Result<Self, StoreError> {
+        let picture = Self::default();
+        picture.refresh_house(catalog).await?;
+        for tenant in catalog.tenants().await? {
+            picture.refresh(catalog, tenant).await?;
+        }
+        Ok(picture)
+    }
+
+    /// Reads one tenant's part again, after it changed.
+    pub async fn refresh(&self, catalog: &dyn Catalog, tenant: TenantId) -> Result<(), StoreError> {
+        let _turn = self.refreshing.lock().await;
+        let part = catalog.picture(tenant).await?.map(Arc::new);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.keys.retain(|_, owner| *owner != tenant);
+        state.inbound.retain(|_, (owner, _)| *owner != tenant);
+        let Some(part) = part else {
+            state.tenants.remove(&tenant);
+            return Ok(());
+        };
+        state.keys.extend(part.keys.iter().map(|key| (*key, tenant)));
+        state.inbound.extend(part.sources.values().map(|source| (source.token.clone(), (tenant, source.id))));
+        state.tenants.insert(tenant, part);
+        Ok(())
+    }
+
+    /// Reads the first-party plugins again.
+    pub async fn refresh_house(&self, catalog: &dyn Catalog) -> Result<(), StoreError> {
+        let _turn = self.refreshing.lock().await;
+        let house = versions(catalog.plugins(Owner::House).await?);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).house = Arc::new(house);
+        Ok(())
+    }
+
+    pub fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantPicture>> {
+        self.read(|state| state.tenants.get(&tenant).cloned())
+    }
+
+    /// Whether an endpoint is there and paused.
+    pub fn is_paused(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
+        let part = self.tenant(tenant);
+        let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
+        sealed.is_some_and(|sealed| sealed.endpoint.status == Status::Paused)
+    }
+
+    /// Every tenant, oldest first.
+    pub fn tenants(&self) -> Vec<Arc<TenantPicture>> {
+        let mut tenants: Vec<_> = self.read(|state| state.tenants.values().cloned().collect());
+        tenants.sort_by_key(|part| part.tenant.id);
+        tenants
+    }
+
+    /// Whose key this is.
+    pub fn tenant_by_key(&self, key: &KeyHash) -> Option<TenantId> {
+        self.read(|state| state.keys.get(key).copied())
+    }
+
+    /// Whose inbound URL this is, and which source.
+    pub fn source_by_token(&self, token: &SourceToken) -> Option<(Arc<TenantPicture>, SourceId)> {
+        self.read(|state| {
+            let (tenant, source) = state.inbound.get(token)?;
+            Some((state.tenants.get(tenant)?.clone(), *source))
+        })
+    }
+
+    /// The first-party plugins.
+    pub fn house(&self) -> Arc<PluginVersions> {
+        self.read(|state| state.house.clone())
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        // A panic while writing cannot leave half a picture: each change is one
+        // insertion, and the next refresh makes it whole.
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Orders versions by name and number.
+pub fn versions(plugins: Vec<PluginVersion>) -> PluginVersions {
+    let mut versions = PluginVersions::new();
+    for plugin in plugins {
+        versions.entry(plugin.name.clone()).or_default().insert(plugin.version, plugin);
+    }
+    versions
+}

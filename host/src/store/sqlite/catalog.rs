@@ -1,0 +1,120 @@
+//! The catalogue's promises, kept on SQLite. What is secret is sealed here,
+//! before it is handed to the writer.
+
+use super::{SqliteStore, changes, picture, plugins, sealed};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
+use crate::domain::signature::SigningSecret;
+use crate::domain::source::Source;
+use crate::domain::tenant::Tenant;
+use crate::domain::time::Timestamp;
+use crate::store::catalog::{Catalog, NewKey, PluginUpload};
+use crate::store::picture::TenantPicture;
+use crate::store::{Reply, StoreError};
+
+impl Catalog for SqliteStore {
+    fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()> {
+        let tenant = tenant.clone();
+        self.change(move |conn| Box::pin(async move { changes::create_tenant(conn, &tenant, &key).await }))
+    }
+
+    fn tenants(&self) -> Reply<'_, Vec<TenantId>> {
+        self.tenant_ids("SELECT id FROM tenants WHERE deleted_at IS NULL ORDER BY id")
+    }
+
+    fn update_tenant<'a>(&'a self, tenant: &'a Tenant) -> Reply<'a, ()> {
+        let tenant = tenant.clone();
+        self.change(move |conn| Box::pin(async move { changes::update_tenant(conn, &tenant).await }))
+    }
+
+    fn delete_tenant(&self, tenant: TenantId, now: Timestamp) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(changes::delete_tenant(conn, tenant, now)))
+    }
+
+    fn deleted_tenants(&self) -> Reply<'_, Vec<TenantId>> {
+        self.tenant_ids("SELECT id FROM tenants WHERE deleted_at IS NOT NULL ORDER BY id")
+    }
+
+    fn create_key(&self, tenant: TenantId, key: NewKey) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(async move { changes::create_key(conn, tenant, &key).await }))
+    }
+
+    fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {
+        let source = source.clone();
+        self.change(move |conn| Box::pin(async move { changes::create_source(conn, &source).await }))
+    }
+
+    fn update_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {
+        let source = source.clone();
+        self.change(move |conn| Box::pin(async move { changes::update_source(conn, &source).await }))
+    }
+
+    fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(changes::delete_source(conn, tenant, source)))
+    }
+
+    fn create_endpoint<'a>(&'a self, endpoint: &'a Endpoint, secret: &'a SigningSecret) -> Reply<'a, ()> {
+        let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
+        let secret = sealed::seal_secret(&self.seal, endpoint.id, secret);
+        let endpoint = endpoint.clone();
+        self.change(move |conn| {
+            Box::pin(async move { changes::create_endpoint(conn, &endpoint, &headers, &secret).await })
+        })
+    }
+
+    fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint) -> Reply<'a, ()> {
+        let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
+        let endpoint = endpoint.clone();
+        self.change(move |conn| Box::pin(async move { changes::update_endpoint(conn, &endpoint, &headers).await }))
+    }
+
+    fn rotate_secret<'a>(
+        &'a self,
+        tenant: TenantId,
+        endpoint: EndpointId,
+        secret: &'a SigningSecret,
+        now: Timestamp,
+        overlap_until: Timestamp,
+    ) -> Reply<'a, ()> {
+        let secret = sealed::seal_secret(&self.seal, endpoint, secret);
+        let whose = (tenant, endpoint);
+        self.change(move |conn| {
+            Box::pin(async move { changes::rotate_secret(conn, whose, &secret, now, overlap_until).await })
+        })
+    }
+
+    fn delete_endpoint(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(changes::delete_endpoint(conn, tenant, endpoint)))
+    }
+
+    fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion> {
+        self.change(move |conn| Box::pin(plugins::add(conn, upload)))
+    }
+
+    fn plugins(&self, owner: Owner) -> Reply<'_, Vec<PluginVersion>> {
+        Box::pin(plugins::versions(&self.readers, owner))
+    }
+
+    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName) -> Reply<'a, ()> {
+        let name = name.clone();
+        self.change(move |conn| Box::pin(async move { plugins::delete(conn, Owner::Tenant(tenant), &name).await }))
+    }
+
+    fn component(&self, digest: Digest) -> Reply<'_, Option<Vec<u8>>> {
+        Box::pin(plugins::component(&self.readers, digest))
+    }
+
+    fn picture(&self, tenant: TenantId) -> Reply<'_, Option<TenantPicture>> {
+        Box::pin(picture::picture(&self.readers, &self.seal, tenant))
+    }
+}
+
+impl SqliteStore {
+    fn tenant_ids(&self, query: &'static str) -> Reply<'_, Vec<TenantId>> {
+        Box::pin(async move {
+            let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(&self.readers).await?;
+            ids.iter().map(|id| id.parse().map_err(|_| StoreError::Corrupt("tenants.id".to_owned()))).collect()
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! What the writer does to the catalogue. Each function runs in a savepoint of
+//! the writer's open transaction: an error leaves nothing behind.
+
+use sqlx::SqliteConnection;
+
+use super::bulk::{id_text, json};
+use super::fault;
+use super::rows::Columns;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::source::Source;
+use crate::domain::tenant::Tenant;
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::catalog::NewKey;
+
+type Written = Result<(), StoreError>;
+
+pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, key: &NewKey) -> Written {
+    sqlx::query("INSERT INTO tenants (id, name, plan, dialect, created_at) VALUES (?, ?, ?, ?, ?)")
+        .bind(id_text(&tenant.id))
+        .bind(tenant.name.as_str())
+        .bind(tenant.plan.as_deref())
+        .bind(tenant.dialect.as_str())
+        .bind(tenant.created_at.as_millis())
+        .execute(&mut *conn)
+        .await
+        .map_err(taken)?;
+    create_key(conn, tenant.id, key).await
+}
+
+pub(super) async fn update_tenant(conn: &mut SqliteConnection, tenant: &Tenant) -> Written {
+    let updated = sqlx::query("UPDATE tenants SET name = ?, plan = ?, dialect = ? WHERE id = ? AND deleted_at IS NULL")
+        .bind(tenant.name.as_str())
+        .bind(tenant.plan.as_deref())
+        .bind(tenant.dialect.as_str())
+        .bind(id_text(&tenant.id))
+        .execute(conn)
+        .await
+        .map_err(taken)?;
+    found(updated.rows_affected())
+}
+
+pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId, now: Timestamp) -> Written {
+    let deleted = sqlx::query("UPDATE tenants SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL")
+        .bind(now.as_millis())
+        .bind(id_text(&tenant))
+        .execute(&mut *conn)
+        .await?;
+    found(deleted.rows_affected())?;
+    for statement in [
+        "DELETE FROM keys WHERE tenant_id = ?",
+        "DELETE FROM sources WHERE tenant_id = ?",
+        "DELETE FROM endpoint_secrets WHERE tenant_id = ?",
+        "DELETE FROM endpoints WHERE tenant_id = ?",
+        "DELETE FROM plugins WHERE owner = ?",
+    ] {
+        sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
+    }
+    super::plugins::delete_orphans(conn).await
+}
+
+pub(super) async fn create_key(conn: &mut SqliteConnection, tenant: TenantId, key: &NewKey) -> Written {
+    require(conn, tenant).await?;
+    sqlx::query("INSERT INTO keys (hash, id, tenant_id, created_at) VALUES (?, ?, ?, ?)")
+        .bind(key.hash.0.as_slice())
+        .bind(id_text(&key.id))
+        .bind(id_text(&tenant))
+        .bind(key.created_at.as_millis())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn create_source(conn: &mut SqliteConnection, source: &Source) -> Written {
+    const INSERT: &str = "
+        INSERT INTO sources (tenant_id, id, name, token, event_type, pipeline, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    require(conn, source.tenant).await?;
+    sqlx::query(INSERT)
+        .bind(id_text(&source.tenant))
+        .bind(id_text(&source.id))
+        .bind(source.name.as_str())
+        .bind(source.token.as_str())
+        .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
+        .bind(json(&source.pipeline))
+        .bind(source.created_at.as_millis())
+        .execute(conn)
+        .await
+        .map_err(taken)?;
+    Ok(())
+}
+
+pub(super) async fn update_source(conn: &mut SqliteConnection, source: &Source) -> Written {
+    let updated =
+        sqlx::query("UPDATE sources SET name = ?, event_type = ?, pipeline = ? WHERE tenant_id = ? AND id = ?")
+            .bind(source.name.as_str())
+            .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
+            .bind(json(&source.pipeline))
+            .bind(id_text(&source.tenant))
+            .bind(id_text(&source.id))
+            .execute(conn)
+            .await
+            .map_err(taken)?;
+    found(updated.rows_affected())
+}
+
+pub(super) async fn delete_source(conn: &mut SqliteConnection, tenant: TenantId, source: SourceId) -> Written {
+    let deleted = sqlx::query("DELETE FROM sources WHERE tenant_id = ? AND id = ?")
+        .bind(id_text(&tenant))
+        .bind(id_text(&source))
+        .execute(conn)
+        .await?;
+    found(deleted.rows_affected())
+}
+
+/// `headers` and `secret` are sealed.
+pub(super) async fn create_endpoint(
+    conn: &mut SqliteConnection,
+    endpoint: &Endpoint,
+    headers: &[u8],
+    secret: &[u8],
+) -> Written {
+    const INSERT: &str = "
+        INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, pipeline, retry, dialect, state,
+            state_reason, tenant_id, id, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    require(conn, endpoint.tenant).await?;
+    bind_endpoint(sqlx::query(INSERT), endpoint, headers)
+        .bind(endpoint.created_at.as_millis())
+        .execute(&mut *conn)
+        .await
+        .map_err(taken)?;
+    insert_secret(conn, endpoint.tenant, endpoint.id, secret).await
+}
+
+/// `headers` is sealed.
+pub(super) async fn update_endpoint(conn: &mut SqliteConnection, endpoint: &Endpoint, headers: &[u8]) -> Written {
+    const UPDATE: &str = "
+        UPDATE endpoints SET name = ?, url = ?, event_types = ?, accounts = ?, tags = ?, headers = ?, pipeline = ?,
+            retry = ?, dialect = ?, state = ?, state_reason = ?
+        WHERE tenant_id = ? AND id = ?";
+    let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, headers).execute(conn).await.map_err(taken)?;
+    found(updated.rows_affected())
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// What creating and updating write alike, and then the two ids.
+fn bind_endpoint<'q>(query: Query<'q>, endpoint: &'q Endpoint, headers: &'q [u8]) -> Query<'q> {
+    let subscription = &endpoint.subscription;
+    query
+        .bind(endpoint.name.as_str())
+        .bind(endpoint.url.as_str())
+        .bind(json(&subscription.event_types))
+        .bind(json(&subscription.accounts))
+        .bind(json(&subscription.tags))
+        .bind(headers)
+        .bind(json(&endpoint.pipeline))
+        .bind(endpoint.retry.as_ref().map(json))
+        .bind(endpoint.dialect.as_str())
+        .bind(endpoint.status.state())
+        .bind(endpoint.status.reason())
+        .bind(id_text(&endpoint.tenant))
+        .bind(id_text(&endpoint.id))
+}
+
+/// `secret` is sealed. A secret that was to sign for less long than the new
+/// overlap keeps its own end: an overlap of nothing stops all of them at once.
+pub(super) async fn rotate_secret(
+    conn: &mut SqliteConnection,
+    (tenant, endpoint): (TenantId, EndpointId),
+    secret: &[u8],
+    now: Timestamp,
+    overlap_until: Timestamp,
+) -> Written {
+    const EXISTS: &str = "SELECT 1 FROM endpoints WHERE tenant_id = ? AND id = ?";
+    const LIMIT: &str = "
+        UPDATE endpoint_secrets SET signs_until = min(coalesce(signs_until, ?1), ?1)
+        WHERE tenant_id = ?2 AND endpoint_id = ?3";
+    const FORGET: &str = "DELETE FROM endpoint_secrets WHERE signs_until <= ? AND tenant_id = ? AND endpoint_id = ?";
+    let (tenant_text, endpoint_text) = (id_text(&tenant), id_text(&endpoint));
+    let exists =
+        sqlx::query(EXISTS).bind(tenant_text.clone()).bind(endpoint_text.clone()).fetch_optional(&mut *conn).await?;
+    found(exists.is_some().into())?;
+    // First the new one: its number must be above those that are forgotten.
+    insert_secret(conn, tenant, endpoint, secret).await?;
+    let newest = "AND number < (SELECT max(number) FROM endpoint_secrets WHERE tenant_id = ?2 AND endpoint_id = ?3)";
+    sqlx::query(sqlx::AssertSqlSafe(format!("{LIMIT} {newest}")))
+        .bind(overlap_until.as_millis())
+        .bind(tenant_text.clone())
+        .bind(endpoint_text.clone())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(FORGET).bind(now.as_millis()).bind(tenant_text).bind(endpoint_text).execute(conn).await?;
+    Ok(())
+}
+
+async fn insert_secret(conn: &mut SqliteConnection, tenant: TenantId, endpoint: EndpointId, secret: &[u8]) -> Written {
+    const INSERT: &str = "
+        INSERT INTO endpoint_secrets (tenant_id, endpoint_id, number, sealed)
+        SELECT ?1, ?2, coalesce(max(number), 0) + 1, ?3 FROM endpoint_secrets
+        WHERE tenant_id = ?1 AND endpoint_id = ?2";
+    sqlx::query(INSERT).bind(id_text(&tenant)).bind(id_text(&endpoint)).bind(secret).execute(conn).await?;
+    Ok(())
+}
+
+pub(super) async fn delete_endpoint(conn: &mut SqliteConnection, tenant: TenantId, endpoint: EndpointId) -> Written {
+    sqlx::query("DELETE FROM endpoint_secrets WHERE tenant_id = ? AND endpoint_id = ?")
+        .bind(id_text(&tenant))
+        .bind(id_text(&endpoint))
+        .execute(&mut *conn)
+        .await?;
+    let deleted = sqlx::query("DELETE FROM endpoints WHERE tenant_id = ? AND id = ?")
+        .bind(id_text(&tenant))
+        .bind(id_text(&endpoint))
+        .execute(conn)
+        .await?;
+    found(deleted.rows_affected())
+}
+
+/// Nothing is set up in a tenant that is not there: it may have been deleted
+/// while the request was on its way.
+pub(super) async fn require(conn: &mut SqliteConnection, tenant: TenantId) -> Written {
+    let row = sqlx::query("SELECT count(*) AS living FROM tenants WHERE id = ? AND deleted_at IS NULL")
+        .bind(id_text(&tenant))
+        .fetch_one(conn)
+        .await?;
+    found(Columns(&row).int("living")?)
+}
+
+fn found(rows: u64) -> Written {
+    if rows == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+}
+
+fn taken(error: sqlx::Error) -> StoreError {
+    if fault::is_taken(&error) { StoreError::NameTaken } else { error.into() }
+}

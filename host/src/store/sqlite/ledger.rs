@@ -1,0 +1,120 @@
+//! The ledger's promises, kept on SQLite: writes go to the writer, reads to the
+//! readers.
+
+use super::upkeep::{self, ClaimDue};
+use super::writer::Operation;
+use super::{SqliteStore, reads};
+use crate::domain::claim::{Claim, ClaimToken};
+use crate::domain::delivery::State;
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
+use crate::domain::time::Timestamp;
+use crate::store::ledger::{
+    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement,
+    StoredAttempt, StoredRequest,
+};
+use crate::store::{Reply, StoreError};
+
+impl Ledger for SqliteStore {
+    fn record(&self, recording: Recording) -> Reply<'_, Recorded> {
+        // The one write that is refused rather than kept waiting: its sender
+        // can be told to come back, and everything else must go on.
+        Box::pin(async move {
+            let held = self.room_for(&recording)?;
+            self.try_ask(|answer| Operation::Record(Box::new(recording), answer, held)).await
+        })
+    }
+
+    fn claim_due<'a>(
+        &'a self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+        except: &'a Except,
+    ) -> Reply<'a, Vec<Claim>> {
+        Box::pin(async move {
+            let token = random_token();
+            let claim = ClaimDue { now, until, token, limit, except: except.clone() };
+            let ids = self.change(move |conn| Box::pin(async move { upkeep::claim_due(conn, &claim).await })).await?;
+            if ids.is_empty() { Ok(Vec::new()) } else { reads::claims(&self.readers, token, until, &ids).await }
+        })
+    }
+
+    fn settle(&self, settlement: Settlement) -> Reply<'_, bool> {
+        Box::pin(self.ask(|answer| Operation::Settle(Box::new(settlement), answer)))
+    }
+
+    fn take_over(&self, now: Timestamp) -> Reply<'_, u64> {
+        self.change(move |conn| Box::pin(upkeep::take_over(conn, now)))
+    }
+
+    fn release_held(&self, tenant: TenantId, endpoint: EndpointId, now: Timestamp) -> Reply<'_, u64> {
+        self.change(move |conn| Box::pin(upkeep::release_held(conn, tenant, endpoint, now)))
+    }
+
+    fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>> {
+        self.change(move |conn| Box::pin(upkeep::retry(conn, tenant, delivery, now)))
+    }
+
+    fn purge(&self, tenant: TenantId, limit: u32) -> Reply<'_, bool> {
+        self.change(move |conn| Box::pin(upkeep::purge(conn, tenant, limit)))
+    }
+
+    fn request(&self, tenant: TenantId, id: RequestId) -> Reply<'_, Option<StoredRequest>> {
+        Box::pin(reads::request(&self.readers, tenant, id))
+    }
+
+    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>> {
+        Box::pin(reads::requests(&self.readers, tenant, query))
+    }
+
+    fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>> {
+        Box::pin(reads::event(&self.readers, tenant, id))
+    }
+
+    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Vec<Event>> {
+        Box::pin(reads::events(&self.readers, tenant, query))
+    }
+
+    fn events_of(&self, tenant: TenantId, request: RequestId) -> Reply<'_, Vec<EventId>> {
+        Box::pin(reads::events_of(&self.readers, tenant, request))
+    }
+
+    fn delivery(&self, tenant: TenantId, id: DeliveryId) -> Reply<'_, Option<Delivery>> {
+        Box::pin(reads::delivery(&self.readers, tenant, id))
+    }
+
+    fn deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, Vec<Delivery>> {
+        Box::pin(reads::deliveries(&self.readers, tenant, query))
+    }
+
+    fn count_deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, u64> {
+        Box::pin(reads::count_deliveries(&self.readers, tenant, query))
+    }
+
+    fn prepared(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Option<Prepared>> {
+        Box::pin(reads::prepared(&self.readers, tenant, delivery))
+    }
+
+    fn attempts(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Vec<StoredAttempt>> {
+        Box::pin(reads::attempts(&self.readers, tenant, delivery))
+    }
+
+    fn ping(&self) -> Reply<'_, ()> {
+        const PING: &str = "
+            INSERT INTO meta (name, value) VALUES ('ping', x'00')
+            ON CONFLICT (name) DO UPDATE SET value = CASE value WHEN x'00' THEN x'01' ELSE x'00' END";
+        self.change(|conn| {
+            Box::pin(async move {
+                sqlx::query(PING).execute(conn).await?;
+                Ok::<_, StoreError>(())
+            })
+        })
+    }
+}
+
+fn random_token() -> ClaimToken {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    ClaimToken(i64::from_ne_bytes(bytes))
+}

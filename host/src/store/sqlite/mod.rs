@@ -1,0 +1,105 @@
+//! SQLite: the engine for one machine, inside the binary.
+//!
+//! One task owns the only connection that writes (`writer.rs`), and the writes
+//! of many callers share a transaction (`batch.rs`). Reads have connections of
+//! their own and never wait for it.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use self::writer::{Answer, Ask, Operation};
+use super::ledger::Recording;
+use super::seal::Seal;
+use super::{Reply, StoreError};
+
+mod batch;
+mod bulk;
+mod catalog;
+mod changes;
+mod checkpoint;
+mod fault;
+mod ledger;
+mod open;
+mod picture;
+mod plugins;
+mod reads;
+mod record;
+mod rows;
+mod sealed;
+mod settle;
+mod upkeep;
+mod writer;
+
+pub use open::OpenError;
+
+/// At most this many operations wait for the writer.
+const MAX_WAITING: usize = 4096;
+/// At most this many KiB of recordings wait for the writer: a flood of the
+/// largest requests must not fill the memory that everybody shares.
+const MAX_WAITING_KIB: usize = 64 * 1024;
+
+/// A catalogue and a ledger in one SQLite file.
+pub struct SqliteStore {
+    writer: mpsc::Sender<Operation>,
+    room: Arc<Semaphore>,
+    readers: SqlitePool,
+    seal: Seal,
+    /// Held for as long as the store is: two hosts on one file would take over
+    /// each other's claims.
+    lock: File,
+}
+
+impl SqliteStore {
+    /// Writes what is waiting, empties the log into the database and closes it.
+    /// Every later write is [`StoreError::Closed`].
+    pub async fn close(&self) {
+        // Readers first: the last connection to close empties the log.
+        self.readers.close().await;
+        let (done, closed) = oneshot::channel();
+        if self.writer.send(Operation::Close(done)).await.is_ok() {
+            // An error means that the writer has ended already.
+            drop(closed.await);
+        }
+        drop(self.lock.unlock());
+    }
+
+    /// Room for what `recording` holds, until it is written.
+    fn room_for(&self, recording: &Recording) -> Result<OwnedSemaphorePermit, StoreError> {
+        let received = recording.received.as_ref().map_or(0, |received| received.request.body.len());
+        let events: usize = recording.events.iter().map(|event| event.data.get().len()).sum();
+        let messages = recording.deliveries.iter().filter_map(|delivery| delivery.message.as_ref());
+        let bytes = received + events + messages.map(|message| message.body.len()).sum::<usize>();
+        // One that is larger than all the room may go when nothing else waits.
+        let kib = u32::try_from((1 + bytes / 1024).min(MAX_WAITING_KIB)).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(kib).map_err(|_| StoreError::Full)
+    }
+
+    /// Has the writer do `operation`, or answers at once that too much waits.
+    async fn try_ask<T>(&self, operation: impl FnOnce(Answer<T>) -> Operation) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.try_send(operation(answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the writer do `operation`, as soon as it can.
+    async fn ask<T>(&self, operation: impl FnOnce(Answer<T>) -> Operation) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(operation(answer)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the writer do `work` in a transaction.
+    fn change<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut SqliteConnection) -> Reply<'c, T> + Send + 'static,
+    {
+        Box::pin(self.ask(|answer| Operation::Change(Box::new(Ask { work, answer }))))
+    }
+}

@@ -1,0 +1,228 @@
+//! Opening: what must be true of the file, the machine and the master key
+//! before anything is accepted.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+
+use super::batch::Statements;
+use super::bulk::Many;
+use super::writer::Writer;
+use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint};
+use crate::store::seal::{Label, Seal};
+
+/// The first version whose log survives a checkpoint by one connection while
+/// another writes (<https://sqlite.org/wal.html#walresetbug>). 3.52.0, which
+/// has the fault again, was withdrawn.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+const WITHDRAWN_SQLITE: (u32, u32, u32) = (3, 52, 0);
+
+/// What the log's file is grown to: rewriting a file in place syncs in a tenth
+/// of the time that growing it does.
+const LOG_BYTES: u64 = 8 * 1024 * 1024;
+const PAGE_BYTES: u32 = 4096;
+const READERS: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../../migrations/sqlite/0001_start.sql"))];
+
+/// Why the store cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another host has it.
+    InUse(PathBuf),
+    /// It was made with another master key.
+    WrongMasterKey,
+    /// The SQLite in this binary could lose what it was given.
+    UnfitSqlite(String),
+    /// A setting that durability rests on did not hold.
+    Setting {
+        name: &'static str,
+        found: String,
+    },
+    /// The schema is another one than this binary's.
+    Schema(MigrateError),
+    File(PathBuf, io::Error),
+    Database(sqlx::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse(path) => write!(f, "another host has {} open", path.display()),
+            Self::WrongMasterKey => f.write_str("the database was made with another master key"),
+            Self::UnfitSqlite(version) => write!(f, "SQLite {version} can lose data; 3.51.3 or newer is needed"),
+            Self::Setting { name, found } => write!(f, "SQLite did not take the setting `{name}`: it is `{found}`"),
+            Self::Schema(_) => f.write_str("the database's schema could not be brought up to date"),
+            Self::File(path, _) => write!(f, "cannot open {}", path.display()),
+            Self::Database(_) => f.write_str("the database cannot be opened"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Schema(error) => Some(error),
+            Self::File(_, error) => Some(error),
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, which is made when it is missing, and
+    /// starts its writer.
+    pub async fn open(path: &Path, seal: Seal) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        private_file(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
+        // Every size of every statement that takes many rows, and then some.
+        let mut conn = options(path).statement_cache_capacity(10 * Many::SIZES).connect().await?;
+        check_engine(&mut conn).await?;
+        migrate(&mut conn).await?;
+        check_master_key(&mut conn, &seal).await?;
+        grow_log(path).map_err(|error| OpenError::File(log_path(path), error))?;
+
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(1)
+            .test_before_acquire(false)
+            .connect_with(options(path).read_only(true))
+            .await?;
+        let (writer, inbox) = mpsc::channel(MAX_WAITING);
+        let written = Arc::new(Notify::new());
+        let checkpoints = options(path).connect().await?;
+        let (alive, ended) = oneshot::channel();
+        let checkpoints = tokio::spawn(checkpoint::run(checkpoints, written.clone(), writer.downgrade(), ended));
+        let statements = Box::new(Statements::new());
+        tokio::spawn(Writer { conn, statements, inbox, written, checkpoints, alive }.run());
+        Ok(Self { writer, room: Arc::new(Semaphore::new(MAX_WAITING_KIB)), readers, seal, lock })
+    }
+}
+
+/// What every connection is opened with.
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .page_size(PAGE_BYTES)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL loses what was committed since the last checkpoint when the
+        // power fails.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        // A database that somebody has tampered with runs no code of its own.
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        // `checkpoint.rs` does it.
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("cache_size", "-16384")
+        .pragma("temp_store", "MEMORY")
+        .disable_statement_logging()
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let beside = beside(path, ".lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
+    let file = file.map_err(|error| OpenError::File(beside.clone(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(OpenError::File(beside, error)),
+    }
+}
+
+/// Makes the file, for its owner's eyes only; the log's file takes after it.
+fn private_file(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+async fn check_engine(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut *conn).await?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    let numbers = (part(), part(), part());
+    if numbers < OLDEST_SQLITE || numbers == WITHDRAWN_SQLITE {
+        return Err(OpenError::UnfitSqlite(version));
+    }
+    let settings: [(&str, &str, &str); 3] = [
+        ("journal_mode", "SELECT journal_mode FROM pragma_journal_mode", "wal"),
+        ("synchronous", "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "2"),
+        ("trusted_schema", "SELECT CAST(trusted_schema AS TEXT) FROM pragma_trusted_schema", "0"),
+    ];
+    for (name, query, wanted) in settings {
+        let found: String = sqlx::query_scalar(query).fetch_one(&mut *conn).await?;
+        if found != wanted {
+            return Err(OpenError::Setting { name, found });
+        }
+    }
+    Ok(())
+}
+
+async fn migrate(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        let sql = sqlx::SqlSafeStr::into_sql_str(sql);
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
+    migrator.run(conn).await.map_err(OpenError::Schema)
+}
+
+/// The first opening stores a value that only the same key opens.
+async fn check_master_key(conn: &mut SqliteConnection, seal: &Seal) -> Result<(), OpenError> {
+    const LABEL: Label<'_> = Label { what: "master-key", whose: "check" };
+    let stored: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT value FROM meta WHERE name = 'master-key'").fetch_optional(&mut *conn).await?;
+    match stored {
+        Some(sealed) => seal.open(LABEL, &sealed).map(drop).map_err(|_| OpenError::WrongMasterKey),
+        None => {
+            sqlx::query("INSERT INTO meta (name, value) VALUES ('master-key', ?)")
+                .bind(seal.seal(LABEL, b"ok"))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+    }
+}
+
+/// Lengthens the log's file with zeros. To SQLite they are frames with a wrong
+/// checksum, which it takes as the log's end, after a crash too.
+fn grow_log(path: &Path) -> io::Result<()> {
+    let mut log = OpenOptions::new().append(true).open(log_path(path))?;
+    let length = log.metadata()?.len();
+    // In whole and really written: space that is only promised is as slow.
+    if let Some(missing) = LOG_BYTES.checked_sub(length) {
+        io::copy(&mut io::Read::take(io::repeat(0), missing), &mut log)?;
+        log.flush()?;
+        log.sync_data()?;
+    }
+    Ok(())
+}
+
+fn log_path(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

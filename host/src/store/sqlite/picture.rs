@@ -1,0 +1,143 @@
+//! All that one tenant has set up, read in one transaction: a picture never
+//! shows an endpoint without its secret, or half of somebody's change.
+
+use std::collections::BTreeMap;
+
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::bulk::id_text;
+use super::rows::{Columns, corrupt};
+use super::{plugins, sealed};
+use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::plugin::Owner;
+use crate::domain::source::Source;
+use crate::domain::subscription::Subscription;
+use crate::domain::tenant::Tenant;
+use crate::domain::url::DeliveryUrl;
+use crate::store::StoreError;
+use crate::store::picture::{Overlap, SealedEndpoint, TenantPicture, versions};
+use crate::store::seal::Seal;
+
+pub(super) async fn picture(
+    pool: &SqlitePool,
+    seal: &Seal,
+    tenant: TenantId,
+) -> Result<Option<TenantPicture>, StoreError> {
+    let mut reading = pool.begin().await?;
+    let Some(itself) = read_tenant(&mut reading, tenant).await? else { return Ok(None) };
+    let picture = TenantPicture {
+        tenant: itself,
+        keys: read_keys(&mut reading, tenant).await?,
+        sources: read_sources(&mut reading, tenant).await?,
+        endpoints: read_endpoints(&mut reading, seal, tenant).await?,
+        plugins: versions(plugins::versions(&mut *reading, Owner::Tenant(tenant)).await?),
+    };
+    reading.commit().await?;
+    Ok(Some(picture))
+}
+
+async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+    let row = sqlx::query("SELECT name, plan, dialect, created_at FROM tenants WHERE id = ? AND deleted_at IS NULL")
+        .bind(id_text(&id))
+        .fetch_optional(conn)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let row = Columns(&row);
+    Ok(Some(Tenant {
+        id,
+        name: row.text("name")?.to_owned(),
+        plan: row.maybe_text("plan")?,
+        dialect: row.text("dialect")?.to_owned(),
+        created_at: row.at("created_at")?,
+    }))
+}
+
+async fn read_keys(conn: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<KeyHash>, StoreError> {
+    let rows = sqlx::query("SELECT hash FROM keys WHERE tenant_id = ? ORDER BY id")
+        .bind(id_text(&tenant))
+        .fetch_all(conn)
+        .await?;
+    let hash = |row| Columns(row).bytes("hash")?.try_into().map(KeyHash).map_err(|_| corrupt("keys.hash"));
+    rows.iter().map(hash).collect()
+}
+
+async fn read_sources(conn: &mut SqliteConnection, tenant: TenantId) -> Result<BTreeMap<SourceId, Source>, StoreError> {
+    const SELECT: &str = "SELECT id, name, token, event_type, pipeline, created_at FROM sources WHERE tenant_id = ?";
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
+    let source = |row| {
+        let row = Columns(row);
+        let id = row.parsed("id")?;
+        let source = Source {
+            id,
+            tenant,
+            name: row.text("name")?.to_owned(),
+            token: SourceToken::given(row.text("token")?),
+            event_type: row.maybe_parsed("event_type")?,
+            pipeline: row.json("pipeline")?,
+            created_at: row.at("created_at")?,
+        };
+        Ok((id, source))
+    };
+    rows.iter().map(source).collect()
+}
+
+async fn read_endpoints(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    tenant: TenantId,
+) -> Result<BTreeMap<EndpointId, SealedEndpoint>, StoreError> {
+    const SELECT: &str = "
+        SELECT id, name, url, event_types, accounts, tags, headers, pipeline, retry, dialect, state, state_reason,
+            created_at
+        FROM endpoints WHERE tenant_id = ?";
+    let mut secrets = read_secrets(conn, seal, tenant).await?;
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
+    let endpoint = |row| {
+        let row = Columns(row);
+        let id = row.parsed("id")?;
+        let retry: Option<String> = row.maybe_text("retry")?;
+        let endpoint = Endpoint {
+            id,
+            tenant,
+            name: row.text("name")?.to_owned(),
+            url: DeliveryUrl::stored(row.text("url")?).ok_or_else(|| corrupt("endpoints.url"))?,
+            subscription: Subscription {
+                event_types: row.json("event_types")?,
+                accounts: row.json("accounts")?,
+                tags: row.json("tags")?,
+            },
+            headers: sealed::open_headers(seal, id, row.bytes("headers")?)?,
+            pipeline: row.json("pipeline")?,
+            retry: retry
+                .map(|retry| serde_json::from_str(&retry).map_err(|_| corrupt("endpoints.retry")))
+                .transpose()?,
+            dialect: row.text("dialect")?.to_owned(),
+            status: Status::from_parts(row.text("state")?, row.maybe_text("state_reason")?)
+                .ok_or_else(|| corrupt("endpoints.state"))?,
+            created_at: row.at("created_at")?,
+        };
+        Ok((id, SealedEndpoint { endpoint, secrets: secrets.remove(&id).unwrap_or_default() }))
+    };
+    rows.iter().map(endpoint).collect()
+}
+
+/// The newest first.
+async fn read_secrets(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    tenant: TenantId,
+) -> Result<BTreeMap<EndpointId, Vec<Overlap>>, StoreError> {
+    const SELECT: &str = "
+        SELECT endpoint_id, sealed, signs_until FROM endpoint_secrets WHERE tenant_id = ? ORDER BY number DESC";
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
+    let mut secrets = BTreeMap::<EndpointId, Vec<Overlap>>::new();
+    for row in &rows {
+        let row = Columns(row);
+        let endpoint = row.parsed("endpoint_id")?;
+        let secret = sealed::open_secret(seal, endpoint, row.bytes("sealed")?)?;
+        secrets.entry(endpoint).or_default().push(Overlap { secret, until: row.maybe_at("signs_until")? });
+    }
+    Ok(secrets)
+}

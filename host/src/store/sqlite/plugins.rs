@@ -1,0 +1,112 @@
+//! Plugin versions and their components.
+
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::bulk::json;
+use super::changes::require;
+use super::rows::Columns;
+use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
+use crate::store::StoreError;
+use crate::store::catalog::PluginUpload;
+
+const SELECT: &str = "
+    SELECT name, version, digest, size, jobs, description, created_at FROM plugins WHERE owner = ?";
+
+/// Stores an upload, or finds the version that it already is.
+pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Result<PluginVersion, StoreError> {
+    const COMPONENT: &str = "INSERT INTO components (digest, component) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING";
+    const VERSION: &str = "
+        INSERT INTO plugins (owner, name, version, digest, size, jobs, description, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    if let Owner::Tenant(tenant) = upload.owner {
+        require(conn, tenant).await?;
+    }
+    let owner = owner_text(upload.owner);
+    let mut before = versions(&mut *conn, upload.owner).await?;
+    before.retain(|version| version.name == upload.name);
+    if let Some(same) = before.iter().find(|version| version.digest == upload.digest) {
+        return Ok(same.clone());
+    }
+    let version = PluginVersion {
+        owner: upload.owner,
+        name: upload.name,
+        version: 1 + before.iter().map(|version| version.version).max().unwrap_or(0),
+        digest: upload.digest,
+        size: upload.component.len() as u64,
+        jobs: upload.jobs,
+        description: upload.description,
+        created_at: upload.created_at,
+    };
+    let digest = version.digest.to_string();
+    sqlx::query(COMPONENT).bind(digest.as_str()).bind(&*upload.component).execute(&mut *conn).await?;
+    sqlx::query(VERSION)
+        .bind(owner)
+        .bind(version.name.to_string())
+        .bind(i64::from(version.version))
+        .bind(digest)
+        .bind(i64::try_from(version.size).unwrap_or(i64::MAX))
+        .bind(json(&version.jobs))
+        .bind(json(&version.description))
+        .bind(version.created_at.as_millis())
+        .execute(conn)
+        .await?;
+    Ok(version)
+}
+
+/// Deletes all versions of a plugin, and components that nobody has any more.
+pub(super) async fn delete(conn: &mut SqliteConnection, owner: Owner, name: &PluginName) -> Result<(), StoreError> {
+    let deleted = sqlx::query("DELETE FROM plugins WHERE owner = ? AND name = ?")
+        .bind(owner_text(owner))
+        .bind(name.to_string())
+        .execute(&mut *conn)
+        .await?;
+    if deleted.rows_affected() == 0 {
+        return Err(StoreError::NotFound);
+    }
+    delete_orphans(conn).await
+}
+
+pub(super) async fn delete_orphans(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    const ORPHANS: &str = "
+        DELETE FROM components WHERE NOT EXISTS (SELECT 1 FROM plugins WHERE plugins.digest = components.digest)";
+    sqlx::query(ORPHANS).execute(conn).await?;
+    Ok(())
+}
+
+/// Every version of one owner's plugins.
+pub(super) async fn versions<'e>(
+    from: impl sqlx::SqliteExecutor<'e>,
+    owner: Owner,
+) -> Result<Vec<PluginVersion>, StoreError> {
+    let rows = sqlx::query(SELECT).bind(owner_text(owner)).fetch_all(from).await?;
+    let version = |row| {
+        let row = Columns(row);
+        Ok(PluginVersion {
+            owner,
+            name: row.parsed("name")?,
+            version: row.int("version")?,
+            digest: row.parsed("digest")?,
+            size: row.int("size")?,
+            jobs: row.json("jobs")?,
+            description: row.json("description")?,
+            created_at: row.at("created_at")?,
+        })
+    };
+    rows.iter().map(version).collect()
+}
+
+pub(super) async fn component(pool: &SqlitePool, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = sqlx::query("SELECT component FROM components WHERE digest = ?")
+        .bind(digest.to_string())
+        .fetch_optional(pool)
+        .await?;
+    row.map(|row| Ok(Columns(&row).bytes("component")?.to_vec())).transpose()
+}
+
+fn owner_text(owner: Owner) -> String {
+    match owner {
+        // No tenant's id: those have a prefix.
+        Owner::House => "house".to_owned(),
+        Owner::Tenant(tenant) => tenant.to_string(),
+    }
+}

@@ -1,0 +1,198 @@
+//! What the ledger answers from its readers' connections. Each statement names
+//! its tenant.
+
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
+
+use super::bulk::id_text;
+use super::record::parse_event_list;
+use super::rows::{self, Columns};
+use crate::domain::claim::{Claim, ClaimToken};
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::ledger::{Delivery, DeliveryQuery, EventQuery, Prepared, RequestQuery, StoredAttempt, StoredRequest};
+
+/// What was just claimed with `token`, in the order of `ids`.
+pub(super) async fn claims(
+    pool: &SqlitePool,
+    token: ClaimToken,
+    until: Timestamp,
+    ids: &[DeliveryId],
+) -> Result<Vec<Claim>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, ");
+    query.push("deliveries.endpoint_id, deliveries.attempts, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
+    query.push(
+        " FROM deliveries
+        JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id
+        LEFT JOIN messages ON messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id
+        WHERE deliveries.state = 'pending' AND deliveries.due_at = ",
+    );
+    query.push_bind(until.as_millis()).push(" AND deliveries.claim = ").push_bind(token.0);
+    let mut claims = Vec::with_capacity(ids.len());
+    for row in query.build().fetch_all(pool).await? {
+        let columns = Columns(&row);
+        let tenant = columns.parsed("tenant_id")?;
+        claims.push(Claim {
+            tenant,
+            delivery: columns.parsed("delivery_id")?,
+            endpoint: columns.parsed("endpoint_id")?,
+            token,
+            until,
+            attempts: columns.int("attempts")?,
+            event: rows::event(tenant, &row)?.into(),
+            message: rows::message(&row)?,
+        });
+    }
+    let order: std::collections::HashMap<&DeliveryId, usize> = ids.iter().zip(0..).collect();
+    claims.sort_by_key(|claim| order.get(&claim.delivery).copied());
+    Ok(claims)
+}
+
+pub(super) async fn request(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    id: RequestId,
+) -> Result<Option<StoredRequest>, StoreError> {
+    let mut query = select(rows::REQUEST, "requests", tenant);
+    query.push(" AND id = ").push_bind(id_text(&id));
+    query.build().fetch_optional(pool).await?.map(|row| rows::request(tenant, &row)).transpose()
+}
+
+pub(super) async fn requests(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    wanted: RequestQuery,
+) -> Result<Vec<StoredRequest>, StoreError> {
+    let mut query = select(rows::REQUEST, "requests", tenant);
+    narrow(&mut query, " AND source_id = ", wanted.source.map(|id| id.to_string()));
+    narrow(&mut query, " AND state = ", wanted.state);
+    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
+    query.build().fetch_all(pool).await?.iter().map(|row| rows::request(tenant, row)).collect()
+}
+
+pub(super) async fn event(pool: &SqlitePool, tenant: TenantId, id: EventId) -> Result<Option<Event>, StoreError> {
+    let mut query = select(rows::EVENT, "events", tenant);
+    query.push(" AND id = ").push_bind(id_text(&id));
+    query.build().fetch_optional(pool).await?.map(|row| rows::event(tenant, &row)).transpose()
+}
+
+pub(super) async fn events(pool: &SqlitePool, tenant: TenantId, wanted: EventQuery) -> Result<Vec<Event>, StoreError> {
+    let mut query = select(rows::EVENT, "events", tenant);
+    narrow(&mut query, " AND type = ", wanted.event_type);
+    narrow(&mut query, " AND subject = ", wanted.subject);
+    narrow(&mut query, " AND account = ", wanted.account);
+    narrow(&mut query, " AND received_at >= ", wanted.after.map(Timestamp::as_millis));
+    narrow(&mut query, " AND received_at < ", wanted.before.map(Timestamp::as_millis));
+    if let Some(tag) = wanted.tag {
+        query
+            .push(" AND EXISTS (SELECT 1 FROM json_each(events.tags) AS tag WHERE tag.value = ")
+            .push_bind(tag)
+            .push(")");
+    }
+    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
+    query.build().fetch_all(pool).await?.iter().map(|row| rows::event(tenant, row)).collect()
+}
+
+pub(super) async fn events_of(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    request: RequestId,
+) -> Result<Vec<EventId>, StoreError> {
+    let mut query = select("events", "requests", tenant);
+    query.push(" AND id = ").push_bind(id_text(&request));
+    match query.build().fetch_optional(pool).await? {
+        Some(row) => parse_event_list(Columns(&row).text("events")?),
+        None => Ok(Vec::new()),
+    }
+}
+
+pub(super) async fn delivery(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    id: DeliveryId,
+) -> Result<Option<Delivery>, StoreError> {
+    let mut query = select(rows::DELIVERY, "deliveries", tenant);
+    query.push(" AND id = ").push_bind(id_text(&id));
+    query.build().fetch_optional(pool).await?.map(|row| rows::delivery(&row)).transpose()
+}
+
+pub(super) async fn deliveries(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    wanted: DeliveryQuery,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut query = select(rows::DELIVERY, "deliveries", tenant);
+    narrow_deliveries(&mut query, &wanted);
+    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
+    query.build().fetch_all(pool).await?.iter().map(rows::delivery).collect()
+}
+
+pub(super) async fn count_deliveries(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    wanted: DeliveryQuery,
+) -> Result<u64, StoreError> {
+    let mut query = select("count(*) AS found", "deliveries", tenant);
+    narrow_deliveries(&mut query, &wanted);
+    narrow(&mut query, " AND id < ", wanted.older_than.map(|id| id.to_string()));
+    Columns(&query.build().fetch_one(pool).await?).int("found")
+}
+
+pub(super) async fn prepared(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    delivery: DeliveryId,
+) -> Result<Option<Prepared>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT steps, ");
+    query.push(rows::MESSAGE).push(" FROM messages WHERE tenant_id = ").push_bind(id_text(&tenant));
+    query.push(" AND delivery_id = ").push_bind(id_text(&delivery));
+    query.build().fetch_optional(pool).await?.map(|row| rows::prepared(&row)).transpose()
+}
+
+pub(super) async fn attempts(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    delivery: DeliveryId,
+) -> Result<Vec<StoredAttempt>, StoreError> {
+    let mut query = select(rows::ATTEMPT, "attempts", tenant);
+    query.push(" AND delivery_id = ").push_bind(id_text(&delivery)).push(" ORDER BY number");
+    query.build().fetch_all(pool).await?.iter().map(rows::attempt).collect()
+}
+
+fn select(columns: &'static str, table: &'static str, tenant: TenantId) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(columns).push(" FROM ").push(table).push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
+    query
+}
+
+/// When a delivery was made is in its id, and so are bounds on it: the index
+/// of ids serves both.
+fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
+    narrow(query, " AND event_id = ", wanted.event.map(|id| id.to_string()));
+    narrow(query, " AND endpoint_id = ", wanted.endpoint.map(|id| id.to_string()));
+    narrow(query, " AND id >= ", wanted.since.map(|since| DeliveryId::floor(since).to_string()));
+    narrow(query, " AND id < ", wanted.until.map(|until| DeliveryId::floor(until).to_string()));
+    if !wanted.states.is_empty() {
+        query.push(" AND state IN (");
+        let mut list = query.separated(", ");
+        for state in &wanted.states {
+            list.push_bind(state.as_str());
+        }
+        query.push(")");
+    }
+}
+
+fn narrow<T>(query: &mut QueryBuilder<Sqlite>, condition: &'static str, value: Option<T>)
+where
+    T: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite> + Send + 'static,
+{
+    if let Some(value) = value {
+        query.push(condition).push_bind(value);
+    }
+}
+
+fn newest_first(query: &mut QueryBuilder<Sqlite>, older_than: Option<String>, limit: u32) {
+    narrow(query, " AND id < ", older_than);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+}

@@ -1,0 +1,296 @@
+//! Recordings: requests, events and deliveries, many callers' at once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use sqlx::SqliteConnection;
+
+use super::bulk::{Many, Values, id_text, json};
+use super::settle::{MessageRow, message_statement, write_messages};
+use crate::domain::delivery::Next;
+use crate::domain::event::Event;
+use crate::domain::id::EventId;
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::ledger::{FreshDelivery, IDEMPOTENCY_WINDOW, Idempotency, Received, Recorded, Recording, Start};
+
+/// The statements that record.
+pub(super) struct RecordStatements {
+    requests: Many,
+    events: Many,
+    deliveries: Many,
+    messages: Many,
+    known_keys: Many,
+    keys: Many,
+}
+
+impl RecordStatements {
+    pub(super) fn new() -> Self {
+        Self {
+            requests: Many::new(
+                "INSERT OR FAIL INTO requests (tenant_id, id, source_id, received_at, method, query, headers, body,
+                 state, reason, steps, events) VALUES",
+                "(?,?,?,?,?,?,?,?,?,?,?,?)",
+                "",
+            ),
+            events: Many::new(
+                "INSERT OR FAIL INTO events (tenant_id, id, type, occurred_at, received_at, subject, account, tags,
+                 data, request_id) VALUES",
+                "(?,?,?,?,?,?,?,?,?,?)",
+                "",
+            ),
+            deliveries: Many::new(
+                "INSERT OR FAIL INTO deliveries (tenant_id, id, event_id, endpoint_id, state, reason, attempts, due_at,
+                 claim, updated_at, replay_of) VALUES",
+                "(?,?,?,?,'pending',?,0,?,?,?,?)",
+                "",
+            ),
+            messages: message_statement(),
+            known_keys: Many::new(
+                "WITH wanted (tenant_id, key) AS (VALUES",
+                "(?,?)",
+                ") SELECT known.tenant_id, known.key, fingerprint, events, expires_at
+                 FROM wanted CROSS JOIN idempotency AS known USING (tenant_id, key)",
+            ),
+            keys: Many::new(
+                "INSERT OR FAIL INTO idempotency (tenant_id, key, fingerprint, events, expires_at) VALUES",
+                "(?,?,?,?,?)",
+                "ON CONFLICT (tenant_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+                 events = excluded.events, expires_at = excluded.expires_at",
+            ),
+        }
+    }
+}
+
+/// A recording with its tenant's id as text, which all of its rows share.
+struct Part<'a> {
+    tenant: Arc<str>,
+    recording: &'a Recording,
+}
+
+/// Writes all of `recordings` that are not repetitions, in the open transaction.
+pub(super) async fn record(
+    conn: &mut SqliteConnection,
+    statements: &RecordStatements,
+    recordings: &[&Recording],
+) -> Result<Vec<Recorded>, StoreError> {
+    let parts: Vec<Part<'_>> =
+        recordings.iter().map(|recording| Part { tenant: id_text(&recording.tenant), recording }).collect();
+    let answers = judge_keys(conn, statements, &parts).await?;
+    let fresh = || parts.iter().zip(&answers).filter(|(_, answer)| **answer == Recorded::Stored).map(|(part, _)| part);
+
+    write_requests(conn, statements, fresh()).await?;
+    let events: Vec<(&Arc<str>, &Event)> =
+        fresh().flat_map(|part| part.recording.events.iter().map(|event| (&part.tenant, &**event))).collect();
+    statements.events.write(conn, &events, bind_event).await?;
+    let deliveries: Vec<(&Arc<str>, &FreshDelivery)> =
+        fresh().flat_map(|part| part.recording.deliveries.iter().map(|delivery| (&part.tenant, delivery))).collect();
+    statements.deliveries.write(conn, &deliveries, bind_delivery).await?;
+    let messages: Vec<MessageRow<'_>> = deliveries
+        .iter()
+        .filter_map(|(tenant, delivery)| {
+            let message = Some(&**delivery.message.as_ref()?);
+            Some(MessageRow { tenant, delivery: delivery.id, steps: &[], message })
+        })
+        .collect();
+    write_messages(conn, &statements.messages, &messages).await?;
+    write_keys(conn, statements, fresh()).await?;
+    Ok(answers)
+}
+
+async fn write_requests<'a>(
+    conn: &mut SqliteConnection,
+    statements: &RecordStatements,
+    parts: impl Iterator<Item = &'a Part<'a>>,
+) -> Result<(), StoreError> {
+    let (again, new): (Vec<_>, Vec<_>) = parts
+        .filter_map(|part| Some((part, part.recording.received.as_ref()?)))
+        .partition(|(_, received)| received.rerun);
+    statements.requests.write(conn, &new, bind_request).await?;
+    for (part, received) in again {
+        write_rerun(conn, part, received).await?;
+    }
+    Ok(())
+}
+
+fn bind_request((part, received): &(&Part<'_>, &Received), values: &mut Values) {
+    let request = &received.request;
+    values
+        .shared(&part.tenant)
+        .id(&request.id)
+        .id(&request.source)
+        .at(request.received_at)
+        .text(&request.method)
+        .text(&request.query)
+        .json(&request.headers)
+        .bytes(&request.body)
+        .text(received.fate.state())
+        .maybe(received.fate.reason(), |values, reason| values.text(reason))
+        .json(&received.steps)
+        .text(&event_list(part.recording));
+}
+
+async fn write_rerun(conn: &mut SqliteConnection, part: &Part<'_>, received: &Received) -> Result<(), StoreError> {
+    const RERUN: &str = "
+        UPDATE requests SET state = ?, reason = ?, steps = ?, events = events || ?
+        WHERE tenant_id = ? AND id = ?";
+    let updated = sqlx::query(RERUN)
+        .bind(received.fate.state())
+        .bind(received.fate.reason())
+        .bind(json(&received.steps))
+        .bind(event_list(part.recording))
+        .bind(part.tenant.clone())
+        .bind(id_text(&received.request.id))
+        .execute(conn)
+        .await?;
+    if updated.rows_affected() == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+}
+
+fn bind_event((tenant, event): &(&Arc<str>, &Event), values: &mut Values) {
+    values
+        .shared(tenant)
+        .id(&event.id)
+        .text(event.event_type.as_str())
+        .at(event.occurred_at)
+        .at(event.received_at)
+        .maybe(event.subject.as_deref(), |values, subject| values.text(subject))
+        .maybe(event.account.as_deref(), |values, account| values.text(account))
+        .json(&event.tags)
+        .text(event.data.get())
+        .maybe(event.request_id, |values, id| values.id(&id));
+}
+
+fn bind_delivery((tenant, delivery): &(&Arc<str>, &FreshDelivery), values: &mut Values) {
+    let (due_at, claim, reason) = match delivery.start {
+        Start::Claimed { token, until } => (Some(until), Some(token.0), None),
+        Start::Due(at) => (Some(at), None, None),
+        Start::Held => (None, None, Next::Held.reason()),
+    };
+    values
+        .shared(tenant)
+        .id(&delivery.id)
+        .id(&delivery.event)
+        .id(&delivery.endpoint)
+        .maybe(reason, |values, reason| values.text(&reason))
+        .maybe(due_at, |values, at| values.at(at))
+        .maybe(claim, |values, token| values.int(token))
+        .at(delivery.id.minted_at())
+        .maybe(delivery.replay_of, |values, id| values.id(&id));
+}
+
+/// What is known of a key.
+struct Known {
+    fingerprint: [u8; 32],
+    events: Vec<EventId>,
+    expires_at: Timestamp,
+}
+
+type Keys<'a> = HashMap<(Arc<str>, &'a str), Known>;
+
+/// Which recordings are to be stored. Two with one key are one, also when they
+/// arrive together: the first is stored, the second repeats it.
+async fn judge_keys<'a>(
+    conn: &mut SqliteConnection,
+    statements: &RecordStatements,
+    parts: &[Part<'a>],
+) -> Result<Vec<Recorded>, StoreError> {
+    let mut known = known_keys(conn, statements, parts).await?;
+    let judge = |part: &Part<'a>| {
+        let recording = part.recording;
+        let Some(asked) = &recording.idempotency else { return Recorded::Stored };
+        let fresh = Known {
+            fingerprint: asked.fingerprint,
+            events: recording.events.iter().map(|event| event.id).collect(),
+            expires_at: expires_at(asked),
+        };
+        match known.entry((part.tenant.clone(), asked.key.as_str())) {
+            Entry::Occupied(entry) if asked.now < entry.get().expires_at => {
+                let before = entry.get();
+                if before.fingerprint == asked.fingerprint {
+                    Recorded::Repeated(before.events.clone())
+                } else {
+                    Recorded::KeyReused
+                }
+            }
+            entry => {
+                entry.insert_entry(fresh);
+                Recorded::Stored
+            }
+        }
+    };
+    Ok(parts.iter().map(judge).collect())
+}
+
+async fn known_keys<'a>(
+    conn: &mut SqliteConnection,
+    statements: &RecordStatements,
+    parts: &[Part<'a>],
+) -> Result<Keys<'a>, StoreError> {
+    let asked = keyed(parts.iter());
+    let wanted: HashMap<(&str, &str), (&Arc<str>, &'a str)> = asked
+        .iter()
+        .map(|(part, asked)| ((&*part.tenant, asked.key.as_str()), (&part.tenant, asked.key.as_str())))
+        .collect();
+    let rows: Vec<(&Arc<str>, &str)> = wanted.values().copied().collect();
+    let found: Vec<(String, String, Vec<u8>, String, i64)> = statements
+        .known_keys
+        .read(conn, &rows, |(tenant, key), values| {
+            values.shared(tenant).text(key);
+        })
+        .await?;
+    let mut known = Keys::new();
+    for (tenant, key, fingerprint, events, expires_at) in found {
+        let Some((tenant, key)) = wanted.get(&(tenant.as_str(), key.as_str())) else { continue };
+        let fingerprint =
+            fingerprint.try_into().map_err(|_| StoreError::Corrupt("idempotency.fingerprint".to_owned()))?;
+        let expires_at = Timestamp::from_millis(expires_at);
+        known.insert(((*tenant).clone(), key), Known { fingerprint, events: parse_event_list(&events)?, expires_at });
+    }
+    Ok(known)
+}
+
+async fn write_keys<'a>(
+    conn: &mut SqliteConnection,
+    statements: &RecordStatements,
+    parts: impl Iterator<Item = &'a Part<'a>>,
+) -> Result<(), StoreError> {
+    // Twice as many are forgotten as are learnt, so that no pile builds up and
+    // no caller waits for a large one.
+    const FORGET: &str = "
+        DELETE FROM idempotency WHERE (tenant_id, key) IN (
+            SELECT tenant_id, key FROM idempotency WHERE expires_at <= ? ORDER BY expires_at LIMIT ?
+        )";
+    let learnt = keyed(parts);
+    let Some((_, first)) = learnt.first() else { return Ok(()) };
+    statements
+        .keys
+        .write(conn, &learnt, |(part, asked), values| {
+            let expires_at = expires_at(asked);
+            values.shared(&part.tenant).text(&asked.key).bytes(&asked.fingerprint);
+            values.text(&event_list(part.recording)).at(expires_at);
+        })
+        .await?;
+    let some = 2 * i64::try_from(learnt.len()).unwrap_or(i64::MAX / 2);
+    sqlx::query(FORGET).bind(first.now.as_millis()).bind(some).execute(conn).await?;
+    Ok(())
+}
+
+fn keyed<'p, 'a: 'p>(parts: impl Iterator<Item = &'p Part<'a>>) -> Vec<(&'p Part<'a>, &'a Idempotency)> {
+    parts.filter_map(|part| Some((part, part.recording.idempotency.as_ref()?))).collect()
+}
+
+fn expires_at(asked: &Idempotency) -> Timestamp {
+    asked.now + IDEMPOTENCY_WINDOW
+}
+
+/// A space before each id, so that two lists joined are a list.
+fn event_list(recording: &Recording) -> String {
+    recording.events.iter().map(|event| format!(" {}", event.id)).collect()
+}
+
+/// The ids in a list that [`event_list`] wrote.
+pub(super) fn parse_event_list(list: &str) -> Result<Vec<EventId>, StoreError> {
+    let corrupt = |_| StoreError::Corrupt("a list of event ids".to_owned());
+    list.split_ascii_whitespace().map(|id| id.parse().map_err(corrupt)).collect()
+}

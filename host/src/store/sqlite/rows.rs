@@ -1,0 +1,190 @@
+//! Rows become the house's own types again. A row that means nothing is
+//! [`StoreError::Corrupt`], with the column's name and without its content.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::domain::attempt::Answer;
+use crate::domain::delivery::State;
+use crate::domain::event::Event;
+use crate::domain::id::{DeliveryId, TenantId};
+use crate::domain::message::{Message, Method};
+use crate::domain::request::{Fate, Request};
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::ledger::{Delivery, Prepared, StoredAttempt, StoredRequest};
+
+/// A row, by the names of its columns.
+pub(super) struct Columns<'r>(pub(super) &'r SqliteRow);
+
+impl<'r> Columns<'r> {
+    pub(super) fn text(&self, name: &'static str) -> Result<&'r str, StoreError> {
+        Ok(self.0.try_get(name)?)
+    }
+
+    pub(super) fn maybe_text(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        Ok(self.0.try_get(name)?)
+    }
+
+    pub(super) fn bytes(&self, name: &'static str) -> Result<&'r [u8], StoreError> {
+        Ok(self.0.try_get(name)?)
+    }
+
+    pub(super) fn int<N: TryFrom<i64>>(&self, name: &'static str) -> Result<N, StoreError> {
+        let number: i64 = self.0.try_get(name)?;
+        number.try_into().map_err(|_| corrupt(name))
+    }
+
+    pub(super) fn maybe_int<N: TryFrom<i64>>(&self, name: &'static str) -> Result<Option<N>, StoreError> {
+        let number: Option<i64> = self.0.try_get(name)?;
+        number.map(|number| number.try_into().map_err(|_| corrupt(name))).transpose()
+    }
+
+    pub(super) fn at(&self, name: &'static str) -> Result<Timestamp, StoreError> {
+        self.int(name).map(Timestamp::from_millis)
+    }
+
+    pub(super) fn maybe_at(&self, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.maybe_int(name)?.map(Timestamp::from_millis))
+    }
+
+    /// Anything that the house reads from a text: an id, a name, a digest.
+    pub(super) fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
+        self.text(name)?.parse().map_err(|_| corrupt(name))
+    }
+
+    pub(super) fn maybe_parsed<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.0.try_get(name)?;
+        text.map(|text| text.parse().map_err(|_| corrupt(name))).transpose()
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, StoreError> {
+        serde_json::from_str(self.text(name)?).map_err(|_| corrupt(name))
+    }
+}
+
+pub(super) fn corrupt(column: &str) -> StoreError {
+    StoreError::Corrupt(column.to_owned())
+}
+
+/// The columns of a request.
+pub(super) const REQUEST: &str = "id, source_id, received_at, method, query, headers, body, state, reason, steps";
+
+pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest, StoreError> {
+    let row = Columns(row);
+    let reason = row.maybe_text("reason")?;
+    let fate = match row.text("state")? {
+        "accepted" => Fate::Accepted,
+        "ignored" => Fate::Ignored { reason: reason.unwrap_or_default() },
+        "quarantined" => Fate::Quarantined { reason: reason.unwrap_or_default() },
+        _ => return Err(corrupt("requests.state")),
+    };
+    let request = Request {
+        id: row.parsed("id")?,
+        tenant,
+        source: row.parsed("source_id")?,
+        received_at: row.at("received_at")?,
+        method: row.text("method")?.to_owned(),
+        query: row.text("query")?.to_owned(),
+        headers: row.json("headers")?,
+        body: row.bytes("body")?.to_vec().into(),
+    };
+    Ok(StoredRequest { request, fate, steps: row.json("steps")? })
+}
+
+/// The columns of an event; `tags` and the like are not the delivery's or the
+/// message's when they are joined.
+pub(super) const EVENT: &str = "events.id, events.type, events.occurred_at, events.received_at, events.subject,
+    events.account, events.tags, events.data, events.request_id";
+
+pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreError> {
+    let row = Columns(row);
+    let data = RawValue::from_string(row.text("data")?.to_owned()).map_err(|_| corrupt("events.data"))?;
+    Ok(Event {
+        id: row.parsed("id")?,
+        tenant,
+        event_type: row.parsed("type")?,
+        occurred_at: row.at("occurred_at")?,
+        received_at: row.at("received_at")?,
+        subject: row.maybe_text("subject")?,
+        account: row.maybe_text("account")?,
+        tags: row.json("tags")?,
+        data: data.into(),
+        request_id: row.maybe_parsed("request_id")?,
+    })
+}
+
+/// The columns of a delivery.
+pub(super) const DELIVERY: &str =
+    "id, event_id, endpoint_id, state, reason, attempts, due_at, claim, updated_at, replay_of";
+
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
+    let row = Columns(row);
+    let id: DeliveryId = row.parsed("id")?;
+    // While it is claimed, the column says when the claim ends.
+    let claimed = row.maybe_int::<i64>("claim")?.is_some();
+    Ok(Delivery {
+        id,
+        event: row.parsed("event_id")?,
+        endpoint: row.parsed("endpoint_id")?,
+        state: State::parse(row.text("state")?).ok_or_else(|| corrupt("deliveries.state"))?,
+        reason: row.maybe_text("reason")?,
+        attempts: row.int("attempts")?,
+        next_attempt_at: row.maybe_at("due_at")?.filter(|_| !claimed),
+        created_at: id.minted_at(),
+        updated_at: row.at("updated_at")?,
+        replay_of: row.maybe_parsed("replay_of")?,
+    })
+}
+
+/// The columns of a message, named apart so that it can be joined.
+pub(super) const MESSAGE: &str = "messages.method AS message_method, messages.target AS message_target,
+    messages.headers AS message_headers, messages.body AS message_body";
+
+pub(super) fn message(row: &SqliteRow) -> Result<Option<Arc<Message>>, StoreError> {
+    let row = Columns(row);
+    let Some(method) = row.maybe_text("message_method")? else { return Ok(None) };
+    Ok(Some(Arc::new(Message {
+        method: Method::parse(&method).ok_or_else(|| corrupt("messages.method"))?,
+        target: row.maybe_text("message_target")?,
+        headers: row.json("message_headers")?,
+        body: row.bytes("message_body")?.to_vec().into(),
+    })))
+}
+
+pub(super) fn prepared(row: &SqliteRow) -> Result<Prepared, StoreError> {
+    Ok(Prepared { steps: Columns(row).json("steps")?, message: message(row)? })
+}
+
+/// The columns of an attempt.
+pub(super) const ATTEMPT: &str = "id, number, started_at, duration_us, url, signed_headers, outcome, status, error,
+    answer_headers, answer_body, answer_cut";
+
+pub(super) fn attempt(row: &SqliteRow) -> Result<StoredAttempt, StoreError> {
+    let row = Columns(row);
+    let body: Option<Vec<u8>> = row.0.try_get("answer_body")?;
+    let answer = match body {
+        Some(body) => {
+            Some(Answer { headers: row.json("answer_headers")?, body, cut: row.int::<i64>("answer_cut")? != 0 })
+        }
+        None => None,
+    };
+    Ok(StoredAttempt {
+        id: row.parsed("id")?,
+        number: row.int("number")?,
+        started_at: row.at("started_at")?,
+        duration: Duration::from_micros(row.int("duration_us")?),
+        url: row.text("url")?.to_owned(),
+        signed_headers: row.json("signed_headers")?,
+        outcome: row.text("outcome")?.to_owned(),
+        status: row.maybe_int("status")?,
+        error: row.maybe_text("error")?,
+        answer,
+    })
+}

@@ -1,0 +1,189 @@
+//! The writer: one task that owns the only connection that writes.
+//!
+//! Callers leave what they want written and wait for the answer. Whatever
+//! arrived while one transaction was being synced is the next transaction, so
+//! that many callers share one sync (group commit). What the operations do is
+//! in `batch.rs` and `changes.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::batch::{Batch, Statements};
+use super::fault;
+use crate::store::ledger::{Recorded, Recording, Settlement};
+use crate::store::{Reply, StoreError};
+
+/// At most this many operations share a transaction: more would make the first
+/// of them wait for what hardly gets cheaper.
+pub(super) const MAX_BATCH: usize = 512;
+
+/// Where an answer goes.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to be written.
+pub(super) enum Operation {
+    Record(Box<Recording>, Answer<Recorded>, OwnedSemaphorePermit),
+    Settle(Box<Settlement>, Answer<bool>),
+    Change(Box<dyn Change>),
+    /// Moves what is in the log into the database, while nobody writes.
+    Checkpoint(oneshot::Sender<()>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Any other write: an operation that comes too seldom to share statements.
+pub(super) trait Change: Send {
+    /// Does it, and answers what to tell the caller once it is committed.
+    fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection) -> ReplyOf<'c>;
+
+    /// It was not tried.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+type ReplyOf<'c> = Pin<Box<dyn Future<Output = Done> + Send + 'c>>;
+
+/// A change that was tried but not yet committed.
+pub(super) struct Done {
+    pub(super) result: Result<(), StoreError>,
+    pub(super) tell: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// A [`Change`] made of a closure and of whoever waits for what it answers.
+pub(super) struct Ask<T, W> {
+    pub(super) work: W,
+    pub(super) answer: Answer<T>,
+}
+
+impl<T, W> Change for Ask<T, W>
+where
+    T: Send + 'static,
+    W: for<'c> FnOnce(&'c mut SqliteConnection) -> Reply<'c, T> + Send + 'static,
+{
+    fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection) -> ReplyOf<'c> {
+        Box::pin(async move {
+            let result = (self.work)(conn).await;
+            let answer = self.answer;
+            Done {
+                result: result.as_ref().map(|_| ()).map_err(StoreError::clone),
+                // Whoever asked may have gone; what was done stays done.
+                tell: Box::new(move |commit| drop(answer.send(commit.and(result)))),
+            }
+        })
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.answer.send(Err(error)));
+    }
+}
+
+/// The task's state.
+pub(super) struct Writer {
+    pub(super) conn: SqliteConnection,
+    pub(super) statements: Box<Statements>,
+    pub(super) inbox: mpsc::Receiver<Operation>,
+    /// Tells the checkpointer that the log has grown.
+    pub(super) written: Arc<Notify>,
+    /// The checkpointer, which ends when `alive` is dropped.
+    pub(super) checkpoints: JoinHandle<()>,
+    pub(super) alive: oneshot::Sender<()>,
+}
+
+impl Writer {
+    /// Writes until the store is closed or dropped, or the disk fails.
+    pub(super) async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(MAX_BATCH);
+        let mut closing = None;
+        while self.inbox.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+            self.gather(&mut waiting).await;
+            let mut batch = Batch::default();
+            let mut checkpoint = None;
+            for operation in waiting.drain(..) {
+                match operation {
+                    Operation::Record(recording, answer, held) => batch.records.push((recording, answer, held)),
+                    Operation::Settle(settlement, answer) => batch.settlements.push((settlement, answer)),
+                    Operation::Change(change) => batch.changes.push(change),
+                    Operation::Checkpoint(done) => checkpoint = Some(done),
+                    Operation::Close(done) => {
+                        // What is in the inbox is still written.
+                        self.inbox.close();
+                        closing = Some(done);
+                    }
+                }
+            }
+            if !batch.is_empty() && !self.commit(batch).await {
+                self.give_up().await;
+                break;
+            }
+            if let Some(done) = checkpoint {
+                self.checkpoint().await;
+                done.send(()).ok();
+            }
+        }
+        // The last connection to close empties the log, and the others wait.
+        drop(self.alive);
+        drop(self.checkpoints.await);
+        if let Err(error) = self.conn.close().await {
+            tracing::error!(%error, "the database did not close in order");
+        }
+        if let Some(done) = closing {
+            done.send(()).ok();
+        }
+    }
+
+    /// Lets the callers that the last commit woke up join this one: they are
+    /// about to ask for their next write, and would each wait for a sync of
+    /// somebody else's.
+    async fn gather(&mut self, waiting: &mut Vec<Operation>) {
+        loop {
+            let before = waiting.len();
+            tokio::task::yield_now().await;
+            while waiting.len() < MAX_BATCH {
+                match self.inbox.try_recv() {
+                    Ok(operation) => waiting.push(operation),
+                    Err(_) => break,
+                }
+            }
+            if waiting.len() == before || waiting.len() >= MAX_BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch in one transaction and answers everybody. Says whether
+    /// the writer can go on.
+    async fn commit(&mut self, batch: Batch) -> bool {
+        match Box::pin(batch.write(&mut self.conn, &self.statements)).await {
+            Ok(()) => {
+                self.written.notify_one();
+                true
+            }
+            Err(error) => !fault::is_final(&error),
+        }
+    }
+
+    async fn checkpoint(&mut self) {
+        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.conn).await {
+            // The log only stays longer; the next one tries again.
+            tracing::warn!(%error, "checkpoint failed");
+        }
+    }
+
+    /// The disk has failed: nobody can say what of the last transaction is on
+    /// it, and trying a failed sync again would only say that all is well.
+    async fn give_up(&mut self) {
+        self.inbox.close();
+        while let Some(operation) = self.inbox.recv().await {
+            match operation {
+                Operation::Record(_, answer, _) => drop(answer.send(Err(StoreError::Closed))),
+                Operation::Settle(_, answer) => drop(answer.send(Err(StoreError::Closed))),
+                Operation::Change(change) => change.refuse(StoreError::Closed),
+                Operation::Checkpoint(done) | Operation::Close(done) => {
+                    done.send(()).ok();
+                }
+            }
+        }
+    }
+}
