@@ -1,0 +1,54 @@
+//! The promises that every engine of the store keeps, checked through the two
+//! traits alone. `contract!` makes a test for each engine of each promise.
+
+use std::sync::Arc;
+
+use hookyard::store::seal::Seal;
+use hookyard::store::sqlite::SqliteStore;
+use hookyard::store::{Catalog, Ledger, StoreError};
+use hookyard_tests::TempDir;
+
+/// A store with nothing in it, and the place where it keeps its files.
+struct Store {
+    catalog: Arc<dyn Catalog>,
+    ledger: Arc<dyn Ledger>,
+    _place: TempDir,
+}
+
+/// What a promise comes to: a store that fails fails the test.
+type Kept = Result<(), StoreError>;
+
+const MASTER_KEY: [u8; 32] = [7; 32];
+
+impl Store {
+    async fn sqlite() -> Self {
+        let place = TempDir::new();
+        let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new(MASTER_KEY)).await;
+        let store = Arc::new(opened.expect("an empty directory takes a database"));
+        Self { catalog: store.clone(), ledger: store, _place: place }
+    }
+}
+
+/// Each promise is a function over a [`Store`]; each engine runs all of them.
+macro_rules! contract {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident: &Store) -> Kept $body:block)*) => {
+        $($(#[$doc])* async fn $name($store: &crate::store_contract::Store) -> crate::store_contract::Kept $body)*
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() -> crate::store_contract::Kept {
+                super::$name(&crate::store_contract::Store::sqlite().await).await
+            })*
+        }
+    };
+}
+
+mod catalogue;
+mod claims;
+mod files;
+mod given;
+mod lists;
+mod plugins;
+mod recordings;
+mod settlements;
+mod tenancy;

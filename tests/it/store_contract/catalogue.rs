@@ -1,0 +1,162 @@
+//! What is set up reads back whole, and names are taken once.
+
+use std::time::Duration;
+
+use hookyard::domain::endpoint::Status;
+use hookyard::domain::id::TenantId;
+use hookyard::domain::signature::SigningSecret;
+use hookyard::store::StoreError;
+use hookyard::store::picture::TenantPicture;
+
+use super::Store;
+use super::given::{MINUTE, NOW, SECOND, a_tenant, endpoint, id, key, pipeline, source, tenant};
+
+async fn picture(store: &Store, tenant: TenantId) -> Result<TenantPicture, StoreError> {
+    Ok(store.catalog.picture(tenant).await?.expect("the tenant exists"))
+}
+
+fn name_taken(result: Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::NameTaken))
+}
+
+fn not_found(result: Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::NotFound))
+}
+
+contract! {
+    async fn a_tenant_reads_back_whole(store: &Store) -> Kept {
+        let mut acme = tenant("acme");
+        store.catalog.create_tenant(&acme, key(1)).await?;
+        store.catalog.create_key(acme.id, key(2)).await?;
+
+        let stored = picture(store, acme.id).await?;
+        assert_eq!(stored.tenant, acme);
+        assert_eq!(stored.keys, [key(1).hash, key(2).hash]);
+
+        acme.name = "acme & sons".to_owned();
+        acme.plan = None;
+        acme.dialect = "svix".to_owned();
+        store.catalog.update_tenant(&acme).await?;
+        assert_eq!(picture(store, acme.id).await?.tenant, acme);
+        assert_eq!(store.catalog.tenants().await?, [acme.id]);
+        Ok(())
+    }
+
+    async fn a_source_reads_back_whole(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let mut shop = source(tenant, "shop");
+        store.catalog.create_source(&shop).await?;
+        let stored = picture(store, tenant).await?;
+        let stored = stored.sources.get(&shop.id).expect("the source is stored");
+        assert_eq!(format!("{stored:?}"), format!("{shop:?}"));
+        // Its `Debug` hides it.
+        assert_eq!(stored.token, shop.token);
+
+        shop.name = "store".to_owned();
+        shop.event_type = None;
+        shop.pipeline = pipeline("{}");
+        store.catalog.update_source(&shop).await?;
+        assert_eq!(format!("{:?}", picture(store, tenant).await?.sources[&shop.id]), format!("{shop:?}"));
+
+        store.catalog.delete_source(tenant, shop.id).await?;
+        assert!(picture(store, tenant).await?.sources.is_empty());
+        Ok(())
+    }
+
+    async fn an_endpoint_reads_back_whole_with_its_secret(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let mut crm = endpoint(tenant, "crm");
+        store.catalog.create_endpoint(&crm, &SigningSecret::new([5; 24])).await?;
+        let stored = picture(store, tenant).await?;
+        let stored = &stored.endpoints[&crm.id];
+        assert_eq!(format!("{:?}", stored.endpoint), format!("{crm:?}"));
+        assert_eq!(stored.secrets.len(), 1);
+        assert_eq!(stored.secrets[0].secret.key(), [5; 24]);
+        assert_eq!(stored.secrets[0].until, None);
+
+        crm.name = "sales".to_owned();
+        crm.url = hookyard::domain::url::DeliveryUrl::stored("https://example.org/").expect("a URL");
+        crm.subscription.event_types.pop();
+        crm.subscription.accounts.clear();
+        crm.subscription.tags.pop();
+        crm.headers.clear();
+        crm.pipeline.steps.clear();
+        crm.retry = None;
+        crm.dialect = "standard-webhooks".to_owned();
+        crm.status = Status::Active;
+        store.catalog.update_endpoint(&crm).await?;
+        let stored = picture(store, tenant).await?;
+        assert_eq!(format!("{:?}", stored.endpoints[&crm.id].endpoint), format!("{crm:?}"));
+        assert_eq!(stored.endpoints[&crm.id].secrets[0].secret.key(), [5; 24]);
+
+        store.catalog.delete_endpoint(tenant, crm.id).await?;
+        assert!(picture(store, tenant).await?.endpoints.is_empty());
+        Ok(())
+    }
+
+    async fn a_name_is_taken_once_per_tenant_and_kind(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        assert!(name_taken(store.catalog.create_tenant(&tenant("acme"), key(3)).await));
+
+        store.catalog.create_source(&source(acme, "shop")).await?;
+        store.catalog.create_source(&source(other, "shop")).await?;
+        assert!(name_taken(store.catalog.create_source(&source(acme, "shop")).await));
+        let mut second = source(acme, "second");
+        store.catalog.create_source(&second).await?;
+        second.name = "shop".to_owned();
+        assert!(name_taken(store.catalog.update_source(&second).await));
+
+        let secret = SigningSecret::new([5; 24]);
+        store.catalog.create_endpoint(&endpoint(acme, "shop"), &secret).await?;
+        store.catalog.create_endpoint(&endpoint(other, "shop"), &secret).await?;
+        assert!(name_taken(store.catalog.create_endpoint(&endpoint(acme, "shop"), &secret).await));
+        assert_eq!(picture(store, acme).await?.endpoints.len(), 1);
+        Ok(())
+    }
+
+    async fn a_rotation_lets_the_old_secret_run_out(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let crm = endpoint(tenant, "crm");
+        store.catalog.create_endpoint(&crm, &SigningSecret::new([1; 24])).await?;
+        let signing = async |after: Duration| -> Result<Vec<u8>, StoreError> {
+            let stored = picture(store, tenant).await?;
+            Ok(stored.endpoints[&crm.id].signing(NOW + after).map(|secret| secret.key()[0]).collect())
+        };
+        let rotate = |byte, at, until| {
+            let secret = SigningSecret::new([byte; 24]);
+            async move { store.catalog.rotate_secret(tenant, crm.id, &secret, NOW + at, NOW + until).await }
+        };
+
+        rotate(2, Duration::ZERO, MINUTE).await?;
+        assert_eq!(signing(SECOND).await?, [2, 1]);
+        assert_eq!(signing(MINUTE).await?, [2]);
+        // Nobody's time is made longer.
+        rotate(3, SECOND, 2 * MINUTE).await?;
+        assert_eq!(signing(2 * SECOND).await?, [3, 2, 1]);
+        assert_eq!(signing(MINUTE).await?, [3, 2]);
+        // A secret that got out is rotated without an overlap.
+        rotate(4, 2 * SECOND, 2 * SECOND).await?;
+        assert_eq!(signing(2 * SECOND).await?, [4]);
+        Ok(())
+    }
+
+    async fn what_is_not_there_cannot_be_changed(store: &Store) -> Kept {
+        let acme = a_tenant(store, "acme").await?;
+        let nobody: TenantId = id();
+        let secret = SigningSecret::new([1; 24]);
+        let catalog = &store.catalog;
+        assert!(not_found(catalog.update_tenant(&tenant("ghost")).await));
+        assert!(not_found(catalog.delete_tenant(nobody, NOW).await));
+        assert!(not_found(catalog.create_key(nobody, key(9)).await));
+        assert!(not_found(catalog.create_source(&source(nobody, "a")).await));
+        assert!(not_found(catalog.update_source(&source(acme, "a")).await));
+        assert!(not_found(catalog.delete_source(acme, id()).await));
+        assert!(not_found(catalog.create_endpoint(&endpoint(nobody, "a"), &secret).await));
+        assert!(not_found(catalog.update_endpoint(&endpoint(acme, "a")).await));
+        assert!(not_found(catalog.rotate_secret(acme, id(), &secret, NOW, NOW).await));
+        assert!(not_found(catalog.delete_endpoint(acme, id()).await));
+        assert!(not_found(catalog.delete_plugin(acme, &"a".parse().expect("a plugin name")).await));
+        assert!(catalog.picture(nobody).await?.is_none());
+        Ok(())
+    }
+}

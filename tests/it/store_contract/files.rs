@@ -1,0 +1,116 @@
+//! What only SQLite promises: what is in its files, and who may open them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hookyard::domain::id::EventId;
+use hookyard::domain::signature::SigningSecret;
+use hookyard::store::seal::Seal;
+use hookyard::store::sqlite::{OpenError, SqliteStore};
+use hookyard::store::{Catalog as _, Ledger as _, StoreError};
+use hookyard_tests::TempDir;
+
+use super::given::{NOW, endpoint, event, key, recording, tenant};
+use super::{Kept, MASTER_KEY};
+
+async fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, Seal::new(MASTER_KEY)).await.expect("the database opens")
+}
+
+/// Whether any file of the store has these bytes.
+fn on_disk(place: &TempDir, bytes: &[u8]) -> bool {
+    let files = std::fs::read_dir(place.path()).expect("the directory is there");
+    files.map(|file| file.expect("an entry").path()).any(|path| {
+        let content = std::fs::read(path).expect("a readable file");
+        content.windows(bytes.len()).any(|window| window == bytes)
+    })
+}
+
+async fn an_event(store: &SqliteStore) -> Result<EventId, StoreError> {
+    let acme = tenant("acme");
+    store.create_tenant(&acme, key(1)).await?;
+    let event = Arc::new(event(acme.id));
+    store.record(recording(acme.id, &event, Vec::new())).await?;
+    Ok(event.id)
+}
+
+#[tokio::test]
+async fn secrets_are_not_in_the_files() -> Kept {
+    let place = TempDir::new();
+    let path = place.path().join("hookyard.db");
+    let store = open(&path).await;
+    let acme = tenant("acme");
+    store.create_tenant(&acme, key(0xab)).await?;
+    let first = b"the-first-signing-key-24";
+    let second = b"the-other-signing-key-24";
+    let mut endpoint = endpoint(acme.id, "a-name-to-be-found");
+    store.create_endpoint(&endpoint, &SigningSecret::new(*first)).await?;
+    store.rotate_secret(acme.id, endpoint.id, &SigningSecret::new(*second), NOW, NOW).await?;
+    endpoint.headers[0].value = "another-secret-header".to_owned();
+    store.update_endpoint(&endpoint).await?;
+
+    // Once with all of it in the log, and once in the database.
+    for _ in 0..2 {
+        assert!(on_disk(&place, b"a-name-to-be-found"), "the search finds what is there");
+        assert!(!on_disk(&place, first));
+        assert!(!on_disk(&place, second));
+        assert!(!on_disk(&place, b"a-very-secret-header"));
+        assert!(!on_disk(&place, b"another-secret-header"));
+        store.close().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_opening_again() -> Kept {
+    let place = TempDir::new();
+    let path = place.path().join("hookyard.db");
+    let store = open(&path).await;
+    let event = an_event(&store).await?;
+    store.close().await;
+    assert!(matches!(store.ping().await, Err(StoreError::Closed)));
+
+    let store = open(&path).await;
+    let tenants = store.tenants().await?;
+    assert!(store.event(tenants[0], event).await?.is_some());
+    store.ping().await?;
+    Ok(())
+}
+
+/// A copy of the files as they are in the middle, log and all, is what a crash
+/// leaves.
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_crash() -> Kept {
+    let (place, after) = (TempDir::new(), TempDir::new());
+    let store = open(&place.path().join("hookyard.db")).await;
+    let event = an_event(&store).await?;
+    for file in ["hookyard.db", "hookyard.db-wal"] {
+        std::fs::copy(place.path().join(file), after.path().join(file)).expect("a file to copy");
+    }
+
+    let store = open(&after.path().join("hookyard.db")).await;
+    let tenants = store.tenants().await?;
+    assert!(store.event(tenants[0], event).await?.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_master_key_opens_nothing() {
+    let place = TempDir::new();
+    let path = place.path().join("hookyard.db");
+    open(&path).await.close().await;
+    let opened = SqliteStore::open(&path, Seal::new([8; 32])).await;
+    assert!(matches!(opened, Err(OpenError::WrongMasterKey)));
+    open(&path).await;
+}
+
+#[tokio::test]
+async fn a_second_host_is_refused() {
+    let place = TempDir::new();
+    let path = place.path().join("hookyard.db");
+    let first = open(&path).await;
+    let second = SqliteStore::open(&path, Seal::new(MASTER_KEY)).await;
+    assert!(matches!(second, Err(OpenError::InUse(_))));
+    first.close().await;
+    open(&path).await;
+}

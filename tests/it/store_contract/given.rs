@@ -1,0 +1,226 @@
+//! What the promises are tried with: things in which every field is set, each
+//! to something else, so that a column that is not written is noticed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hookyard::domain::attempt::{Answer, Attempt};
+use hookyard::domain::claim::ClaimToken;
+use hookyard::domain::delivery::{Next, Outcome};
+use hookyard::domain::endpoint::{Endpoint, Status};
+use hookyard::domain::event::Event;
+use hookyard::domain::header::Header;
+use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
+use hookyard::domain::key::{KeyHash, SourceToken};
+use hookyard::domain::message::{Message, Method};
+use hookyard::domain::pipeline::{LogLevel, LogLine, Pipeline, Step, StepOutcome, StepReport};
+use hookyard::domain::plugin::{Digest, Job};
+use hookyard::domain::request::{Fate, Request};
+use hookyard::domain::retry::RetryPolicy;
+use hookyard::domain::source::Source;
+use hookyard::domain::subscription::Subscription;
+use hookyard::domain::tenant::Tenant;
+use hookyard::domain::time::Timestamp;
+use hookyard::domain::url::DeliveryUrl;
+use hookyard::store::StoreError;
+use hookyard::store::catalog::NewKey;
+use hookyard::store::ledger::{FreshDelivery, Prepared, Received, Recorded, Recording, Settlement, Start};
+
+use super::Store;
+
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_763_700_000_123);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// An id that no other has.
+pub(super) fn id<T: TypedId>() -> T {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    T::new(NOW, random)
+}
+
+pub(super) fn tenant(name: &str) -> Tenant {
+    Tenant {
+        id: id(),
+        name: name.to_owned(),
+        plan: Some("gold".to_owned()),
+        dialect: "standard-webhooks".to_owned(),
+        created_at: NOW,
+    }
+}
+
+pub(super) fn key(hash: u8) -> NewKey {
+    NewKey { id: id(), hash: KeyHash([hash; 32]), created_at: NOW }
+}
+
+/// A tenant that exists.
+pub(super) async fn a_tenant(store: &Store, name: &str) -> Result<TenantId, StoreError> {
+    let tenant = tenant(name);
+    let mut hash = [0; 32];
+    hash[..30].copy_from_slice(tenant.id.to_string().as_bytes());
+    let key = NewKey { id: id(), hash: KeyHash(hash), created_at: NOW };
+    store.catalog.create_tenant(&tenant, key).await?;
+    Ok(tenant.id)
+}
+
+pub(super) fn header(name: &str, value: &str) -> Header {
+    Header { name: name.to_owned(), value: value.to_owned() }
+}
+
+pub(super) fn pipeline(config: &str) -> Pipeline {
+    let step = Step {
+        plugin: "field-mapper".parse().expect("a plugin name"),
+        version: 3,
+        digest: Digest::of(b"component"),
+        job: Job::Transformer,
+        config: config.to_owned(),
+    };
+    Pipeline { steps: vec![step] }
+}
+
+pub(super) fn source(tenant: TenantId, name: &str) -> Source {
+    let id: SourceId = id();
+    Source {
+        id,
+        tenant,
+        name: name.to_owned(),
+        token: SourceToken::given(format!("wh_{id}")),
+        event_type: Some("order.paid".parse().expect("an event type")),
+        pipeline: pipeline("{\"from\": 1}"),
+        created_at: NOW,
+    }
+}
+
+pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
+    Endpoint {
+        id: id(),
+        tenant,
+        name: name.to_owned(),
+        url: DeliveryUrl::stored("https://example.com/hooks?a=1").expect("a URL"),
+        subscription: Subscription {
+            event_types: vec!["order.*".parse().expect("a pattern"), "*".parse().expect("a pattern")],
+            accounts: vec!["berlin".to_owned()],
+            tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
+        },
+        headers: vec![header("x-api-key", "a-very-secret-header")],
+        pipeline: pipeline("{\"to\": 2}"),
+        retry: Some(RetryPolicy { schedule: vec![5, 60] }),
+        dialect: "svix".to_owned(),
+        status: Status::Disabled { reason: "it only failed".to_owned() },
+        created_at: NOW,
+    }
+}
+
+/// An event in which every field is set.
+pub(super) fn event(tenant: TenantId) -> Event {
+    // Bytes that a parser would write differently.
+    let data = r#"{ "total": 49.990, "id":18446744073709551616,"a":1,"a":2, "ä":"é" }"#;
+    Event {
+        id: id(),
+        tenant,
+        event_type: "order.paid".parse().expect("an event type"),
+        occurred_at: Timestamp::from_millis(1_600_000_000_001),
+        received_at: NOW,
+        subject: Some("customer-7".to_owned()),
+        account: Some("berlin".to_owned()),
+        tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
+        data: serde_json::from_str::<Box<serde_json::value::RawValue>>(data).expect("JSON").into(),
+        request_id: Some(id()),
+    }
+}
+
+pub(super) fn steps(text: &str) -> Vec<StepReport> {
+    vec![StepReport {
+        plugin: "tag-filter".parse().expect("a plugin name"),
+        version: 2,
+        job: Job::Filter,
+        outcome: StepOutcome::Refused { code: "bad".to_owned(), message: text.to_owned() },
+        log: vec![LogLine { level: LogLevel::Warn, text: "hm".to_owned() }],
+        fuel: 12_345,
+        duration_us: 678,
+        memory: 65_536,
+    }]
+}
+
+pub(super) fn received(tenant: TenantId, fate: Fate) -> Received {
+    let request = Request {
+        id: id(),
+        tenant,
+        source: id(),
+        received_at: NOW,
+        method: "PUT".to_owned(),
+        query: "a=1&b=%20".to_owned(),
+        headers: vec![header("content-type", "application/json"), header("x-a", "ü")],
+        body: Bytes::from_static(b"\x00\xff not text"),
+    };
+    Received { request, fate, steps: steps("a request's step"), rerun: false }
+}
+
+pub(super) fn message(body: &str) -> Arc<Message> {
+    Arc::new(Message {
+        method: Method::Patch,
+        target: Some("/contacts/7".to_owned()),
+        headers: vec![header("content-type", "text/plain")],
+        body: Bytes::from(body.to_owned()),
+    })
+}
+
+pub(super) fn fresh(event: &Event, endpoint: EndpointId, start: Start) -> FreshDelivery {
+    FreshDelivery { id: id(), event: event.id, endpoint, start, message: None, replay_of: None }
+}
+
+pub(super) fn recording(tenant: TenantId, event: &Arc<Event>, deliveries: Vec<FreshDelivery>) -> Recording {
+    Recording { tenant, received: None, events: vec![event.clone()], deliveries, idempotency: None }
+}
+
+/// One event with one delivery that begins as `start` says.
+pub(super) async fn a_delivery(store: &Store, tenant: TenantId, start: Start) -> Result<DeliveryId, StoreError> {
+    a_delivery_to(store, tenant, id(), start).await
+}
+
+pub(super) async fn a_delivery_to(
+    store: &Store,
+    tenant: TenantId,
+    endpoint: EndpointId,
+    start: Start,
+) -> Result<DeliveryId, StoreError> {
+    let event = Arc::new(event(tenant));
+    let delivery = fresh(&event, endpoint, start);
+    let id = delivery.id;
+    assert_eq!(store.ledger.record(recording(tenant, &event, vec![delivery])).await?, Recorded::Stored);
+    Ok(id)
+}
+
+pub(super) fn claimed(token: i64) -> Start {
+    Start::Claimed { token: ClaimToken(token), until: NOW + MINUTE }
+}
+
+/// An attempt in which every field is set.
+pub(super) fn attempt(number: u32, outcome: Outcome) -> Attempt {
+    Attempt {
+        id: id(),
+        number,
+        started_at: NOW,
+        duration: Duration::from_micros(1_234_567),
+        url: "https://example.com/hooks/7".to_owned(),
+        signed_headers: vec![header("webhook-id", "evt_1"), header("webhook-signature", "v1,abc=")],
+        outcome,
+        answer: Some(Answer { headers: vec![header("server", "x")], body: b"\xffno".to_vec(), cut: true }),
+    }
+}
+
+/// A settlement with all that one can bring.
+pub(super) fn settlement(tenant: TenantId, delivery: DeliveryId, token: i64, next: Next) -> Settlement {
+    Settlement {
+        tenant,
+        delivery,
+        token: ClaimToken(token),
+        prepared: Some(Prepared { steps: steps("a delivery's step"), message: Some(message("what was sent")) }),
+        attempt: Some(attempt(1, Outcome::Refused { status: 500, retry_after: None })),
+        next,
+        now: NOW + SECOND,
+    }
+}

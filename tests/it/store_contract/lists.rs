@@ -1,0 +1,130 @@
+//! Lists: newest first, in pages, narrowed by each filter.
+
+use std::sync::Arc;
+
+use hookyard::domain::delivery::{Next, State};
+use hookyard::domain::event::Event;
+use hookyard::domain::id::{DeliveryId, EventId, TenantId, TypedId};
+use hookyard::domain::request::Fate;
+use hookyard::store::StoreError;
+use hookyard::store::ledger::{DeliveryQuery, EventQuery, Recording, RequestQuery, Start};
+
+use super::Store;
+use super::given::{
+    MINUTE, NOW, SECOND, a_delivery_to, a_tenant, claimed, event, fresh, id, received, recording, settlement,
+};
+
+const ALL: u32 = 100;
+
+async fn events(store: &Store, tenant: TenantId, query: EventQuery) -> Result<Vec<EventId>, StoreError> {
+    Ok(store.ledger.events(tenant, query).await?.iter().map(|event| event.id).collect())
+}
+
+async fn deliveries(store: &Store, tenant: TenantId, query: DeliveryQuery) -> Result<Vec<DeliveryId>, StoreError> {
+    let found: Vec<_> = store.ledger.deliveries(tenant, query.clone()).await?.iter().map(|found| found.id).collect();
+    // Counting and listing agree.
+    assert_eq!(store.ledger.count_deliveries(tenant, query).await?, found.len() as u64);
+    Ok(found)
+}
+
+contract! {
+    async fn events_are_listed_by_each_filter(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let all: Vec<Event> = (0..4).map(|_| event(tenant)).collect();
+        let [mut a, mut b, mut c, mut d] = <[Event; 4]>::try_from(all).expect("four");
+        a.event_type = "order.made".parse().expect("an event type");
+        b.tags = vec!["new".to_owned(), "paid%".to_owned()];
+        c.subject = None;
+        c.account = Some("paris".to_owned());
+        d.received_at = NOW + MINUTE;
+        for event in [&a, &b, &c, &d] {
+            store.ledger.record(recording(tenant, &Arc::new(event.clone()), Vec::new())).await?;
+        }
+        let (a, b, c, d) = (a.id, b.id, c.id, d.id);
+        let all = EventQuery { limit: ALL, ..EventQuery::default() };
+        let some = |text: &str| Some(text.to_owned());
+        let table = [
+            (all.clone(), vec![d, c, b, a]),
+            (EventQuery { limit: 2, ..all.clone() }, vec![d, c]),
+            (EventQuery { limit: 2, older_than: Some(c), ..all.clone() }, vec![b, a]),
+            (EventQuery { event_type: some("order.made"), ..all.clone() }, vec![a]),
+            (EventQuery { tag: some("paid"), ..all.clone() }, vec![d, c, a]),
+            (EventQuery { tag: some("paid%"), ..all.clone() }, vec![b]),
+            (EventQuery { subject: some("customer-7"), ..all.clone() }, vec![d, b, a]),
+            (EventQuery { account: some("paris"), ..all.clone() }, vec![c]),
+            (EventQuery { after: Some(NOW + SECOND), ..all.clone() }, vec![d]),
+            (EventQuery { after: Some(NOW), before: Some(NOW + MINUTE), ..all.clone() }, vec![c, b, a]),
+            (EventQuery { tag: some("paid"), account: some("paris"), ..all.clone() }, vec![c]),
+            (EventQuery { subject: some("' OR 1=1 --"), ..all.clone() }, vec![]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(events(store, tenant, query.clone()).await?, expected, "{query:?}");
+        }
+        Ok(())
+    }
+
+    async fn deliveries_are_listed_by_each_filter(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (one, two) = (id(), id());
+        let a = a_delivery_to(store, tenant, one, claimed(1)).await?;
+        let b = a_delivery_to(store, tenant, two, claimed(1)).await?;
+        let event = Arc::new(event(tenant));
+        let mut later = fresh(&event, one, Start::Held);
+        later.id = DeliveryId::new(NOW + MINUTE, [1; 10]);
+        let c = later.id;
+        store.ledger.record(recording(tenant, &event, vec![later])).await?;
+        store.ledger.settle(settlement(tenant, a, 1, Next::Delivered)).await?;
+
+        let all = DeliveryQuery { limit: ALL, ..DeliveryQuery::default() };
+        let table = [
+            (all.clone(), vec![c, b, a]),
+            (DeliveryQuery { older_than: Some(c), ..all.clone() }, vec![b, a]),
+            (DeliveryQuery { event: Some(event.id), ..all.clone() }, vec![c]),
+            (DeliveryQuery { endpoint: Some(one), ..all.clone() }, vec![c, a]),
+            (DeliveryQuery { states: vec![State::Delivered], ..all.clone() }, vec![a]),
+            (DeliveryQuery { states: vec![State::Pending, State::Delivered], ..all.clone() }, vec![c, b, a]),
+            (DeliveryQuery { states: vec![State::Dead], ..all.clone() }, vec![]),
+            (DeliveryQuery { since: Some(NOW + MINUTE), ..all.clone() }, vec![c]),
+            (DeliveryQuery { since: Some(NOW), until: Some(NOW + MINUTE), ..all.clone() }, vec![b, a]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(deliveries(store, tenant, query.clone()).await?, expected, "{query:?}");
+        }
+        let first = DeliveryQuery { limit: 1, ..all };
+        assert_eq!(store.ledger.deliveries(tenant, first.clone()).await?[0].id, c);
+        assert_eq!(store.ledger.count_deliveries(tenant, first).await?, 3);
+        Ok(())
+    }
+
+    async fn requests_are_listed_by_each_filter(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let because = || "because".to_owned();
+        let fates = [Fate::Accepted, Fate::Ignored { reason: because() }, Fate::Quarantined { reason: because() }];
+        let mut ids = Vec::new();
+        for fate in fates.clone() {
+            let received = received(tenant, fate);
+            ids.push((received.request.id, received.request.source));
+            let alone = Recording {
+                tenant, received: Some(received), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+            };
+            store.ledger.record(alone).await?;
+        }
+        let [(a, _), (b, source), (c, _)] = ids[..] else { panic!("three") };
+        let all = RequestQuery { limit: ALL, ..RequestQuery::default() };
+        let table = [
+            (all.clone(), vec![c, b, a]),
+            (RequestQuery { limit: 1, ..all.clone() }, vec![c]),
+            (RequestQuery { older_than: Some(c), ..all.clone() }, vec![b, a]),
+            (RequestQuery { source: Some(source), ..all.clone() }, vec![b]),
+            (RequestQuery { state: Some("quarantined".to_owned()), ..all.clone() }, vec![c]),
+        ];
+        for (query, expected) in table {
+            let found = store.ledger.requests(tenant, query.clone()).await?;
+            let found: Vec<_> = found.iter().map(|stored| stored.request.id).collect();
+            assert_eq!(found, expected, "{query:?}");
+        }
+        let found = store.ledger.requests(tenant, all).await?;
+        assert!(found.iter().rev().map(|stored| &stored.fate).eq(&fates));
+        Ok(())
+    }
+}

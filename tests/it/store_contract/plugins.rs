@@ -1,0 +1,91 @@
+//! Plugin versions never change, and components are kept while they are used.
+
+use hookyard::domain::id::TenantId;
+use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginVersion};
+use hookyard::store::catalog::PluginUpload;
+use serde_json::json;
+
+use super::given::{NOW, a_tenant};
+
+fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
+    let example = Example {
+        name: "one".to_owned(),
+        job: Job::Filter,
+        config: json!({"a": 1}),
+        input: json!([1, 2.50]),
+        output: json!(null),
+    };
+    PluginUpload {
+        owner,
+        name: name.parse().expect("a plugin name"),
+        digest: Digest::of(component),
+        component: component.into(),
+        jobs: vec![Job::Mapper, Job::Filter],
+        description: Description {
+            name: "says its author".to_owned(),
+            version: "1.2.3".to_owned(),
+            summary: "does".to_owned(),
+            config_schema: json!({"type": "object"}),
+            capabilities: vec!["history".to_owned()],
+            examples: vec![example],
+        },
+        created_at: NOW,
+    }
+}
+
+fn numbers(versions: &[PluginVersion]) -> Vec<(String, u32)> {
+    let mut numbers: Vec<_> = versions.iter().map(|version| (version.name.to_string(), version.version)).collect();
+    numbers.sort();
+    numbers
+}
+
+contract! {
+    async fn a_plugin_version_reads_back_whole(store: &Store) -> Kept {
+        let tenant: TenantId = a_tenant(store, "acme").await?;
+        let owner = Owner::Tenant(tenant);
+        let answered = store.catalog.add_plugin(upload(owner, "mine", b"first")).await?;
+        let stored = store.catalog.plugins(owner).await?;
+        assert_eq!(format!("{stored:?}"), format!("{:?}", [&answered]));
+
+        let sent = upload(owner, "mine", b"first");
+        assert_eq!(answered.owner, owner);
+        assert_eq!((answered.name, answered.version, answered.digest), (sent.name, 1, sent.digest));
+        assert_eq!((answered.size, answered.jobs, answered.created_at), (5, sent.jobs, sent.created_at));
+        assert_eq!(format!("{:?}", answered.description), format!("{:?}", sent.description));
+        assert_eq!(store.catalog.component(sent.digest).await?.as_deref(), Some(b"first".as_slice()));
+
+        let picture = store.catalog.picture(tenant).await?.expect("the tenant exists");
+        assert_eq!(picture.plugins.values().flat_map(|versions| versions.keys()).copied().collect::<Vec<_>>(), [1]);
+        Ok(())
+    }
+
+    async fn the_same_component_is_the_same_version(store: &Store) -> Kept {
+        let owner = Owner::Tenant(a_tenant(store, "acme").await?);
+        let add = async |component: &[u8]| store.catalog.add_plugin(upload(owner, "mine", component)).await;
+        assert_eq!(add(b"first").await?.version, 1);
+        assert_eq!(add(b"second").await?.version, 2);
+        assert_eq!(add(b"first").await?.version, 1);
+        assert_eq!(add(b"third").await?.version, 3);
+        assert_eq!(store.catalog.add_plugin(upload(owner, "other", b"first")).await?.version, 1);
+        let stored = numbers(&store.catalog.plugins(owner).await?);
+        let expected = [("mine", 1), ("mine", 2), ("mine", 3), ("other", 1)];
+        assert_eq!(stored, expected.map(|(name, version)| (name.to_owned(), version)));
+        Ok(())
+    }
+
+    async fn a_component_goes_with_its_last_version(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let name = "mine".parse().expect("a plugin name");
+        store.catalog.add_plugin(upload(Owner::Tenant(tenant), "mine", b"own")).await?;
+        store.catalog.add_plugin(upload(Owner::Tenant(tenant), "mine", b"shared")).await?;
+        store.catalog.add_plugin(upload(Owner::House, "house", b"shared")).await?;
+
+        store.catalog.delete_plugin(tenant, &name).await?;
+
+        assert!(store.catalog.plugins(Owner::Tenant(tenant)).await?.is_empty());
+        assert_eq!(store.catalog.component(Digest::of(b"own")).await?, None);
+        assert!(store.catalog.component(Digest::of(b"shared")).await?.is_some());
+        assert_eq!(numbers(&store.catalog.plugins(Owner::House).await?), [("house".to_owned(), 1)]);
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Recordings are stored whole or not at all, and once per key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookyard::domain::delivery::State;
+use hookyard::domain::event::Event;
+use hookyard::domain::id::{DeliveryId, TenantId};
+use hookyard::domain::request::Fate;
+use hookyard::store::StoreError;
+use hookyard::store::ledger::{Except, IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start};
+
+use super::given::{MINUTE, NOW, SECOND, a_tenant, claimed, event, fresh, id, message, received, recording, steps};
+
+fn keyed(tenant: TenantId, key: &str, fingerprint: u8, after: Duration) -> (Arc<Event>, Recording) {
+    let event = Arc::new(event(tenant));
+    let mut recording = recording(tenant, &event, vec![fresh(&event, id(), Start::Held)]);
+    recording.idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32], now: NOW + after });
+    (event, recording)
+}
+
+contract! {
+    async fn a_recording_reads_back_whole(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let received_one = received(tenant, Fate::Accepted);
+        let request = received_one.request.clone();
+        let mut bare = event(tenant);
+        (bare.subject, bare.account, bare.request_id) = (None, None, None);
+        bare.tags.clear();
+        let events = [Arc::new(event(tenant)), Arc::new(bare)];
+        let deliveries = [
+            (fresh(&events[0], id(), claimed(9)), None, None),
+            (fresh(&events[1], id(), Start::Due(NOW + MINUTE)), Some(NOW + MINUTE), None),
+            (fresh(&events[1], id(), Start::Held), None, Some("held: the endpoint is paused")),
+        ];
+        let expected: Vec<_> =
+            deliveries.iter().map(|(fresh, due, reason)| (fresh.id, fresh.event, fresh.endpoint, *due, *reason)).collect();
+        let recorded = store.ledger.record(Recording {
+            tenant,
+            received: Some(received_one),
+            events: events.to_vec(),
+            deliveries: deliveries.into_iter().map(|(fresh, ..)| fresh).collect(),
+            idempotency: None,
+        });
+        assert_eq!(recorded.await?, Recorded::Stored);
+
+        let stored = store.ledger.request(tenant, request.id).await?.expect("the request is stored");
+        assert_eq!(format!("{:?}", stored.request), format!("{request:?}"));
+        assert_eq!(stored.fate, Fate::Accepted);
+        assert_eq!(format!("{:?}", stored.steps), format!("{:?}", steps("a request's step")));
+        assert_eq!(store.ledger.events_of(tenant, request.id).await?, events.each_ref().map(|event| event.id));
+        for event in &events {
+            let stored = store.ledger.event(tenant, event.id).await?.expect("the event is stored");
+            assert_eq!(format!("{stored:?}"), format!("{event:?}"));
+        }
+        for (id, event, endpoint, due, reason) in expected {
+            let stored = store.ledger.delivery(tenant, id).await?.expect("the delivery is stored");
+            assert_eq!((stored.id, stored.event, stored.endpoint), (id, event, endpoint));
+            assert_eq!((stored.state, stored.attempts, stored.replay_of), (State::Pending, 0, None));
+            assert_eq!((stored.next_attempt_at, stored.reason.as_deref()), (due, reason));
+            assert_eq!((stored.created_at, stored.updated_at), (id.minted_at(), id.minted_at()));
+            assert!(store.ledger.prepared(tenant, id).await?.is_none());
+            assert!(store.ledger.attempts(tenant, id).await?.is_empty());
+        }
+        Ok(())
+    }
+
+    async fn a_replay_as_sent_brings_its_message(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let event = Arc::new(event(tenant));
+        store.ledger.record(recording(tenant, &event, Vec::new())).await?;
+        let mut replay = fresh(&event, id(), Start::Due(NOW));
+        let (replayed, of): (DeliveryId, DeliveryId) = (replay.id, id());
+        (replay.message, replay.replay_of) = (Some(message("sent before")), Some(of));
+        let again = Recording { events: Vec::new(), ..recording(tenant, &event, vec![replay]) };
+        store.ledger.record(again).await?;
+
+        let stored = store.ledger.delivery(tenant, replayed).await?.expect("the replay is stored");
+        assert_eq!((stored.event, stored.replay_of), (event.id, Some(of)));
+        let prepared = store.ledger.prepared(tenant, replayed).await?.expect("it has its message");
+        assert_eq!(prepared.message, Some(message("sent before")));
+        assert!(prepared.steps.is_empty());
+        let claims = store.ledger.claim_due(NOW, NOW + MINUTE, 10, &Except::default()).await?;
+        assert_eq!(claims[0].message, Some(message("sent before")));
+        Ok(())
+    }
+
+    async fn a_rerun_changes_a_requests_fate_and_adds_its_events(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let first = received(tenant, Fate::Quarantined { reason: "no mapper".to_owned() });
+        let request = first.request.clone();
+        let nothing = Recording {
+            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+        };
+        store.ledger.record(nothing).await?;
+        assert!(store.ledger.events_of(tenant, request.id).await?.is_empty());
+
+        let rerun = |request, fate| {
+            let mut again = received(tenant, fate);
+            (again.request, again.steps, again.rerun) = (request, steps("again"), true);
+            again
+        };
+        let events = [Arc::new(event(tenant)), Arc::new(event(tenant))];
+        for event in &events {
+            let mut again = recording(tenant, event, Vec::new());
+            again.received = Some(rerun(request.clone(), Fate::Accepted));
+            store.ledger.record(again).await?;
+        }
+        let stored = store.ledger.request(tenant, request.id).await?.expect("it is still there");
+        assert_eq!(stored.fate, Fate::Accepted);
+        assert_eq!(format!("{:?}", stored.steps), format!("{:?}", steps("again")));
+        assert_eq!(store.ledger.events_of(tenant, request.id).await?, events.map(|event| event.id));
+
+        let lost = Arc::new(event(tenant));
+        let mut unknown = recording(tenant, &lost, Vec::new());
+        unknown.received = Some(rerun(received(tenant, Fate::Accepted).request, Fate::Accepted));
+        assert!(matches!(store.ledger.record(unknown).await, Err(StoreError::NotFound)));
+        assert!(store.ledger.event(tenant, lost.id).await?.is_none());
+        Ok(())
+    }
+
+    /// The second delivery of the second recording has an id that is taken:
+    /// neither its event nor its first delivery stays, and those who shared its
+    /// transaction notice nothing.
+    async fn a_recording_is_stored_whole_or_not_at_all(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let events: Vec<_> = (0..3).map(|_| Arc::new(event(tenant))).collect();
+        let taken = fresh(&events[0], id(), Start::Held);
+        let (taken_id, good) = (taken.id, fresh(&events[1], id(), Start::Held));
+        let good_id = good.id;
+        let mut bad = fresh(&events[1], id(), Start::Held);
+        bad.id = taken_id;
+
+        let (first, second, third) = tokio::join!(
+            store.ledger.record(recording(tenant, &events[0], vec![taken])),
+            store.ledger.record(recording(tenant, &events[1], vec![good, bad])),
+            store.ledger.record(recording(tenant, &events[2], vec![fresh(&events[2], id(), Start::Held)])),
+        );
+
+        assert_eq!((first?, third?), (Recorded::Stored, Recorded::Stored));
+        assert!(second.is_err());
+        assert!(store.ledger.event(tenant, events[1].id).await?.is_none());
+        assert!(store.ledger.delivery(tenant, good_id).await?.is_none());
+        let kept = store.ledger.delivery(tenant, taken_id).await?.expect("the first one's");
+        assert_eq!(kept.event, events[0].id);
+        assert!(store.ledger.event(tenant, events[2].id).await?.is_some());
+        Ok(())
+    }
+
+    async fn a_large_recording_is_stored_whole(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        // Sizes around those that share a statement.
+        for count in [1, 7, 8, 9, 63, 64, 65, 127, 200] {
+            let event = Arc::new(event(tenant));
+            let deliveries: Vec<_> = (0..count).map(|_| fresh(&event, id(), Start::Held)).collect();
+            let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
+            store.ledger.record(recording(tenant, &event, deliveries)).await?;
+            for id in ids {
+                assert!(store.ledger.delivery(tenant, id).await?.is_some(), "{count}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn two_recordings_with_one_key_are_one(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let (event, first) = keyed(acme, "k", 1, Duration::ZERO);
+        assert_eq!(store.ledger.record(first).await?, Recorded::Stored);
+
+        let (lost, again) = keyed(acme, "k", 1, SECOND);
+        assert_eq!(store.ledger.record(again).await?, Recorded::Repeated(vec![event.id]));
+        assert!(store.ledger.event(acme, lost.id).await?.is_none());
+        let (lost, reused) = keyed(acme, "k", 2, SECOND);
+        assert_eq!(store.ledger.record(reused).await?, Recorded::KeyReused);
+        assert!(store.ledger.event(acme, lost.id).await?.is_none());
+
+        assert_eq!(store.ledger.record(keyed(acme, "K", 1, SECOND).1).await?, Recorded::Stored);
+        assert_eq!(store.ledger.record(keyed(other, "k", 1, SECOND).1).await?, Recorded::Stored);
+
+        // The window has a first and a last moment.
+        let last = IDEMPOTENCY_WINDOW - Duration::from_millis(1);
+        assert_eq!(store.ledger.record(keyed(acme, "k", 1, last).1).await?, Recorded::Repeated(vec![event.id]));
+        let (newer, late) = keyed(acme, "k", 2, IDEMPOTENCY_WINDOW);
+        assert_eq!(store.ledger.record(late).await?, Recorded::Stored);
+        let again = keyed(acme, "k", 2, IDEMPOTENCY_WINDOW).1;
+        assert_eq!(store.ledger.record(again).await?, Recorded::Repeated(vec![newer.id]));
+        Ok(())
+    }
+
+    async fn a_key_counts_among_those_that_arrive_together(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let ((event, first), (_, same)) = (keyed(tenant, "k", 1, SECOND), keyed(tenant, "k", 1, SECOND));
+        let (_, reused) = keyed(tenant, "k", 2, SECOND);
+        let ledger = &store.ledger;
+        let (first, same, reused) = tokio::join!(ledger.record(first), ledger.record(same), ledger.record(reused));
+        assert_eq!(first?, Recorded::Stored);
+        assert_eq!(same?, Recorded::Repeated(vec![event.id]));
+        assert_eq!(reused?, Recorded::KeyReused);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! Programs and components that tests need built: cargo is asked, which is
+//! quick when there is nothing to do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The `hookyard` program in the profile that the tests themselves have.
+pub fn hookyard() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let release = !cfg!(debug_assertions);
+        let mut cargo = cargo();
+        // The whole workspace, so that features, and with them every dependency,
+        // are those that the tests were built with.
+        cargo.args(["build", "--workspace", "--bin", "hookyard"]);
+        if release {
+            cargo.arg("--release");
+        }
+        run(cargo);
+        target_dir().join(if release { "release" } else { "debug" }).join("hookyard")
+    })
+}
+
+/// The component of `tests/hostile`.
+pub fn hostile() -> Vec<u8> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let path = BUILT.get_or_init(|| {
+        let guests = target_dir().join("guests");
+        let mut cargo = cargo();
+        cargo.args(["build", "--package", "hostile", "--profile", "guest", "--target", "wasm32-wasip2"]);
+        cargo.arg("--target-dir").arg(&guests);
+        run(cargo);
+        guests.join("wasm32-wasip2/guest/hostile.wasm")
+    });
+    std::fs::read(path).expect("cargo has just built it")
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg("--quiet").current_dir(workspace());
+    cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    cargo
+}
+
+fn run(mut cargo: Command) {
+    let status = cargo.status().expect("cargo runs, or the tests would not");
+    assert!(status.success(), "{cargo:?} failed");
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above")
+}
+
+/// `target/debug/deps/it-...` is what runs now.
+fn target_dir() -> PathBuf {
+    let program = std::env::current_exe().expect("a program has a path");
+    program.ancestors().nth(3).expect("cargo's layout of the target directory").to_owned()
+}

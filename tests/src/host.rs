@@ -1,0 +1,156 @@
+//! A host inside the test's own process, with a clock that the test turns.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use hookyard::clock::{Clock, SystemClock};
+use hookyard::config::{MasterKey, Settings};
+use hookyard::domain::address::AddressPolicy;
+use hookyard::domain::key::KeyText;
+use hookyard::domain::time::Timestamp;
+use hookyard::domain::url::UrlPolicy;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::api::Api;
+use crate::{TempDir, build};
+
+/// The operator's key of every host under test.
+pub const OPERATOR_KEY: &str = "operator-key-for-tests-only";
+/// And its master key.
+pub const MASTER_KEY: [u8; 32] = [42; 32];
+
+/// Runs with the machine's clock, and ahead of it as far as the test says.
+#[derive(Default)]
+pub struct TestClock {
+    ahead: AtomicI64,
+}
+
+impl TestClock {
+    pub fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(i64::try_from(by.as_millis()).expect("a short time"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().as_millis() + self.ahead.load(Ordering::SeqCst))
+    }
+}
+
+/// A running host.
+pub struct Host {
+    pub operator: Api,
+    pub clock: Arc<TestClock>,
+    address: SocketAddr,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    data: Arc<TempDir>,
+}
+
+impl Host {
+    /// A fresh one that may deliver to loopback over plain HTTP.
+    pub async fn start() -> Self {
+        Self::start_with(local()).await
+    }
+
+    /// A fresh one with another policy for URLs.
+    pub async fn start_with(urls: UrlPolicy) -> Self {
+        let data = TempDir::new();
+        copy(template().await.path(), data.path());
+        Self::on(Arc::new(data), urls, Arc::default()).await
+    }
+
+    async fn on(data: Arc<TempDir>, urls: UrlPolicy, clock: Arc<TestClock>) -> Self {
+        let settings = Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: data.path().to_owned(),
+            database: data.path().join("hookyard.db"),
+            public_url: None,
+            operator_key: KeyText::given(OPERATOR_KEY),
+            master_key: MasterKey::new(MASTER_KEY),
+            urls,
+            compiler: build::hookyard().to_owned(),
+        };
+        let listener = TcpListener::bind(settings.listen).await.expect("loopback has a port");
+        let address = listener.local_addr().expect("it is bound");
+        let base = format!("http://{address}");
+        let host = hookyard::Host::start(settings, clock.clone(), base.clone()).await.expect("the host starts");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(host.serve(listener, async {
+            let _told_or_dropped = stopped.await;
+        }));
+        let operator = Api::new(base, Some(OPERATOR_KEY));
+        Self { operator, clock, address, running: Some((stop, serving)), data }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A new tenant's API.
+    pub async fn tenant(&self, name: &str) -> Api {
+        let tenant = self.operator.post("/v1/tenants", json!({"name": name})).await.expect(201);
+        self.operator.with_key(tenant["key"].as_str())
+    }
+
+    /// Stops as SIGTERM does, then starts again on the same data.
+    pub async fn restart(self) -> Self {
+        self.restart_with(local()).await
+    }
+
+    /// The same, with another policy for URLs.
+    pub async fn restart_with(mut self, urls: UrlPolicy) -> Self {
+        self.stop().await;
+        Self::on(self.data.clone(), urls, self.clock.clone()).await
+    }
+
+    /// Stops as SIGTERM does.
+    pub async fn stop(&mut self) {
+        if let Some((stop, serving)) = self.running.take() {
+            let _ends_by_itself = stop.send(());
+            serving.await.expect("the host does not panic");
+        }
+    }
+}
+
+/// Loopback, over plain HTTP.
+pub fn local() -> UrlPolicy {
+    let loopback = "127.0.0.0/8".parse().expect("a network");
+    UrlPolicy { allow_http: true, addresses: AddressPolicy::allowing(vec![loopback]), own_receiver: None }
+}
+
+/// A data directory as a first start leaves it: compiling the first-party
+/// plugins once is enough.
+async fn template() -> &'static TempDir {
+    static TEMPLATE: OnceCell<TempDir> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(async || {
+            let data = Arc::new(TempDir::new());
+            let mut host = Host::on(data.clone(), local(), Arc::default()).await;
+            host.stop().await;
+            drop(host);
+            Arc::into_inner(data).expect("the host is gone")
+        })
+        .await
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a directory").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir_all(&target).expect("a directory can be made");
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a file can be copied");
+        }
+    }
+}

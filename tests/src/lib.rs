@@ -1,0 +1,67 @@
+//! What the tests and the benchmark stand on: a host, a receiver, and the API
+//! as a tenant's program uses it. Real parts throughout.
+
+pub mod api;
+pub mod build;
+pub mod host;
+pub mod process;
+pub mod receiver;
+
+pub use api::{Answer, Api};
+pub use host::{Host, TestClock};
+pub use process::HostProcess;
+pub use receiver::{Arrived, Receiver};
+
+use std::time::Duration;
+
+/// Whatever a test waits for comes within this time or not at all. Long,
+/// because a busy machine must not fail a test; nothing ever sleeps for it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again until `look` finds something.
+///
+/// For what can only be asked for, such as a row that another task writes. The
+/// pause between two questions decides nothing.
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(found) => found,
+        Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
+    }
+}
+
+/// A directory that is gone when this is.
+pub struct TempDir(std::path::PathBuf);
+
+impl TempDir {
+    /// A new, empty directory.
+    pub fn new() -> Self {
+        let name: [u8; 8] = hookyard::clock::random();
+        let path = std::env::temp_dir().join(format!("hookyard-test-{:016x}", u64::from_le_bytes(name)));
+        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Default for TempDir {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _left_for_the_system = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,89 @@
+//! A host in a process of its own, which can be killed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::api::Api;
+use crate::build;
+use crate::host::{MASTER_KEY, OPERATOR_KEY};
+
+/// `hookyard serve`, running.
+pub struct HostProcess {
+    pub operator: Api,
+    child: Child,
+    /// The lines of its log, from the start.
+    log: tokio::task::JoinHandle<Vec<Value>>,
+}
+
+impl HostProcess {
+    /// On the data directory, ready when this returns.
+    pub async fn start(data: &Path) -> Self {
+        Self::start_logging(data, "info").await
+    }
+
+    /// With another `HOOKYARD_LOG`, which must let the line "ready" through.
+    pub async fn start_logging(data: &Path, filter: &str) -> Self {
+        let mut child = Command::new(build::hookyard())
+            .args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-addresses", "127.0.0.0/8", "--data"])
+            .arg(data)
+            .env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY)
+            .env("HOOKYARD_MASTER_KEY", STANDARD.encode(MASTER_KEY))
+            .env("HOOKYARD_LOG", filter)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program was built");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let mut log = Vec::new();
+        let address = loop {
+            let line = lines.next_line().await.expect("its log can be read").expect("it starts");
+            let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            let address = (line["message"] == "ready").then(|| line["address"].as_str().map(str::to_owned)).flatten();
+            log.push(line);
+            match address {
+                Some(address) => break address,
+                None => assert!(log.len() < 1000, "it does not start: {log:?}"),
+            }
+        };
+        let log = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                log.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+            }
+            log
+        });
+        let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
+        Self { operator, child, log }
+    }
+
+    /// A new tenant's API.
+    pub async fn tenant(&self, name: &str) -> Api {
+        let tenant = self.operator.post("/v1/tenants", json!({"name": name})).await.expect(201);
+        self.operator.with_key(tenant["key"].as_str())
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it was not waited for")
+    }
+
+    /// SIGKILL; answers its log.
+    pub async fn kill(mut self) -> Vec<Value> {
+        self.child.kill().await.expect("it is ours to kill");
+        self.log.await.expect("the log is read to its end")
+    }
+
+    /// SIGTERM; answers whether it ended well, and its log.
+    pub async fn terminate(mut self) -> (bool, Vec<Value>) {
+        let asked = Command::new("kill").arg(self.id().to_string()).status().await.expect("kill runs");
+        assert!(asked.success());
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = ended.expect("it ends by itself").expect("it can be waited for");
+        (status.success(), self.log.await.expect("the log is read to its end"))
+    }
+}
