@@ -26,7 +26,8 @@ pub(super) async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiErro
     }
 }
 
-/// A JSON body. The content type is not looked at: a key in a header is no
+/// A JSON body; none at all is an empty object, so that what has optional fields
+/// only can be asked for with nothing. The content type is not looked at: a key in a header is no
 /// cookie, so no browser form can get here.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -35,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let body = read_body(request.into_body(), MAX_BODY).await?;
-        parse(&body).map(Self)
+        parse(if body.is_empty() { b"{}" } else { &body }).map(Self)
     }
 }
 

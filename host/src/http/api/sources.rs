@@ -33,7 +33,8 @@ pub(super) fn routes() -> Router<App> {
 struct Form {
     name: String,
     event_type: Option<String>,
-    verification: Option<Verification>,
+    #[serde(default)]
+    verification: Verification,
     #[serde(default)]
     steps: Vec<StepForm>,
 }
@@ -49,22 +50,17 @@ struct Change {
 }
 
 /// How requests prove themselves. `none`: by knowing the URL.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Verification {
     scheme: Scheme,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Scheme {
+    #[default]
     None,
-}
-
-/// Nothing has to be kept of the one scheme there is; any other was refused when
-/// the body was read.
-fn without_proof(given: Option<Verification>) {
-    if let Some(Verification { scheme: Scheme::None }) = given {}
 }
 
 #[derive(Serialize)]
@@ -85,7 +81,7 @@ impl<'a> View<'a> {
             name: &source.name,
             url: url_of(app, &source.token),
             event_type: source.event_type.as_ref(),
-            verification: Verification { scheme: Scheme::None },
+            verification: Verification::default(),
             steps: steps::views(&source.pipeline),
             created_at: source.created_at,
         }
@@ -98,7 +94,8 @@ async fn create(
     caller: TenantCaller,
     input::Json(form): input::Json<Form>,
 ) -> Result<Response, ApiError> {
-    without_proof(form.verification);
+    // There is nothing to keep of the one scheme there is.
+    let Verification { scheme: Scheme::None } = form.verification;
     let now = app.clock.now();
     let source = Source {
         id: mint(now),
@@ -156,7 +153,7 @@ async fn change(
         Patch::Clear => source.event_type = None,
         Patch::Set(text) => source.event_type = Some(input::field("event_type", &text)?),
     }
-    without_proof(change.verification);
+    let Verification { scheme: Scheme::None } = change.verification.unwrap_or_default();
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;
     }
