@@ -41,6 +41,10 @@ pub(super) enum ApiError {
     PluginRejected(Rejected),
     /// Try again in a moment.
     Busy,
+    /// The exchange took too long. What was begun goes on.
+    TimedOut,
+    /// A fault of ours while answering.
+    Crashed,
     Internal(StoreError),
 }
 
@@ -75,7 +79,10 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "plugin-rejected", "The component was not accepted")
             }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here"),
+            Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
+            Self::Crashed | Self::Internal(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here")
+            }
         }
     }
 
@@ -90,8 +97,9 @@ impl ApiError {
             }
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
-            Self::Busy => "nothing was stored; try again in a second".to_owned(),
-            Self::Internal(_) => "nothing of this call was stored; the operator's log has the cause".to_owned(),
+            Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
+            Self::TimedOut => "send the whole request within a minute; what was begun may still be done".to_owned(),
+            Self::Crashed | Self::Internal(_) => "the operator's log has the cause".to_owned(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 
+use super::error::ApiError;
 use crate::shutdown::stopped;
 
 /// A client has this long for the head of each request; also how long an idle
@@ -89,16 +91,11 @@ async fn answer(
     let handling = tokio::spawn(router.oneshot(request));
     match tokio::time::timeout(EXCHANGE_DEADLINE, handling).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_panicked)) => {
-            let mut response = hyper::Response::new(Body::empty());
-            *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
-            Ok(response)
+        Ok(Err(panicked)) => {
+            tracing::error!(error = %panicked, "answering a call failed");
+            Ok(ApiError::Crashed.into_response())
         }
-        Err(_elapsed) => {
-            let mut response = hyper::Response::new(Body::empty());
-            *response.status_mut() = hyper::StatusCode::REQUEST_TIMEOUT;
-            Ok(response)
-        }
+        Err(_elapsed) => Ok(ApiError::TimedOut.into_response()),
     }
 }
 
