@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: &[&str] = &["field-mapper", "tag-filter", "template"];
+const PLUGINS: &[&str] = &["field-mapper", "json-schema", "summary", "tag-filter", "template"];
 
 fn main() {
     for input in ["plugins", "plugin-sdk", "wit", "Cargo.lock"] {
@@ -14,6 +14,7 @@ fn main() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
+    list_dialects(&out);
     add_target(workspace);
     build(workspace, &out.join("guest"));
     for plugin in PLUGINS {
@@ -21,6 +22,27 @@ fn main() {
         let built = out.join("guest").join(TARGET).join("guest").join(&file);
         std::fs::copy(&built, out.join(&file)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     }
+}
+
+/// Writes down what is in `dialects/` and `senders/`, so that another one needs
+/// a file and no code.
+fn list_dialects(out: &Path) {
+    let mut listed = String::new();
+    for (constant, directory) in [("DIALECTS", "dialects"), ("SENDERS", "senders")] {
+        println!("cargo::rerun-if-changed={directory}");
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+        let mut files: Vec<PathBuf> = files.flatten().map(|entry| entry.path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+        files.sort();
+        listed += &format!("const {constant}: &[(&str, &str)] = &[\n");
+        for file in &files {
+            let name = file.file_name().expect("a file has a name");
+            listed += &format!("    ({name:?}, include_str!({file:?})),\n");
+        }
+        listed += "];\n";
+    }
+    std::fs::write(out.join("dialects.rs"), listed).expect("OUT_DIR can be written");
 }
 
 /// `rust-toolchain.toml` names the target, but rustup may be told not to install

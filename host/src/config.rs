@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::domain::address::AddressPolicy;
+use crate::domain::chat::ChatSettings;
 use crate::domain::key::KeyText;
 use crate::domain::url::UrlPolicy;
 
@@ -30,6 +31,10 @@ pub struct Settings {
     pub operator_key: KeyText,
     pub master_key: MasterKey,
     pub urls: UrlPolicy,
+    /// Where the operator's own dialects are.
+    pub dialects: Option<PathBuf>,
+    /// The language model that writes summaries, where there is one.
+    pub chat: Option<ChatSettings>,
     /// The program whose `compile` subcommand compiles plugins: this one.
     pub compiler: PathBuf,
 }
@@ -70,6 +75,15 @@ pub struct Given {
     /// Networks (CIDR, comma-separated) that may be dialled although they are private
     #[arg(long, env = "HOOKYARD_ALLOW_ADDRESSES")]
     pub allow_addresses: Option<String>,
+    /// Directory with dialects of your own, one TOML file each
+    #[arg(long, env = "HOOKYARD_DIALECTS")]
+    pub dialects: Option<PathBuf>,
+    /// URL of an OpenAI-compatible chat endpoint that writes summaries; its key is HOOKYARD_CHAT_KEY
+    #[arg(long, env = "HOOKYARD_CHAT_URL")]
+    pub chat_url: Option<String>,
+    /// The model to ask there
+    #[arg(long, env = "HOOKYARD_CHAT_MODEL")]
+    pub chat_model: Option<String>,
 }
 
 /// Why the server cannot start with these settings.
@@ -112,6 +126,9 @@ impl Given {
             public_url: self.public_url.or(other.public_url),
             allow_http: self.allow_http.or(other.allow_http),
             allow_addresses: self.allow_addresses.or(other.allow_addresses),
+            dialects: self.dialects.or(other.dialects),
+            chat_url: self.chat_url.or(other.chat_url),
+            chat_model: self.chat_model.or(other.chat_model),
         }
     }
 
@@ -142,6 +159,8 @@ impl Given {
                 addresses: AddressPolicy::allowing(allowed),
                 own_receiver: None,
             },
+            dialects: self.dialects,
+            chat: chat(self.chat_url, self.chat_model)?,
             compiler: std::env::current_exe().map_err(|error| ConfigError::Io {
                 setting: "the program's own path",
                 path: PathBuf::new(),
@@ -180,6 +199,28 @@ fn public_url(text: String) -> Result<String, ConfigError> {
         return Err(ConfigError::Invalid { setting: "public-url", value: text, problem });
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn chat(url: Option<String>, model: Option<String>) -> Result<Option<ChatSettings>, ConfigError> {
+    let (url, model) = match (url, model) {
+        (None, None) => return Ok(None),
+        (Some(url), Some(model)) => (url, model),
+        (url, model) => {
+            let problem = "chat-url and chat-model are needed together".to_owned();
+            let (setting, value) = match url {
+                Some(url) => ("chat-url", url),
+                None => ("chat-model", model.unwrap_or_default()),
+            };
+            return Err(ConfigError::Invalid { setting, value, problem });
+        }
+    };
+    let parsed: url::Url = parse("chat-url", &url, "give a URL such as https://api.openai.com/v1/chat/completions")?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        let problem = "give an http or https URL".to_owned();
+        return Err(ConfigError::Invalid { setting: "chat-url", value: url, problem });
+    }
+    let key = std::env::var("HOOKYARD_CHAT_KEY").ok().filter(|key| !key.is_empty());
+    Ok(Some(ChatSettings { url: parsed, model, key }))
 }
 
 fn operator_key(data: &Path) -> Result<KeyText, ConfigError> {

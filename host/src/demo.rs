@@ -11,7 +11,7 @@ use std::{fmt::Write as _, io, io::Write as _};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::routing::post;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -20,10 +20,13 @@ use tokio::sync::{mpsc, watch};
 
 use crate::Host;
 use crate::cli::{Failure, bind, shutdown};
-use crate::clock::{SystemClock, random};
+use crate::clock::{Clock as _, SystemClock, random};
 use crate::config::Settings;
-use crate::domain::signature::SigningSecret;
-use crate::domain::time::Timestamp;
+use crate::dialects;
+use crate::domain::evidence::Evidence;
+use crate::domain::header::Header;
+use crate::domain::tenant::DEFAULT_DIALECT;
+use crate::domain::verification::{Judgement, Options, Verification};
 use crate::http::server;
 
 /// The order of the DMHub page: what an ordering system would send.
@@ -181,18 +184,20 @@ fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, Failure> {
     value[field].as_str().ok_or_else(|| Failure(format!("the answer has no `{field}`: {value}")))
 }
 
-/// As the receiver would do it: sign what came with the endpoint's secret, and
-/// compare.
+/// As the receiver would do it.
 fn verify(arrived: &Arrived, secret: &str) -> Result<(), Failure> {
-    let header = |name: &str| arrived.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let secret = SigningSecret::parse(secret).map_err(|error| Failure(error.to_string()))?;
-    let id = header("webhook-id").parse().map_err(|_| Failure("webhook-id is no event id".to_owned()))?;
-    let seconds: i64 = header("webhook-timestamp").parse()?;
-    let expected = secret.sign(id, Timestamp::from_millis(seconds * 1000), &arrived.body);
-    if header("webhook-signature").split(' ').any(|signature| signature == expected) {
-        return Ok(());
+    let (_, senders) = dialects::load(None).map_err(|error| Failure(error.to_string()))?;
+    let secret = Some(secret.to_owned());
+    let verification = Verification::new(DEFAULT_DIALECT, Options::default(), secret, None, &senders)
+        .map_err(|error| Failure(error.to_string()))?;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let header = |(name, value): (&HeaderName, &HeaderValue)| Header { name: name.to_string(), value: text(value) };
+    let headers: Vec<Header> = arrived.headers.iter().map(header).collect();
+    let request = Evidence::new(&headers, "", "", &arrived.body);
+    match verification.rules(&senders).judge("POST", &request, SystemClock.now()) {
+        Judgement::Accept { .. } => Ok(()),
+        other => Err(Failure(format!("the receiver could not verify the signature: {other:?}"))),
     }
-    Err(Failure("the receiver could not verify the signature".to_owned()))
 }
 
 fn shown(arrived: &Arrived) -> String {

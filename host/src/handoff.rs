@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::domain::claim::Claim;
 use crate::domain::id::{EndpointId, TenantId};
@@ -28,14 +28,33 @@ const LOW_WATER: usize = SLOTS_PER_ENDPOINT / 2;
 pub struct Handoff {
     held: Arc<Mutex<Count>>,
     sender: mpsc::UnboundedSender<Held>,
+    errands: mpsc::UnboundedSender<Errand>,
     nudge: Arc<Notify>,
 }
 
 /// The receiving end.
 pub struct Arrivals {
     pub receiver: mpsc::UnboundedReceiver<Held>,
+    pub errands: mpsc::UnboundedReceiver<Errand>,
     /// Something became due in the store.
     pub nudge: Arc<Notify>,
+}
+
+/// An endpoint whose receiver is to be verified. Dropped when that is done.
+pub struct Errand {
+    pub tenant: TenantId,
+    pub endpoint: EndpointId,
+    slot: Slot,
+    done: oneshot::Sender<()>,
+}
+
+impl Errand {
+    /// Tells whoever waits that the endpoint's state says how it went.
+    pub fn finish(self) {
+        drop(self.slot);
+        // Whoever asked may have gone.
+        let _nobody_waits = self.done.send(());
+    }
 }
 
 /// A claim with the slot it takes up until it is settled.
@@ -76,8 +95,10 @@ struct Lane {
 /// The two ends of a new way.
 pub fn handoff() -> (Handoff, Arrivals) {
     let (sender, receiver) = mpsc::unbounded_channel();
+    let (errands, errands_in) = mpsc::unbounded_channel();
     let nudge = Arc::new(Notify::new());
-    (Handoff { held: Arc::default(), sender, nudge: nudge.clone() }, Arrivals { receiver, nudge })
+    let handoff = Handoff { held: Arc::default(), sender, errands, nudge: nudge.clone() };
+    (handoff, Arrivals { receiver, errands: errands_in, nudge })
 }
 
 impl Handoff {
@@ -94,6 +115,17 @@ impl Handoff {
             return None;
         }
         Some(self.take(&mut held, tenant, endpoint))
+    }
+
+    /// Has an endpoint's receiver verified, and comes back when that is done.
+    /// It takes a slot like a delivery: a tenant whose receivers hang waits for
+    /// itself. Answers whether there was room.
+    pub async fn verify(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
+        let Some(slot) = self.reserve(tenant, endpoint) else { return false };
+        let (done, told) = oneshot::channel();
+        let sent = self.errands.send(Errand { tenant, endpoint, slot, done });
+        // An error means that the host is stopping: the endpoint stays as it is.
+        sent.is_ok() && told.await.is_ok()
     }
 
     /// A slot for a delivery that was claimed from the store: it is held

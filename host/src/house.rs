@@ -14,6 +14,8 @@ use crate::store::{Catalog, Picture, StoreError};
 /// Built by `build.rs` from `plugins/`.
 const COMPONENTS: &[(&str, &[u8])] = &[
     ("field-mapper", include_bytes!(concat!(env!("OUT_DIR"), "/field_mapper.wasm"))),
+    ("json-schema", include_bytes!(concat!(env!("OUT_DIR"), "/json_schema.wasm"))),
+    ("summary", include_bytes!(concat!(env!("OUT_DIR"), "/summary.wasm"))),
     ("tag-filter", include_bytes!(concat!(env!("OUT_DIR"), "/tag_filter.wasm"))),
     ("template", include_bytes!(concat!(env!("OUT_DIR"), "/template.wasm"))),
 ];

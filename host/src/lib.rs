@@ -25,27 +25,34 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod demo;
+pub mod dialects;
 pub mod dispatch;
 pub mod domain;
 pub mod handoff;
 pub mod house;
 pub mod http;
 pub mod intake;
+pub mod recall;
 pub mod sandbox;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod upkeep;
 
+use chat::Chat;
 use clock::Clock;
 use config::Settings;
 use dispatch::{Dispatch, Lanes, Sender};
+use domain::dialect::Dialects;
 use domain::retry::RetryPolicy;
+use domain::sender::Senders;
 use intake::Intake;
+use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use store::seal::Seal;
 use store::sqlite::SqliteStore;
@@ -63,6 +70,12 @@ pub enum RunError {
     Sandbox(sandbox::StartError),
     House(house::HouseError),
     Client(reqwest::Error),
+    Dialects(dialects::LoadError),
+    /// A tenant or an endpoint speaks a dialect that is not there.
+    NoSuchDialect {
+        who: String,
+        dialect: String,
+    },
 }
 
 impl fmt::Display for RunError {
@@ -73,6 +86,12 @@ impl fmt::Display for RunError {
             Self::Catalogue(error) => write!(f, "the catalogue: {}", telemetry::Chain(error)),
             Self::Sandbox(error) => write!(f, "the sandbox: {error}"),
             Self::House(error) => write!(f, "{}", telemetry::Chain(error)),
+            Self::Dialects(error) => write!(f, "the dialects: {error}"),
+            Self::NoSuchDialect { who, dialect } => write!(
+                f,
+                "{who} speaks the dialect `{dialect}`, which is not there: put {dialect}.toml back into the directory \
+                 that `dialects` names"
+            ),
             Self::Client(error) => write!(f, "the HTTP client: {}", telemetry::Chain(error)),
         }
     }
@@ -92,6 +111,7 @@ impl Host {
     /// Opens the store, makes the plugins ready and takes over what an earlier
     /// run left behind.
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>, public_url: String) -> Result<Self, RunError> {
+        let (dialects, senders) = dialects::load(settings.dialects.as_deref()).map_err(RunError::Dialects)?;
         let store = SqliteStore::open(&settings.database, Seal::new(settings.master_key.bytes()))
             .await
             .map(Arc::new)
@@ -113,7 +133,8 @@ impl Host {
         if taken_over > 0 {
             tracing::info!(deliveries = taken_over, "took over deliveries that an earlier run had begun");
         }
-        Self::wire(settings, clock, public_url, store, sandbox, picture)
+        all_speak(&picture, &dialects)?;
+        Self::wire(settings, clock, public_url, store, sandbox, picture, (Arc::new(dialects), Arc::new(senders)))
     }
 
     fn wire(
@@ -123,11 +144,15 @@ impl Host {
         store: Arc<SqliteStore>,
         sandbox: Sandbox,
         picture: Arc<Picture>,
+        (dialects, senders): (Arc<Dialects>, Arc<Senders>),
     ) -> Result<Self, RunError> {
         let (handoff, arrivals) = handoff::handoff();
         let urls = Arc::new(settings.urls);
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
+        let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
+        let recall = Recall { ledger: ledger.clone(), picture: picture.clone(), chat };
+        let origin = url::Url::parse(&public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let dispatch = Arc::new(Dispatch {
             ledger: ledger.clone(),
             catalog: catalog.clone(),
@@ -136,7 +161,10 @@ impl Host {
             sender: Sender::new(urls.clone()).map_err(RunError::Client)?,
             clock: clock.clone(),
             lanes: Lanes::default(),
+            dialects: dialects.clone(),
+            recall: recall.clone(),
             default_retry: RetryPolicy::default(),
+            origin: origin.unwrap_or_default(),
         });
         let intake = Intake {
             ledger: ledger.clone(),
@@ -144,6 +172,8 @@ impl Host {
             sandbox: sandbox.clone(),
             handoff: handoff.clone(),
             clock: clock.clone(),
+            dialects: dialects.clone(),
+            senders: senders.clone(),
         };
         let app = Arc::new(http::Parts {
             catalog,
@@ -156,6 +186,9 @@ impl Host {
             operator: settings.operator_key.hash(),
             public_url,
             urls,
+            dialects,
+            senders,
+            recall,
             ready: AtomicBool::new(true),
         });
         Ok(Self { app, dispatch, arrivals, store })
@@ -183,6 +216,21 @@ impl Host {
         store.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Every dialect that somebody speaks is there.
+fn all_speak(picture: &Picture, dialects: &Dialects) -> Result<(), RunError> {
+    for part in picture.tenants() {
+        let tenant = (format!("tenant {}", part.tenant.id), part.tenant.dialect.clone());
+        let endpoint = |sealed: &store::picture::SealedEndpoint| {
+            (format!("endpoint {} of tenant {}", sealed.endpoint.id, part.tenant.id), sealed.endpoint.dialect.clone())
+        };
+        let mut speakers = std::iter::once(tenant).chain(part.endpoints.values().map(endpoint));
+        if let Some((who, dialect)) = speakers.find(|(_, dialect)| dialects.get(dialect).is_none()) {
+            return Err(RunError::NoSuchDialect { who, dialect });
+        }
+    }
+    Ok(())
 }
 
 /// A key of its own for each purpose, so that none of them gives another away.

@@ -42,6 +42,33 @@ pub mod imports {
     });
 }
 
+/// The capabilities, each in a world of its own: what a plugin does not call
+/// is not imported, and what it does not import it need not declare.
+macro_rules! capabilities {
+    ($($module:ident: $world:literal imports $interface:literal with { $($with:tt)* })*) => {$(
+        #[expect(missing_docs, reason = "generated; `wit/` says what each thing is")]
+        pub mod $module {
+            wit_bindgen::generate!({
+                path: "../wit",
+                inline: $interface,
+                world: $world,
+                generate_all,
+                ownership: Borrowing { duplicate_if_necessary: false },
+                with: { $($with)* },
+            });
+        }
+    )*};
+}
+
+capabilities! {
+    history: "hookyard:sdk/history"
+        imports "package hookyard:sdk; world history { import hookyard:plugin/history@0.1.0; }"
+        with { "hookyard:plugin/types@0.1.0": crate::bindings::imports::hookyard::plugin::types }
+    summaries: "hookyard:sdk/summaries"
+        imports "package hookyard:sdk; world summaries { import hookyard:plugin/summaries@0.1.0; }"
+        with {}
+}
+
 /// One module and one `export!` for each interface that a plugin may export.
 /// `$with` is where the records are that the interface uses.
 macro_rules! exported {

@@ -26,7 +26,8 @@ impl Description {
         self
     }
 
-    /// A capability interface that the plugin needs granted, such as `history`.
+    /// A capability that the plugin uses: `history` or `summaries`. One that is
+    /// used and not named here is refused at upload.
     pub fn capability(mut self, name: &str) -> Self {
         self.capabilities.push(name.to_owned());
         self

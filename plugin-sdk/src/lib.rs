@@ -124,12 +124,20 @@
 //! assert_eq!(issues[0].path, "greeting");
 //! ```
 //!
+//! # Capabilities
+//!
+//! Beside its arguments a plugin may ask for what came before: earlier events
+//! of the same subject ([`history`]), and what the operator's language model
+//! made of them ([`summaries`]). Its description names what it uses:
+//! [`Description::capability`].
+//!
 //! # Testing
 //!
 //! No host is needed: [`native`] calls a plugin as the host does, from the
 //! configuration's text on, and [`Event::of`], [`Request::post`] and
 //! [`Message::json`] make what it is called with. [`native::logged`] takes what
-//! the plugin logged. The end of the example above shows it.
+//! the plugin logged, and [`native::set_history`] sets what it finds of what
+//! came before. The end of the example above shows it.
 //!
 //! # Building and uploading
 //!
@@ -158,11 +166,13 @@ mod config;
 mod description;
 #[doc(hidden)]
 pub mod export;
+pub mod history;
 mod json;
 pub mod log;
 pub mod native;
 mod plugin;
 mod records;
+pub mod summaries;
 
 pub use bindings::imports::hookyard::plugin::types::{Draft, Event, Field, Message, Refusal, Request, Verdict};
 pub use bindings::settings::exports::hookyard::plugin::settings::{Description, Example, Issue, Job};

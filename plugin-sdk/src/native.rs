@@ -30,7 +30,8 @@ pub fn check<P: Plugin>(config: &str) -> Result<(), Vec<Issue>> {
 }
 
 /// Panics unless each of the plugin's examples for a mapper comes out as it
-/// says. The host does the same when the plugin is uploaded.
+/// says. The host does the same when the plugin is uploaded. Examples have no
+/// history, so that what was set is forgotten.
 pub fn assert_mapper_examples<P: Mapper>() {
     #[derive(Deserialize)]
     struct Input {
@@ -62,6 +63,20 @@ pub fn assert_transformer_examples<P: Transformer>() {
 
 thread_local! {
     static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    static HISTORY: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
+    static SUMMARY: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What [`history::recent`](crate::history::recent) finds on this thread from
+/// now on: earlier events, the newest first.
+pub fn set_history(newest_first: Vec<Event>) {
+    HISTORY.set(newest_first);
+}
+
+/// What [`summaries::of_history`](crate::summaries::of_history) finds on this
+/// thread from now on.
+pub fn set_summary(summary: Option<&str>) {
+    SUMMARY.set(summary.map(str::to_owned));
 }
 
 /// Takes the lines that plugins logged on this thread.
@@ -74,7 +89,21 @@ pub(crate) fn keep_log_line(level: Level, text: &str) {
     LOG.with_borrow_mut(|log| log.push((level, text.to_owned())));
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn recent(types: &[&str], limit: u32) -> Vec<Event> {
+    let fits = |event: &&Event| types.is_empty() || types.contains(&event.type_.as_str());
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    HISTORY.with_borrow(|events| events.iter().filter(fits).take(limit).cloned().collect())
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn summary() -> Option<String> {
+    SUMMARY.with_borrow(Clone::clone)
+}
+
 fn assert_examples<P: Plugin, I: for<'de> Deserialize<'de>>(job: Job, run: impl Fn(I, &str) -> Value) {
+    set_history(Vec::new());
+    set_summary(None);
     let description = P::describe();
     let schema: Result<Value, _> = serde_json::from_str(&description.config_schema);
     assert!(schema.is_ok(), "the schema is no JSON: {schema:?}");
@@ -107,4 +136,31 @@ fn comparable(mut output: Value) -> Value {
         *body = parsed;
     }
     output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{history, summaries};
+
+    #[track_caller]
+    fn check(types: &[&str], limit: u32, expected: &[&str]) {
+        let found = history::recent(types, limit);
+        let found: Vec<_> = found.iter().map(|event| event.type_.as_str()).collect();
+        assert_eq!(found, expected, "{types:?} {limit}");
+    }
+
+    #[test]
+    fn what_came_before_is_what_the_test_says() {
+        assert_eq!((history::recent(&[], 9).len(), summaries::of_history()), (0, None));
+        set_history(["c", "b", "b.x", "a"].map(Event::of).to_vec());
+        set_summary(Some("They talked."));
+        check(&[], 9, &["c", "b", "b.x", "a"]);
+        check(&[], 2, &["c", "b"]);
+        check(&[], 0, &[]);
+        check(&["a", "b"], 9, &["b", "a"]);
+        check(&["a", "b"], 1, &["b"]);
+        check(&["b*"], 9, &[]);
+        assert_eq!(summaries::of_history().as_deref(), Some("They talked."));
+    }
 }

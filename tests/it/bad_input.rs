@@ -133,7 +133,7 @@ async fn keys_decide_who_may_what() {
     tenant.get("/v1/tenants").await.problem(403, "");
     host.operator.get("/v1/endpoints").await.problem(403, "");
     tenant.get("/v1/nothing").await.problem(404, "");
-    tenant.get("/in/wh_nobody").await.problem(405, "");
+    tenant.get("/in/wh_nobody").await.problem(404, "");
     tenant.post("/in/wh_nobody", json!({})).await.problem(404, "");
     tenant.delete("/v1/events").await.problem(405, "");
     for path in ["/v1/endpoints?limit=0", "/v1/events?limit=1000"] {

@@ -15,14 +15,17 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("sandbox", one(&[])),
         ("config", one(&[])),
         ("telemetry", one(&[])),
+        ("chat", one(&[])),
+        ("dialects", one(&[])),
         ("clock", one(&[])),
         ("handoff", one(&[])),
         ("shutdown", one(&[])),
+        ("recall", two(&["sandbox", "chat"])),
         ("intake", two(&["sandbox"])),
-        ("dispatch", two(&["sandbox"])),
+        ("dispatch", two(&["sandbox", "recall"])),
         ("house", two(&["sandbox"])),
         ("upkeep", two(&[])),
-        ("http", two(&["sandbox", "intake", "config"])),
+        ("http", two(&["sandbox", "intake", "recall", "config"])),
     ])
 }
 

@@ -3,12 +3,16 @@
 
 mod addresses;
 mod bad_input;
+mod catalogue;
 mod demo;
 mod durability;
+mod explain;
 mod hostile;
 mod journey;
 mod layering;
+mod platforms;
 mod retries;
+mod senders;
 mod signatures;
 mod store_contract;
 mod tenancy;

@@ -1,7 +1,7 @@
 //! A host inside the test's own process, with a clock that the test turns.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use hookyard::clock::{Clock, SystemClock};
 use hookyard::config::{MasterKey, Settings};
 use hookyard::domain::address::AddressPolicy;
+use hookyard::domain::chat::ChatSettings;
 use hookyard::domain::key::KeyText;
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::url::UrlPolicy;
@@ -43,6 +44,13 @@ impl Clock for TestClock {
     }
 }
 
+/// What few tests set.
+#[derive(Default)]
+pub struct Extra {
+    pub dialects: Option<PathBuf>,
+    pub chat: Option<ChatSettings>,
+}
+
 /// A running host.
 pub struct Host {
     pub operator: Api,
@@ -60,12 +68,17 @@ impl Host {
 
     /// A fresh one with another policy for URLs.
     pub async fn start_with(urls: UrlPolicy) -> Self {
-        let data = TempDir::new();
-        copy(template().await.path(), data.path());
-        Self::on(Arc::new(data), urls, Arc::default()).await
+        Self::start_as(urls, Extra::default()).await
     }
 
-    async fn on(data: Arc<TempDir>, urls: UrlPolicy, clock: Arc<TestClock>) -> Self {
+    /// A fresh one with what else an operator may set.
+    pub async fn start_as(urls: UrlPolicy, extra: Extra) -> Self {
+        let data = TempDir::new();
+        copy(template().await.path(), data.path());
+        Self::on(Arc::new(data), urls, Arc::default(), extra).await
+    }
+
+    async fn on(data: Arc<TempDir>, urls: UrlPolicy, clock: Arc<TestClock>, extra: Extra) -> Self {
         let settings = Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: data.path().to_owned(),
@@ -74,6 +87,8 @@ impl Host {
             operator_key: KeyText::given(OPERATOR_KEY),
             master_key: MasterKey::new(MASTER_KEY),
             urls,
+            dialects: extra.dialects,
+            chat: extra.chat,
             compiler: build::hookyard().to_owned(),
         };
         let listener = TcpListener::bind(settings.listen).await.expect("loopback has a port");
@@ -98,8 +113,18 @@ impl Host {
 
     /// A new tenant's API.
     pub async fn tenant(&self, name: &str) -> Api {
-        let tenant = self.operator.post("/v1/tenants", json!({"name": name})).await.expect(201);
+        self.tenant_with(json!({"name": name})).await
+    }
+
+    /// A new tenant's API, all of its form given.
+    pub async fn tenant_with(&self, form: serde_json::Value) -> Api {
+        let tenant = self.operator.post("/v1/tenants", form).await.expect(201);
         self.operator.with_key(tenant["key"].as_str())
+    }
+
+    /// A new tenant that speaks a dialect.
+    pub async fn tenant_of(&self, dialect: &str) -> Api {
+        self.tenant_with(json!({"name": format!("a tenant of {dialect}"), "dialect": dialect})).await
     }
 
     /// Stops as SIGTERM does, then starts again on the same data.
@@ -110,7 +135,7 @@ impl Host {
     /// The same, with another policy for URLs.
     pub async fn restart_with(mut self, urls: UrlPolicy) -> Self {
         self.stop().await;
-        Self::on(self.data.clone(), urls, self.clock.clone()).await
+        Self::on(self.data.clone(), urls, self.clock.clone(), Extra::default()).await
     }
 
     /// Stops as SIGTERM does.
@@ -135,7 +160,7 @@ async fn template() -> &'static TempDir {
     TEMPLATE
         .get_or_init(async || {
             let data = Arc::new(TempDir::new());
-            let mut host = Host::on(data.clone(), local(), Arc::default()).await;
+            let mut host = Host::on(data.clone(), local(), Arc::default(), Extra::default()).await;
             host.stop().await;
             drop(host);
             Arc::into_inner(data).expect("the host is gone")

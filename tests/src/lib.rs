@@ -4,8 +4,10 @@
 pub mod api;
 pub mod build;
 pub mod host;
+pub mod oracle;
 pub mod process;
 pub mod receiver;
+pub mod tls;
 
 pub use api::{Answer, Api};
 pub use host::{Host, TestClock};
@@ -35,6 +37,18 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         Ok(found) => found,
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
+}
+
+/// A JSON value that must be text.
+#[track_caller]
+pub fn text(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+/// A JSON value that must be a list.
+#[track_caller]
+pub fn list(value: &serde_json::Value) -> &Vec<serde_json::Value> {
+    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
 }
 
 /// A directory that is gone when this is.

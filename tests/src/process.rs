@@ -62,6 +62,22 @@ impl HostProcess {
         Self { operator, child, log }
     }
 
+    /// What the program says when it does not start with these variables.
+    pub async fn refused(data: &Path, variables: &[(&str, &str)]) -> String {
+        let running = Command::new(build::hookyard())
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY)
+            .env("HOOKYARD_MASTER_KEY", STANDARD.encode(MASTER_KEY))
+            .envs(variables.iter().copied())
+            .kill_on_drop(true)
+            .output();
+        let ended = tokio::time::timeout(crate::PATIENCE, running).await.expect("it ends by itself");
+        let ended = ended.expect("the program was built");
+        assert!(!ended.status.success(), "it should not have started");
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    }
+
     /// A new tenant's API.
     pub async fn tenant(&self, name: &str) -> Api {
         let tenant = self.operator.post("/v1/tenants", json!({"name": name})).await.expect(201);

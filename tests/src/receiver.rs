@@ -52,12 +52,14 @@ fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
 }
 
 type Script = Arc<Mutex<VecDeque<Response<String>>>>;
+type Rule = Arc<Mutex<Option<Box<dyn Fn(&Arrived) -> Option<Response<String>> + Send + Sync>>>>;
 
 /// Takes requests at any path and method.
 pub struct Receiver {
     address: SocketAddr,
     arrivals: mpsc::UnboundedReceiver<Arrived>,
     script: Script,
+    rule: Rule,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -65,6 +67,7 @@ pub struct Receiver {
 struct Desk {
     arrived: mpsc::UnboundedSender<Arrived>,
     script: Script,
+    rule: Rule,
 }
 
 impl Receiver {
@@ -72,14 +75,15 @@ impl Receiver {
     pub async fn start() -> Self {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let script = Script::default();
-        let desk = Desk { arrived, script: script.clone() };
+        let rule = Rule::default();
+        let desk = Desk { arrived, script: script.clone(), rule: rule.clone() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let address = listener.local_addr().expect("it is bound");
         let router = Router::new().fallback(take).with_state(desk);
         let server = tokio::spawn(async move {
             let _until_aborted = axum::serve(listener, router).await;
         });
-        Self { address, arrivals, script, server }
+        Self { address, arrivals, script, rule, server }
     }
 
     pub fn url(&self) -> String {
@@ -99,6 +103,12 @@ impl Receiver {
 
     pub fn answer_with(&self, response: Response<String>) {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).push_back(response);
+    }
+
+    /// From now on every request is answered by what it says, where that
+    /// answers anything.
+    pub fn answer_by(&self, rule: impl Fn(&Arrived) -> Option<Response<String>> + Send + Sync + 'static) {
+        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(rule));
     }
 
     /// The next request, once it comes.
@@ -123,8 +133,11 @@ impl Drop for Receiver {
 
 async fn take(State(desk): State<Desk>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<String> {
     let scripted = desk.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let _nobody_asks = desk.arrived.send(Arrived { method: method.to_string(), uri, headers, body });
-    scripted.unwrap_or_else(|| {
+    let arrived = Arrived { method: method.to_string(), uri, headers, body };
+    let ruled = || desk.rule.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(|rule| rule(&arrived));
+    let answer = scripted.or_else(ruled);
+    let _nobody_asks = desk.arrived.send(arrived);
+    answer.unwrap_or_else(|| {
         let mut response = Response::new(String::new());
         *response.status_mut() = StatusCode::NO_CONTENT;
         response

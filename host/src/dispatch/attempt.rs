@@ -1,6 +1,7 @@
 //! The journey of one delivery, on one page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::prepare::{Made, prepare};
 use super::send::{Exchange, SignedRequest};
@@ -9,6 +10,7 @@ use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
 use crate::domain::claim::Claim;
 use crate::domain::delivery::{self, Cause, Next};
+use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::AttemptId;
 use crate::domain::message::Message;
@@ -17,6 +19,9 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Prepared, Settlement};
 use crate::store::picture::SealedEndpoint;
+
+/// When a dialect is not there, the delivery comes back after this long.
+const AFTER_MISSING: Duration = Duration::from_secs(60);
 
 /// Carries one claimed delivery to its next resting place.
 ///
@@ -33,12 +38,21 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreErro
     match &sealed.endpoint.status {
         Status::Active => {}
         Status::Paused => return hold(dispatch, claim).await,
+        Status::Unverified { reason } => {
+            let reason = format!("the endpoint is not verified: {reason}");
+            return rest(dispatch, claim, None, Next::Cancelled { reason }).await;
+        }
         Status::Disabled { reason } => {
             let reason = format!("the endpoint is disabled: {reason}");
             return rest(dispatch, claim, None, Next::Cancelled { reason }).await;
         }
     }
-    let (prepared, message) = match prepare(dispatch, claim, sealed).await {
+    let Some(dialect) = dispatch.dialects.get(&sealed.endpoint.dialect) else {
+        // No server starts without the dialects that its endpoints speak; one
+        // that was added elsewhere since is waited for.
+        return rest(dispatch, claim, None, Next::RetryAt(dispatch.clock.now() + AFTER_MISSING)).await;
+    };
+    let (prepared, message) = match prepare(dispatch, claim, &tenant, sealed, dialect).await {
         Made::Message { prepared, message } => (prepared, message),
         Made::Nothing { prepared, next } => return rest(dispatch, claim, Some(prepared), next).await,
         Made::Later(next) => return rest(dispatch, claim, None, next).await,
@@ -48,13 +62,14 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreErro
         // made; if that has happened already, this settles nothing.
         return rest(dispatch, claim, prepared, Next::RetryAt(dispatch.clock.now())).await;
     }
-    send(dispatch, claim, sealed, prepared, message).await
+    send(dispatch, claim, sealed, dialect, prepared, message).await
 }
 
 async fn send(
     dispatch: &Dispatch,
     claim: &Claim,
     sealed: &SealedEndpoint,
+    dialect: &Dialect,
     prepared: Option<Prepared>,
     message: Arc<Message>,
 ) -> Result<(), StoreError> {
@@ -67,12 +82,14 @@ async fn send(
             return rest(dispatch, claim, prepared, next).await;
         }
     };
-    let request = SignedRequest::new(claim.event.id, url, &message, endpoint, sealed.signing(started_at), started_at);
+    let occasion = (dispatch.origin.as_str(), started_at);
+    let secrets = sealed.signing(started_at);
+    let request = SignedRequest::new(dialect, &claim.event, url, &message, endpoint, secrets, occasion);
     let Exchange { outcome, answer, duration } = dispatch.sender.send(&request).await;
 
     let now = dispatch.clock.now();
     let number = claim.attempts + 1;
-    let policy = endpoint.retry.as_ref().unwrap_or(&dispatch.default_retry);
+    let policy = endpoint.retry.as_ref().or(dialect.retry.as_ref()).unwrap_or(&dispatch.default_retry);
     let next = delivery::settle(&outcome, number, policy, now, Jitter::new(u32::from_le_bytes(random())));
     let is_gone = next == Next::Dead(Cause::Gone);
     let attempt = Attempt {

@@ -11,9 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::domain::claim::{Claim, LEASE};
+use crate::domain::dialect::Dialects;
 use crate::domain::id::EndpointId;
 use crate::domain::retry::RetryPolicy;
 use crate::handoff::{Arrivals, Handoff, Held};
+use crate::recall::Recall;
 use crate::sandbox::Sandbox;
 use crate::shutdown::stopped;
 use crate::store::ledger::Except;
@@ -21,6 +23,7 @@ use crate::store::{Catalog, Ledger, Picture};
 
 pub mod attempt;
 mod dial;
+mod handshake;
 mod prepare;
 mod send;
 
@@ -44,8 +47,12 @@ pub struct Dispatch {
     pub sender: Sender,
     pub clock: Arc<dyn Clock>,
     pub lanes: Lanes,
-    /// For endpoints without a schedule of their own.
+    pub dialects: Arc<Dialects>,
+    pub recall: Recall,
+    /// For endpoints without a schedule of their own, in dialects without one.
     pub default_retry: RetryPolicy,
+    /// This server's host name, as receivers are told it.
+    pub origin: String,
 }
 
 /// How many requests each endpoint may have in flight.
@@ -65,7 +72,7 @@ impl Lanes {
 
 /// Attempts deliveries until `stop` says true, then waits for those in flight.
 pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, mut stop: watch::Receiver<bool>) {
-    let Arrivals { mut receiver, nudge } = arrivals;
+    let Arrivals { mut receiver, mut errands, nudge } = arrivals;
     let claiming = tokio::spawn(claim(dispatch.clone(), handoff, nudge, stop.clone()));
     let mut attempts = JoinSet::new();
     loop {
@@ -74,6 +81,10 @@ pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, 
             () = stopped(&mut stop) => break,
             Some(held) = receiver.recv() => {
                 attempts.spawn(carry(dispatch.clone(), held, stop.clone()));
+            }
+            Some(errand) = errands.recv() => {
+                let dispatch = dispatch.clone();
+                attempts.spawn(async move { handshake::run(&dispatch, errand).await });
             }
             Some(_finished) = attempts.join_next() => {}
         }

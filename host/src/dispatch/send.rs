@@ -5,18 +5,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::{Client, Response};
 
 use super::dial::{GuardedResolver, ResolveError};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
-use crate::domain::claim::ATTEMPT_DEADLINE;
 use crate::domain::delivery::{Outcome, Unreachable};
+use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::event::Event;
 use crate::domain::header::Header;
-use crate::domain::id::EventId;
 use crate::domain::message::Message;
 use crate::domain::retry::parse_retry_after;
-use crate::domain::signature::SigningSecret;
+use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::domain::url::{DeliveryUrl, UrlPolicy};
 
@@ -30,36 +31,57 @@ const READ_ANSWER: usize = 64 * 1024;
 const KEPT_HEADERS: usize = 32;
 const KEPT_HEADER: usize = 512;
 
-/// A message on its way: signed, with the endpoint's headers.
+/// A message on its way, with the headers that this attempt alone has.
 pub struct SignedRequest<'a> {
     pub url: DeliveryUrl,
-    /// Made anew at every attempt: a receiver refuses an old timestamp.
+    /// The dialect's own, the signature last. Made anew at every attempt: a
+    /// receiver refuses an old timestamp.
     pub signature: Vec<Header>,
     message: &'a Message,
     endpoint: &'a Endpoint,
+    deadline: Duration,
     sent_at: Timestamp,
 }
 
 impl<'a> SignedRequest<'a> {
-    /// `webhook-id` is the event's: the same at every retry and replay, so that
-    /// a receiver can tell a duplicate.
     pub fn new<'s>(
-        event: EventId,
+        dialect: &Dialect,
+        event: &Event,
         url: DeliveryUrl,
         message: &'a Message,
         endpoint: &'a Endpoint,
-        secrets: impl Iterator<Item = &'s SigningSecret>,
-        sent_at: Timestamp,
+        secrets: impl Iterator<Item = &'s Secret>,
+        (origin, sent_at): (&str, Timestamp),
     ) -> Self {
-        let signatures: Vec<String> = secrets.map(|secret| secret.sign(event, sent_at, &message.body)).collect();
-        let header = |name: &str, value| Header { name: name.to_owned(), value };
-        let signature = vec![
-            header("webhook-id", event.to_string()),
-            header("webhook-timestamp", sent_at.as_secs().to_string()),
-            header("webhook-signature", signatures.join(" ")),
-        ];
-        Self { url, signature, message, endpoint, sent_at }
+        let headers = dialect.headers_for(event, origin, sent_at);
+        let signature = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
+        Self { url, signature, message, endpoint, deadline: dialect.deadline(), sent_at }
     }
+
+    /// What the endpoint's owner set goes over what a plugin set, and the
+    /// signature over both.
+    fn wire(&self) -> Wire<'_> {
+        let headers = self.message.headers.iter().chain(&self.endpoint.headers).chain(&self.signature);
+        Wire {
+            method: self.message.method.as_str(),
+            url: &self.url,
+            headers: headers.collect(),
+            body: self.message.body.clone(),
+            deadline: self.deadline,
+            sent_at: self.sent_at,
+        }
+    }
+}
+
+/// An HTTP request, ready to be sent. Of two headers with one name, the later
+/// one is.
+pub(super) struct Wire<'a> {
+    pub(super) method: &'static str,
+    pub(super) url: &'a DeliveryUrl,
+    pub(super) headers: Vec<&'a Header>,
+    pub(super) body: Bytes,
+    pub(super) deadline: Duration,
+    pub(super) sent_at: Timestamp,
 }
 
 /// What one exchange came to.
@@ -101,23 +123,27 @@ impl Sender {
 
     /// One try. Failure is an answer here, not an error.
     pub async fn send(&self, request: &SignedRequest<'_>) -> Exchange {
+        self.exchange(&request.wire()).await
+    }
+
+    pub(super) async fn exchange(&self, wire: &Wire<'_>) -> Exchange {
         let started = Instant::now();
-        let (outcome, answer) = match tokio::time::timeout(ATTEMPT_DEADLINE, self.exchange(request)).await {
+        let (outcome, answer) = match tokio::time::timeout(wire.deadline, self.request(wire)).await {
             Ok(Ok((outcome, answer))) => (outcome, Some(answer)),
             Ok(Err(unreachable)) => (Outcome::Unreachable(unreachable), None),
-            Err(_elapsed) => (Outcome::Unreachable(Unreachable::TimedOut(ATTEMPT_DEADLINE)), None),
+            Err(_elapsed) => (Outcome::Unreachable(Unreachable::TimedOut(wire.deadline)), None),
         };
         Exchange { outcome, answer, duration: started.elapsed() }
     }
 
-    async fn exchange(&self, request: &SignedRequest<'_>) -> Result<(Outcome, Answer), Unreachable> {
+    async fn request(&self, wire: &Wire<'_>) -> Result<(Outcome, Answer), Unreachable> {
         // The connector asks no resolver about a host that is an address, and
         // the operator's policy may be another than when the URL was stored.
-        request.url.judge(&self.urls).map_err(|error| Unreachable::Forbidden(error.to_string()))?;
-        let mut response = self.client.execute(self.build(request)?).await.map_err(classify)?;
+        wire.url.judge(&self.urls).map_err(|error| Unreachable::Forbidden(error.to_string()))?;
+        let mut response = self.client.execute(build(wire)?).await.map_err(classify)?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| parse_retry_after(value, request.sent_at));
+        let retry_after = retry_after.and_then(|value| parse_retry_after(value, wire.sent_at));
         let headers = kept_headers(&response);
         let (body, cut) = read(&mut response).await.map_err(classify)?;
         let outcome = match status {
@@ -126,23 +152,19 @@ impl Sender {
         };
         Ok((outcome, Answer { headers, body, cut }))
     }
+}
 
-    fn build(&self, request: &SignedRequest<'_>) -> Result<reqwest::Request, Unreachable> {
-        let method = http::Method::from_bytes(request.message.method.as_str().as_bytes())
-            .expect("POST, PUT and PATCH are methods");
-        let mut built = reqwest::Request::new(method, request.url.as_url().clone());
-        // What the endpoint's owner set goes over what a plugin set, and the
-        // signature over both.
-        let headers = request.message.headers.iter().chain(&request.endpoint.headers).chain(&request.signature);
-        for Header { name, value } in headers {
-            let broken = |_| Unreachable::Broken(format!("header `{name}` cannot be sent"));
-            let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
-            let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|_| broken(()))?;
-            built.headers_mut().insert(name, value);
-        }
-        *built.body_mut() = Some(request.message.body.clone().into());
-        Ok(built)
+fn build(wire: &Wire<'_>) -> Result<reqwest::Request, Unreachable> {
+    let method = http::Method::from_bytes(wire.method.as_bytes()).expect("what is sent has a plain method");
+    let mut built = reqwest::Request::new(method, wire.url.as_url().clone());
+    for Header { name, value } in &wire.headers {
+        let broken = |_| Unreachable::Broken(format!("header `{name}` cannot be sent"));
+        let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
+        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|_| broken(()))?;
+        built.headers_mut().insert(name, value);
     }
+    *built.body_mut() = Some(wire.body.clone().into());
+    Ok(built)
 }
 
 fn kept_headers(response: &Response) -> Vec<Header> {

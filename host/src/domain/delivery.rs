@@ -92,6 +92,14 @@ impl Outcome {
         }
     }
 
+    /// For people.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Accepted { status } | Self::Refused { status, .. } => format!("status {status}"),
+            Self::Unreachable(cause) => cause.to_string(),
+        }
+    }
+
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Accepted { status } | Self::Refused { status, .. } => Some(*status),
@@ -184,14 +192,7 @@ pub fn settle(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, now: Timest
     };
     match policy.after(attempt, asked, now, jitter) {
         Some(at) => Next::RetryAt(at),
-        None => Next::Dead(Cause::GaveUp { attempts: attempt, last: last_words(outcome) }),
-    }
-}
-
-fn last_words(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Accepted { status } | Outcome::Refused { status, .. } => format!("status {status}"),
-        Outcome::Unreachable(cause) => cause.to_string(),
+        None => Next::Dead(Cause::GaveUp { attempts: attempt, last: outcome.in_words() }),
     }
 }
 

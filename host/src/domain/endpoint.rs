@@ -36,6 +36,11 @@ pub enum Status {
     Active,
     /// Deliveries are made and held.
     Paused,
+    /// No deliveries are made until the receiver has passed its dialect's
+    /// handshake.
+    Unverified {
+        reason: String,
+    },
     /// No deliveries are made.
     Disabled {
         reason: String,
@@ -48,6 +53,7 @@ impl Status {
         match self {
             Self::Active => "active",
             Self::Paused => "paused",
+            Self::Unverified { .. } => "unverified",
             Self::Disabled { .. } => "disabled",
         }
     }
@@ -56,7 +62,7 @@ impl Status {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Active | Self::Paused => None,
-            Self::Disabled { reason } => Some(reason),
+            Self::Unverified { reason } | Self::Disabled { reason } => Some(reason),
         }
     }
 
@@ -65,6 +71,7 @@ impl Status {
         match state {
             "active" => Some(Self::Active),
             "paused" => Some(Self::Paused),
+            "unverified" => Some(Self::Unverified { reason: reason.unwrap_or_default() }),
             "disabled" => Some(Self::Disabled { reason: reason.unwrap_or_default() }),
             _ => None,
         }

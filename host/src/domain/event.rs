@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::id::{EventId, RequestId, TenantId};
@@ -64,6 +64,18 @@ impl Draft {
         match self.tags.iter().find_map(|tag| check_label(tag).err()) {
             Some(problem) => Err(DraftError { field: "tags", problem }),
             None => Ok(self),
+        }
+    }
+
+    /// What an event was made of.
+    pub fn of(event: &Event) -> Self {
+        Self {
+            event_type: event.event_type.clone(),
+            occurred_at: Some(event.occurred_at),
+            subject: event.subject.clone(),
+            account: event.account.clone(),
+            tags: event.tags.clone(),
+            data: event.data.clone(),
         }
     }
 
@@ -132,7 +144,7 @@ pub fn check_label(label: &str) -> Result<(), LabelError> {
 
 /// An event type such as `order.paid`: letters, digits and `_ . - : /`, which
 /// takes in what the known senders use.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(Arc<str>);
 
 /// The text is no event type.
@@ -157,6 +169,12 @@ impl std::str::FromStr for EventType {
 impl EventType {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

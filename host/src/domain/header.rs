@@ -16,10 +16,9 @@ pub const MAX_HEADERS: usize = 64;
 /// At most this many bytes in one value.
 pub const MAX_VALUE: usize = 8 * 1024;
 
-/// Fields that belong to the connection, to its framing, or to the host. A
-/// plugin that could set them could smuggle a second request (RFC 9112,
-/// section 11.2) or forge what receivers trust.
-const RESERVED: &[&str] = &[
+/// Fields that belong to the connection and its framing. Whoever could set them
+/// could smuggle a second request (RFC 9112, section 11.2).
+const CONNECTION: &[&str] = &[
     "connection",
     "content-length",
     "expect",
@@ -32,10 +31,11 @@ const RESERVED: &[&str] = &[
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "webhook-id",
-    "webhook-signature",
-    "webhook-timestamp",
 ];
+
+/// Fields that the host sets: a plugin that could would forge what receivers
+/// trust.
+const HOSTS: &[&str] = &["webhook-id", "webhook-signature", "webhook-timestamp"];
 
 /// Why a header cannot be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,17 +62,26 @@ impl fmt::Display for HeaderError {
 impl Header {
     /// A header that may be sent, its name in lower case.
     pub fn parse(name: &str, value: &str) -> Result<Self, HeaderError> {
-        if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
+        if !is_name(name) {
             return Err(HeaderError::BadName(name.chars().take(64).collect()));
         }
         let name = name.to_ascii_lowercase();
-        if RESERVED.contains(&name.as_str()) {
+        if CONNECTION.contains(&name.as_str()) || HOSTS.contains(&name.as_str()) {
             return Err(HeaderError::Reserved(name));
         }
         if value.len() > MAX_VALUE || !value.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)) {
             return Err(HeaderError::BadValue(name));
         }
         Ok(Self { name, value: value.trim_matches([' ', '\t']).to_owned() })
+    }
+
+    /// Whether a dialect may set a header of this name.
+    pub(super) fn dialects(name: &str) -> Result<(), HeaderError> {
+        if !is_name(name) {
+            return Err(HeaderError::BadName(name.chars().take(64).collect()));
+        }
+        let name = name.to_ascii_lowercase();
+        if CONNECTION.contains(&name.as_str()) { Err(HeaderError::Reserved(name)) } else { Ok(()) }
     }
 
     /// All of `fields`, or the first reason why not.
@@ -84,6 +93,11 @@ impl Header {
         }
         Ok(headers)
     }
+}
+
+/// A field name (RFC 9110, section 5.1) of a bearable length.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(is_token)
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.

@@ -22,10 +22,17 @@ pub struct Message {
 }
 
 impl Message {
-    /// A JSON body, POSTed.
-    pub fn json(body: impl Into<Bytes>) -> Self {
-        let content_type = Header { name: "content-type".to_owned(), value: "application/json".to_owned() };
+    /// A body of some type, POSTed.
+    pub fn with_type(content_type: &str, body: impl Into<Bytes>) -> Self {
+        let content_type = Header { name: "content-type".to_owned(), value: content_type.to_owned() };
         Self { method: Method::Post, target: None, headers: vec![content_type], body: body.into() }
+    }
+
+    /// Whether it says that its body is JSON.
+    pub fn is_json(&self) -> bool {
+        let content_type = self.headers.iter().find(|header| header.name == "content-type");
+        let essence = content_type.and_then(|header| header.value.split(';').next()).unwrap_or_default().trim();
+        essence == "application/json" || essence.ends_with("+json")
     }
 
     /// A message of parts that a plugin made up, or what is wrong with them.

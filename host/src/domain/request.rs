@@ -32,15 +32,30 @@ pub enum Fate {
     Ignored { reason: String },
     /// The source's pipeline could not make events of it. It can be run again.
     Quarantined { reason: String },
+    /// It did not prove who sent it. Nothing was made of it, and nothing will be.
+    Refused { reason: String },
 }
 
 impl Fate {
+    /// What the store's two columns mean.
+    pub fn from_parts(state: &str, reason: Option<String>) -> Option<Self> {
+        let reason = reason.unwrap_or_default();
+        match state {
+            "accepted" => Some(Self::Accepted),
+            "ignored" => Some(Self::Ignored { reason }),
+            "quarantined" => Some(Self::Quarantined { reason }),
+            "refused" => Some(Self::Refused { reason }),
+            _ => None,
+        }
+    }
+
     /// The word that the API and the store use.
     pub fn state(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Ignored { .. } => "ignored",
             Self::Quarantined { .. } => "quarantined",
+            Self::Refused { .. } => "refused",
         }
     }
 
@@ -48,7 +63,7 @@ impl Fate {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Accepted => None,
-            Self::Ignored { reason } | Self::Quarantined { reason } => Some(reason),
+            Self::Ignored { reason } | Self::Quarantined { reason } | Self::Refused { reason } => Some(reason),
         }
     }
 }

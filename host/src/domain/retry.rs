@@ -18,20 +18,31 @@ const STANDARD_WEBHOOKS: [u64; 9] =
 
 /// A receiver may slow us down, but not switch us off for a year.
 const MAX_DELAY: Duration = Duration::from_secs(24 * HOUR);
+/// A delay moves by a fifth at most, unless the policy says otherwise.
+const USUAL_JITTER: f64 = 0.2;
+const MAX_JITTER: f64 = 0.5;
 /// At most this many retries in a policy.
 const MAX_RETRIES: usize = 30;
 
-/// The delay in seconds after each failed attempt but the last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// When failed attempts are made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryPolicy {
+    /// The delay in seconds after each failed attempt but the last.
     pub schedule: Vec<u64>,
+    /// How far a delay may move, as a share of it.
+    #[serde(default = "usual_jitter")]
+    pub jitter: f64,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { schedule: STANDARD_WEBHOOKS.to_vec() }
+        Self { schedule: STANDARD_WEBHOOKS.to_vec(), jitter: USUAL_JITTER }
     }
+}
+
+fn usual_jitter() -> f64 {
+    USUAL_JITTER
 }
 
 /// The schedule is out of bounds.
@@ -40,7 +51,11 @@ pub struct BadSchedule;
 
 impl fmt::Display for BadSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a schedule has at most {MAX_RETRIES} delays of at most {} seconds", MAX_DELAY.as_secs())
+        write!(
+            f,
+            "a schedule has at most {MAX_RETRIES} delays of at most {} seconds, and a jitter of 0 to {MAX_JITTER}",
+            MAX_DELAY.as_secs()
+        )
     }
 }
 
@@ -52,23 +67,21 @@ pub struct Jitter(f64);
 impl Jitter {
     /// No jitter, for tables.
     pub const NONE: Self = Self(0.0);
-    /// How far a delay may move: +-20 %.
-    const SPREAD: f64 = 0.2;
-
     /// From 32 random bits.
     pub fn new(random: u32) -> Self {
         Self(f64::from(random) / f64::from(u32::MAX) * 2.0 - 1.0)
     }
 
-    fn spread(self, delay: Duration) -> Duration {
-        delay.mul_f64(1.0 + Self::SPREAD * self.0)
+    fn spread(self, delay: Duration, share: f64) -> Duration {
+        delay.mul_f64(1.0 + share * self.0)
     }
 }
 
 impl RetryPolicy {
     pub fn check(self) -> Result<Self, BadSchedule> {
-        let fits =
-            self.schedule.len() <= MAX_RETRIES && self.schedule.iter().all(|delay| *delay <= MAX_DELAY.as_secs());
+        let fits = self.schedule.len() <= MAX_RETRIES
+            && self.schedule.iter().all(|delay| *delay <= MAX_DELAY.as_secs())
+            && (0.0..=MAX_JITTER).contains(&self.jitter);
         if fits { Ok(self) } else { Err(BadSchedule) }
     }
 
@@ -77,7 +90,7 @@ impl RetryPolicy {
     /// wait longer than scheduled, never shorter.
     pub fn after(&self, attempt: u32, asked: Option<Duration>, now: Timestamp, jitter: Jitter) -> Option<Timestamp> {
         let at = usize::try_from(attempt.checked_sub(1)?).ok()?;
-        let scheduled = jitter.spread(Duration::from_secs(*self.schedule.get(at)?));
+        let scheduled = jitter.spread(Duration::from_secs(*self.schedule.get(at)?), self.jitter);
         Some(now + asked.unwrap_or_default().min(MAX_DELAY).max(scheduled))
     }
 }

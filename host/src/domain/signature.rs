@@ -1,96 +1,383 @@
-//! Standard Webhooks signatures, scheme `v1` (HMAC-SHA256).
-//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//! Signatures: how a request proves who sent it. One description serves both
+//! ways: what a dialect signs with is what a source verifies with.
+//!
+//! A description is data (`host/dialects`, `host/senders`, or what a tenant
+//! writes): which mechanism, where the signature stands, and what is signed.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
+use subtle::ConstantTimeEq as _;
 
-use super::id::EventId;
+use super::evidence::{Evidence, Locator, Part};
+use super::secret::{Key, KeyForm, Secret};
+use super::template::Template;
 use super::time::Timestamp;
 
-const PREFIX: &str = "whsec_";
+/// At most this many seconds may a timestamp be off: what was seen is remembered
+/// for a day, and a timestamp may be as far in the future as in the past.
+pub const MAX_TOLERANCE: u32 = 12 * 60 * 60;
 
-/// The key that one endpoint's messages are signed with.
-///
-/// Has no `Debug`, `Display`, `Clone` or `Serialize` on purpose: a struct that
-/// holds one cannot derive them either, so the key cannot reach a log by
-/// accident. The ways out are a signature, [`SigningSecret::reveal`], which the
-/// handler that creates an endpoint calls once, and [`SigningSecret::key`],
-/// which the store calls to seal it.
-pub struct SigningSecret(Vec<u8>);
+/// How a signature is made and found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheme {
+    pub kind: Kind,
+    #[serde(default = "text")]
+    pub key: KeyForm,
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// Where the signature stands.
+    pub at: Locator,
+    /// What separates several signatures in one value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// What stands before each.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    #[serde(default = "body")]
+    pub signed: Template<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Stamp>,
+    /// Where the hex SHA-256 of a body stands that is not signed itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_hash: Option<Locator>,
+}
 
-/// The text is no signing secret.
+fn text() -> KeyForm {
+    KeyForm::Text
+}
+
+fn body() -> Template<Part> {
+    "{body}".parse().expect("`body` is a part")
+}
+
+/// The mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    HmacSha1,
+    HmacSha256,
+    HmacSha512,
+    Ed25519,
+    EcdsaP256Sha256,
+    /// The secret itself, sent along.
+    Token,
+}
+
+/// How a signature's bytes are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    #[default]
+    Hex,
+    Base64,
+}
+
+/// When a request was signed, and how long it may be on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    pub at: Locator,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    pub tolerance_seconds: u32,
+}
+
+/// A request has proven itself.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotASecret;
+pub struct Proven {
+    /// What must not come twice, where the scheme's timestamp bounds for how
+    /// long that has to be remembered: the SHA-256 of what was signed.
+    pub once: Option<[u8; 32]>,
+}
 
-impl fmt::Display for NotASecret {
+/// Why a request proves nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unproven {
+    NoSecret,
+    Missing(Locator),
+    /// No signature in the value has the scheme's form.
+    Malformed(Locator),
+    Wrong(Locator),
+    BadTimestamp(Locator),
+    Stale {
+        age_seconds: i64,
+        tolerance_seconds: u32,
+    },
+    /// Something that should be signed is not there.
+    Incomplete,
+    BodyChanged,
+}
+
+impl fmt::Display for Unproven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret is `whsec_` and 24 to 64 bytes in base64")
+        match self {
+            Self::NoSecret => f.write_str("the source has no secret yet; set the one that the sender shows"),
+            Self::Missing(at) => write!(f, "{} is missing", at.in_words()),
+            Self::Malformed(at) => write!(f, "{} is not written as this sender writes it", at.in_words()),
+            Self::Wrong(at) => write!(
+                f,
+                "{} does not match: it was made with another secret or over another body, or the request was changed",
+                at.in_words()
+            ),
+            Self::BadTimestamp(at) => write!(f, "{} has no timestamp in seconds", at.in_words()),
+            Self::Stale { age_seconds, tolerance_seconds } => write!(
+                f,
+                "it was signed {} s {}, and {tolerance_seconds} s are tolerated; is a clock wrong?",
+                age_seconds.unsigned_abs(),
+                if *age_seconds < 0 { "in the future" } else { "ago" }
+            ),
+            Self::Incomplete => f.write_str("something that the signature must cover is missing"),
+            Self::BodyChanged => f.write_str("the body is not the one that was signed"),
+        }
     }
 }
 
-impl SigningSecret {
-    /// A secret of 24 random bytes, the least that the specification takes.
-    pub fn new(random: [u8; 24]) -> Self {
-        Self(random.to_vec())
+impl Scheme {
+    /// Whether a secret can be one of this scheme.
+    pub fn takes(&self, secret: &Secret) -> bool {
+        self.key.key(secret.reveal()).is_ok()
     }
 
-    /// A secret that somebody brings along: `whsec_` and base64.
-    pub fn parse(text: &str) -> Result<Self, NotASecret> {
-        let key = STANDARD.decode(text.strip_prefix(PREFIX).ok_or(NotASecret)?).map_err(|_| NotASecret)?;
-        if (24..=64).contains(&key.len()) { Ok(Self(key)) } else { Err(NotASecret) }
+    /// Whether the request proves that its sender holds the secret.
+    pub fn verify(&self, secret: &Secret, request: &Evidence<'_>, now: Timestamp) -> Result<Proven, Unproven> {
+        let given = request.find(&self.at).ok_or_else(|| Unproven::Missing(self.at.clone()))?;
+        let mut candidates = entries(&given, self.split.as_deref(), &self.prefix).peekable();
+        if candidates.peek().is_none() {
+            return Err(Unproven::Malformed(self.at.clone()));
+        }
+        let stamp = self.timestamp.as_ref().map(|stamp| stamp.read(request)).transpose()?;
+        let signed = self
+            .signed
+            .fill(|part| request.part(part, stamp.as_ref().map(|(text, _)| text.as_str())))
+            .ok_or(Unproven::Incomplete)?;
+        let key = self.key.key(secret.reveal()).map_err(|_| Unproven::NoSecret)?;
+        if !candidates.any(|candidate| self.matches(&key, &signed, candidate)) {
+            return Err(Unproven::Wrong(self.at.clone()));
+        }
+        self.check_body(request)?;
+        // Only now: what a stranger sends is told nothing about our clock.
+        let Some((stamp, (_, at))) = self.timestamp.as_ref().zip(stamp) else { return Ok(Proven { once: None }) };
+        let age_seconds = now.as_secs().saturating_sub(at);
+        if age_seconds.unsigned_abs() > u64::from(stamp.tolerance_seconds) {
+            return Err(Unproven::Stale { age_seconds, tolerance_seconds: stamp.tolerance_seconds });
+        }
+        Ok(Proven { once: Some(Sha256::digest(&signed).into()) })
     }
 
-    /// A key that the store kept.
-    pub fn from_key(key: Vec<u8>) -> Self {
-        Self(key)
+    fn matches(&self, key: &Key, signed: &[u8], candidate: &str) -> bool {
+        if self.kind == Kind::Token {
+            let Key::Symmetric(token) = key else { return false };
+            // Of hashes, so that not even the length shows.
+            return Sha256::digest(token).ct_eq(&Sha256::digest(candidate)).into();
+        }
+        let Some(signature) = self.encoding.decode(candidate) else { return false };
+        match (self.kind, key) {
+            (Kind::HmacSha1, Key::Symmetric(key)) => hmac_sha1(key, signed).verify_slice(&signature).is_ok(),
+            (Kind::HmacSha256, Key::Symmetric(key)) => hmac_sha256(key, signed).verify_slice(&signature).is_ok(),
+            (Kind::HmacSha512, Key::Symmetric(key)) => hmac_sha512(key, signed).verify_slice(&signature).is_ok(),
+            (Kind::Ed25519, Key::Ed25519Public(public)) => {
+                UnparsedPublicKey::new(&ED25519, public).verify(signed, &signature).is_ok()
+            }
+            (Kind::Ed25519, Key::Ed25519Pair(pair)) => {
+                use ring::signature::KeyPair as _;
+                UnparsedPublicKey::new(&ED25519, pair.public_key()).verify(signed, &signature).is_ok()
+            }
+            (Kind::EcdsaP256Sha256, Key::P256Public(public)) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public).verify(signed, &signature).is_ok()
+            }
+            _ => false,
+        }
     }
 
-    /// The bytes, to be sealed.
-    pub fn key(&self) -> &[u8] {
-        &self.0
+    /// A body that is not signed itself must be what its signed hash says. With
+    /// neither a form nor a hash, anybody could have changed it.
+    fn check_body(&self, request: &Evidence<'_>) -> Result<(), Unproven> {
+        let Some(at) = &self.body_hash else { return Ok(()) };
+        match request.find(at) {
+            Some(hash) => {
+                let is = Sha256::digest(request.body).ct_eq(&Encoding::Hex.decode(&hash).unwrap_or_default());
+                if is.into() { Ok(()) } else { Err(Unproven::BodyChanged) }
+            }
+            None if request.is_form() || request.body.is_empty() => Ok(()),
+            None => Err(Unproven::Missing(at.clone())),
+        }
     }
 
-    /// The text, for the one answer that shows it.
-    pub fn reveal(&self) -> String {
-        format!("{PREFIX}{}", STANDARD.encode(&self.0))
+    /// One signature of `request`, with what stands before it. Nothing when the
+    /// secret cannot sign, or something that is to be signed is not there.
+    pub fn sign(&self, secret: &Secret, request: &Evidence<'_>, at: Timestamp) -> Option<String> {
+        let key = self.key.key(secret.reveal()).ok()?;
+        let stamp = at.as_secs().to_string();
+        let signed = self.signed.fill(|part| request.part(part, Some(&stamp)))?;
+        let signature = match (self.kind, &key) {
+            (Kind::Token, Key::Symmetric(_)) => return Some(format!("{}{}", self.prefix, secret.reveal())),
+            (Kind::HmacSha1, Key::Symmetric(key)) => hmac_sha1(key, &signed).finalize().into_bytes().to_vec(),
+            (Kind::HmacSha256, Key::Symmetric(key)) => hmac_sha256(key, &signed).finalize().into_bytes().to_vec(),
+            (Kind::HmacSha512, Key::Symmetric(key)) => hmac_sha512(key, &signed).finalize().into_bytes().to_vec(),
+            (Kind::Ed25519, Key::Ed25519Pair(pair)) => pair.sign(&signed).as_ref().to_vec(),
+            _ => return None,
+        };
+        Some(format!("{}{}", self.prefix, self.encoding.encode(&signature)))
+    }
+}
+
+/// What `value` has behind `prefix`, once or several times.
+fn entries<'a>(value: &'a str, split: Option<&'a str>, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    let pieces: Vec<&str> = match split {
+        // More than any sender's rotation needs: each costs a comparison.
+        Some(split) => value.split(split).take(32).collect(),
+        None => vec![value],
+    };
+    pieces.into_iter().filter_map(move |piece| piece.trim().strip_prefix(prefix)).filter(|piece| !piece.is_empty())
+}
+
+impl Stamp {
+    /// The text that was signed, and the seconds since 1970 that it means.
+    fn read(&self, request: &Evidence<'_>) -> Result<(String, i64), Unproven> {
+        let given = request.find(&self.at).ok_or_else(|| Unproven::Missing(self.at.clone()))?;
+        let text = entries(&given, self.split.as_deref(), &self.prefix).next();
+        let read = text.and_then(|text| Some((text.to_owned(), text.parse().ok()?)));
+        read.ok_or_else(|| Unproven::BadTimestamp(self.at.clone()))
+    }
+}
+
+impl Encoding {
+    fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Base64 => STANDARD.encode(bytes),
+        }
     }
 
-    /// Signs `id.timestamp.body`.
-    pub fn sign(&self, id: EventId, at: Timestamp, body: &[u8]) -> String {
-        self.sign_text(&id.to_string(), at.as_secs(), body)
+    fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Base64 => STANDARD.decode(text).ok(),
+            Self::Hex => {
+                let digits = text.as_bytes();
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+                if digits.len() % 2 == 1 { None } else { digits.chunks_exact(2).map(byte).collect() }
+            }
+        }
     }
+}
 
-    /// Signs with any identifier, as senders of other makes have them.
-    pub fn sign_text(&self, id: &str, at_secs: i64, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        mac.update(format!("{id}.{at_secs}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
-    }
+fn hmac_sha1(key: &[u8], data: &[u8]) -> Hmac<Sha1> {
+    Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes a key of any length").chain_update(data)
+}
+
+fn hmac_sha256(key: &[u8], data: &[u8]) -> Hmac<Sha256> {
+    Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length").chain_update(data)
+}
+
+fn hmac_sha512(key: &[u8], data: &[u8]) -> Hmac<Sha512> {
+    Hmac::<Sha512>::new_from_slice(key).expect("HMAC takes a key of any length").chain_update(data)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::header::Header;
     use super::*;
+
+    fn scheme(json: serde_json::Value) -> Scheme {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn standard() -> Scheme {
+        scheme(serde_json::json!({
+            "kind": "hmac-sha256", "key": "standard", "encoding": "base64", "at": "header.webhook-signature",
+            "split": " ", "prefix": "v1,", "signed": "{header.webhook-id}.{timestamp}.{body}",
+            "timestamp": {"at": "header.webhook-timestamp", "tolerance_seconds": 300},
+        }))
+    }
+
+    fn headers(fields: &[(&str, &str)]) -> Vec<Header> {
+        fields.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
+    }
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const ID: (&str, &str) = ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek");
+    const AT: (&str, &str) = ("webhook-timestamp", "1614265330");
+    /// From the Standard Webhooks libraries' own tests.
+    const RIGHT: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
 
     #[test]
     fn signatures_are_those_of_the_specification() {
-        // From the Standard Webhooks libraries' own tests.
-        let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature = secret.sign_text("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
-        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        let headers = headers(&[ID]);
+        let request = Evidence::new(&headers, "", "", BODY);
+        let at = Timestamp::from_millis(1_614_265_330_000);
+        assert_eq!(standard().sign(&Secret::stored(SECRET.to_owned()), &request, at).as_deref(), Some(RIGHT));
+    }
+
+    #[track_caller]
+    fn check(fields: &[(&str, &str)], body: &[u8], late: i64, expected: &str) {
+        let headers = headers(fields);
+        let request = Evidence::new(&headers, "", "", body);
+        let now = Timestamp::from_millis((1_614_265_330 + late) * 1000);
+        let said = match standard().verify(&Secret::stored(SECRET.to_owned()), &request, now) {
+            Ok(proven) => format!("proven, once: {}", proven.once.is_some()),
+            Err(unproven) => unproven.to_string(),
+        };
+        assert!(said.starts_with(expected), "{said}");
     }
 
     #[test]
-    fn a_secret_survives_its_text() {
-        let text = SigningSecret::new([9; 24]).reveal();
-        assert_eq!(SigningSecret::parse(&text).map(|secret| secret.0).ok(), Some(vec![9; 24]));
-        for bad in ["", "whsec_", "whsec_c2hvcnQ=", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%%"] {
-            assert_eq!(SigningSecret::parse(bad).map(|_| ()), Err(NotASecret), "{bad}");
+    fn a_request_proves_itself_or_says_why_not() {
+        let signed = |value| ("webhook-signature", value);
+        let several = format!("v1,AAAA v1a,xyz {RIGHT}");
+        check(&[ID, AT, signed(RIGHT)], BODY, 0, "proven, once: true");
+        check(&[ID, AT, signed(&several)], BODY, 299, "proven");
+        check(&[ID, AT, signed(RIGHT)], b"{}", 0, "header `webhook-signature` does not match");
+        check(&[ID, AT, signed(RIGHT)], BODY, 301, "it was signed 301 s ago");
+        check(&[ID, AT, signed(RIGHT)], BODY, -301, "it was signed 301 s in the future");
+        check(&[ID, AT], BODY, 0, "header `webhook-signature` is missing");
+        check(&[ID, signed(RIGHT)], BODY, 0, "header `webhook-timestamp` is missing");
+        check(&[ID, ("webhook-timestamp", "soon"), signed(RIGHT)], BODY, 0, "header `webhook-timestamp` has no");
+        check(&[AT, signed(RIGHT)], BODY, 0, "something that the signature must cover");
+        check(&[ID, AT, signed("v2,AAAA")], BODY, 0, "header `webhook-signature` is not written");
+        check(&[ID, AT, signed("v1,")], BODY, 0, "header `webhook-signature` is not written");
+        check(&[ID, AT, signed("v1,not base64")], BODY, 0, "header `webhook-signature` does not match");
+    }
+
+    #[test]
+    fn hex_is_read_in_both_cases_and_odd_digits_are_none() {
+        assert_eq!(Encoding::Hex.decode("00fFa0"), Some(vec![0, 0xff, 0xa0]));
+        for bad in ["0", "0g", "é"] {
+            assert_eq!(Encoding::Hex.decode(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_body_outside_the_signature_needs_its_hash() {
+        let twilio = scheme(serde_json::json!({
+            "kind": "hmac-sha1", "encoding": "base64", "at": "header.x-twilio-signature",
+            "signed": "{url}{form}", "body_hash": "query.bodySHA256",
+        }));
+        let secret = Secret::stored("token".to_owned());
+        let now = Timestamp::from_millis(0);
+        let verify = |query: &str, body: &[u8], content_type: &str| {
+            let url = format!("https://example.com/in?{query}");
+            let bare = headers(&[("content-type", content_type)]);
+            let signature = twilio.sign(&secret, &Evidence::new(&bare, query, &url, body), now).unwrap();
+            let signed = headers(&[("content-type", content_type), ("x-twilio-signature", &signature)]);
+            twilio.verify(&secret, &Evidence::new(&signed, query, &url, body), now).map(|_| ())
+        };
+        let hash = Encoding::Hex.encode(&Sha256::digest(b"{}"));
+        assert_eq!(verify("", b"a=1&b=2", "application/x-www-form-urlencoded"), Ok(()));
+        assert_eq!(verify(&format!("bodySHA256={hash}"), b"{}", "application/json"), Ok(()));
+        assert_eq!(verify(&format!("bodySHA256={hash}"), b"[]", "application/json"), Err(Unproven::BodyChanged));
+        let missing = Err(Unproven::Missing(Locator::Query("bodySHA256".to_owned())));
+        assert_eq!(verify("", b"{}", "application/json"), missing);
     }
 }

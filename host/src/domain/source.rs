@@ -5,6 +5,7 @@ use super::id::{SourceId, TenantId};
 use super::key::SourceToken;
 use super::pipeline::Pipeline;
 use super::time::Timestamp;
+use super::verification::Verification;
 
 /// A secret URL and the pipeline that turns what it receives into events.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub struct Source {
     pub token: SourceToken,
     /// The type of events whose mapper names none, or that have no mapper.
     pub event_type: Option<EventType>,
+    pub verification: Verification,
     pub pipeline: Pipeline,
     pub created_at: Timestamp,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, is_type_byte};
+use super::event::is_type_byte;
 
 /// Type patterns, accounts and tags. An event must fit each of the three;
 /// accounts or tags that name nothing ask for nothing.
@@ -25,20 +25,28 @@ pub enum Mismatch {
     Tag,
 }
 
+/// What [`super::dialect::Dialect::wants`] decides with.
 impl Subscription {
-    /// Whether the endpoint wants the event.
-    pub fn wants(&self, event: &Event) -> Result<(), Mismatch> {
-        if !self.event_types.iter().any(|pattern| pattern.fits(event.event_type.as_str())) {
-            return Err(Mismatch::Type);
-        }
-        let account_fits = |account: &String| self.accounts.contains(account);
-        if !self.accounts.is_empty() && !event.account.as_ref().is_some_and(account_fits) {
-            return Err(Mismatch::Account);
-        }
-        if !self.tags.is_empty() && !self.tags.iter().any(|tag| event.tags.contains(tag)) {
-            return Err(Mismatch::Tag);
-        }
-        Ok(())
+    pub fn fits_type(&self, event_type: &str) -> bool {
+        self.event_types.iter().any(|pattern| pattern.fits(event_type))
+    }
+
+    /// Whether a pattern is this very type.
+    pub fn names(&self, event_type: &str) -> bool {
+        self.event_types.iter().any(|pattern| pattern.0 == event_type)
+    }
+
+    pub fn fits_account(&self, account: Option<&str>) -> bool {
+        self.accounts.is_empty() || account.is_some_and(|account| self.accounts.iter().any(|one| one == account))
+    }
+
+    pub fn fits_tags(&self, tags: &[String]) -> bool {
+        self.tags.is_empty() || self.tags.iter().any(|tag| tags.contains(tag))
+    }
+
+    /// The first type that it names without a star.
+    pub fn first_named(&self) -> Option<&str> {
+        self.event_types.iter().map(|pattern| pattern.0.as_str()).find(|pattern| !pattern.contains('*'))
     }
 }
 
@@ -49,6 +57,10 @@ impl Subscription {
 pub struct TypePattern(String);
 
 impl TypePattern {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn fits(&self, event_type: &str) -> bool {
         glob(self.0.as_bytes(), event_type.as_bytes())
     }
@@ -106,26 +118,7 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::id::{EventId, TenantId};
-    use super::super::time::Timestamp;
     use super::*;
-    use serde_json::value::RawValue;
-
-    fn event(event_type: &str, account: Option<&str>, tags: &[&str]) -> Event {
-        let at = Timestamp::from_millis(0);
-        Event {
-            id: EventId::floor(at),
-            tenant: TenantId::floor(at),
-            event_type: event_type.parse().unwrap(),
-            occurred_at: at,
-            received_at: at,
-            subject: None,
-            account: account.map(str::to_owned),
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            data: RawValue::NULL.to_owned().into(),
-            request_id: None,
-        }
-    }
 
     fn subscription(types: &[&str], accounts: &[&str], tags: &[&str]) -> Subscription {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -138,8 +131,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, event_type: &str, fits: bool) {
-        let wants = subscription(&[pattern], &[], &[]).wants(&event(event_type, None, &[]));
-        assert_eq!(wants.is_ok(), fits, "{pattern} {event_type}");
+        assert_eq!(subscription(&[pattern], &[], &[]).fits_type(event_type), fits, "{pattern} {event_type}");
     }
 
     #[test]
@@ -159,11 +151,14 @@ mod tests {
     #[test]
     fn what_is_selected_must_be_there() {
         let some = subscription(&["*"], &["acme"], &["vip", "paid"]);
-        assert_eq!(some.wants(&event("a", Some("acme"), &["new", "paid"])), Ok(()));
-        assert_eq!(some.wants(&event("a", Some("other"), &["paid"])), Err(Mismatch::Account));
-        assert_eq!(some.wants(&event("a", None, &["paid"])), Err(Mismatch::Account));
-        assert_eq!(some.wants(&event("a", Some("acme"), &["new"])), Err(Mismatch::Tag));
-        assert_eq!(subscription(&[], &[], &[]).wants(&event("a", None, &[])), Err(Mismatch::Type));
+        assert!(some.fits_account(Some("acme")));
+        assert!(!some.fits_account(Some("other")));
+        assert!(!some.fits_account(None));
+        assert!(some.fits_tags(&["new".to_owned(), "paid".to_owned()]));
+        assert!(!some.fits_tags(&["new".to_owned()]));
+        let all = subscription(&["a.b"], &[], &[]);
+        assert!(all.fits_account(None) && all.fits_tags(&[]));
+        assert!(!subscription(&[], &[], &[]).fits_type("a"));
     }
 
     #[test]

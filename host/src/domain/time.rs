@@ -27,6 +27,14 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// RFC 3339 in UTC without a fraction: `2026-11-21T08:30:00Z`.
+    pub fn in_seconds(self) -> String {
+        match jiff::Timestamp::from_second(self.as_secs()) {
+            Ok(instant) => format!("{instant:.0}"),
+            Err(_) => format!("{}s", self.as_secs()),
+        }
+    }
+
     /// How long after `earlier` this is; zero when it is not after.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -92,6 +100,7 @@ mod tests {
 
     #[test]
     fn an_instant_is_written_in_utc_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_705_314_600_999).in_seconds(), "2024-01-15T10:30:00Z");
         assert_eq!(Timestamp::from_millis(1_705_314_600_120).to_string(), "2024-01-15T10:30:00.120Z");
     }
 }

@@ -33,6 +33,22 @@ impl TenantCaller {
 /// Whoever runs the server.
 pub(super) struct Operator(());
 
+/// Whoever has a key, the operator's or a tenant's.
+pub(super) struct Anybody(());
+
+impl FromRequestParts<App> for Anybody {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let key = presented(parts).ok_or(ApiError::Unauthenticated)?;
+        if is_operator(app, &key) || app.picture.tenant_by_key(&key).is_some() {
+            Ok(Self(()))
+        } else {
+            Err(ApiError::Unauthenticated)
+        }
+    }
+}
+
 impl FromRequestParts<App> for TenantCaller {
     type Rejection = ApiError;
 

@@ -39,6 +39,16 @@ pub(super) enum ApiError {
         problem: String,
     },
     PluginRejected(Rejected),
+    /// The tenant's plan allows no more of it.
+    PlanLimit(String),
+    /// A request at an inbound URL did not prove who sent it.
+    Unproven(String),
+    /// An event's data does not fit its type's schema.
+    Misfit {
+        field: String,
+        pointer: String,
+        problem: String,
+    },
     /// Try again in a moment.
     Busy,
     /// The exchange took too long. What was begun goes on.
@@ -57,6 +67,9 @@ struct Problem<'a> {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// A JSON Pointer to what is wrong, from the request's root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
 }
 
 impl ApiError {
@@ -78,6 +91,9 @@ impl ApiError {
             Self::PluginRejected(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "plugin-rejected", "The component was not accepted")
             }
+            Self::PlanLimit(_) => (StatusCode::FORBIDDEN, "plan-limit", "The plan allows no more"),
+            Self::Unproven(_) => (StatusCode::UNAUTHORIZED, "unproven", "The request did not prove who sent it"),
+            Self::Misfit { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "misfit", "The data does not fit its schema"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
@@ -92,9 +108,12 @@ impl ApiError {
             Self::Forbidden => "a tenant's key reaches what is the tenant's, the operator's key /v1/tenants".to_owned(),
             Self::NotFound => "nothing of yours is at this address".to_owned(),
             Self::NoSuchMethod => "this address exists, but not for this method".to_owned(),
-            Self::Malformed { problem, .. } | Self::Invalid { problem, .. } | Self::Conflict { problem, .. } => {
-                problem.clone()
-            }
+            Self::Malformed { problem, .. }
+            | Self::Invalid { problem, .. }
+            | Self::Conflict { problem, .. }
+            | Self::Misfit { problem, .. }
+            | Self::PlanLimit(problem)
+            | Self::Unproven(problem) => problem.clone(),
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
             Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
@@ -105,8 +124,15 @@ impl ApiError {
 
     fn field(&self) -> Option<&str> {
         match self {
-            Self::Invalid { field, .. } => Some(field),
+            Self::Invalid { field, .. } | Self::Misfit { field, .. } => Some(field),
             Self::Malformed { field, .. } | Self::Conflict { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn pointer(&self) -> Option<&str> {
+        match self {
+            Self::Misfit { pointer, .. } => Some(pointer),
             _ => None,
         }
     }
@@ -119,7 +145,8 @@ impl IntoResponse for ApiError {
         }
         let (status, word, title) = self.class();
         let kind = format!("urn:hookyard:problem:{word}");
-        let problem = Problem { kind, title, status: status.as_u16(), detail: self.detail(), field: self.field() };
+        let (field, pointer) = (self.field(), self.pointer());
+        let problem = Problem { kind, title, status: status.as_u16(), detail: self.detail(), field, pointer };
         let body = serde_json::to_vec(&problem).expect("a problem is text and numbers");
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
@@ -168,6 +195,11 @@ impl From<IntakeError> for ApiError {
             IntakeError::KeyReused => Self::Conflict {
                 field: Some("Idempotency-Key".to_owned()),
                 problem: "the key was used for another request within the last 24 hours; use a new one".to_owned(),
+            },
+            IntakeError::Misfit(misfit) => Self::Misfit {
+                field: "data".to_owned(),
+                pointer: format!("/data{}", misfit.pointer),
+                problem: misfit.to_string(),
             },
             IntakeError::Busy => Self::Busy,
             IntakeError::Store(error) => error.into(),

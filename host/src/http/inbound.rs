@@ -1,8 +1,10 @@
 //! Inbound URLs: any sender, any body, kept byte for byte.
 
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
-use axum::routing::post;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
 use axum::{Json, Router};
 use serde::Serialize;
 
@@ -12,10 +14,12 @@ use super::input::{MAX_BODY, read_body};
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::key::SourceToken;
-use crate::intake::receive::Arrival;
+use crate::domain::verification::Reply;
+use crate::intake::receive::{Arrival, Receipt, Taken};
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/in/{token}", post(receive))
+    // The second form is DMHub's: senders that were pointed there go on.
+    Router::new().route("/in/{token}", any(receive)).route("/api/webhooks/inbound/{token}", any(receive))
 }
 
 /// Where a source is reached.
@@ -24,33 +28,57 @@ pub(super) fn url_of(app: &App, token: &SourceToken) -> String {
 }
 
 #[derive(Serialize)]
-pub(super) struct Received {
+struct Received {
     request_id: RequestId,
     event_ids: Vec<EventId>,
 }
 
 /// 202 means: the request, its events and their deliveries are on the disk.
-async fn receive(
-    State(app): State<App>,
-    Path(token): Path<String>,
-    request: Request,
-) -> Result<(StatusCode, Json<Received>), ApiError> {
+async fn receive(State(app): State<App>, Path(token): Path<String>, request: Request) -> Result<Response, ApiError> {
     let (tenant, source) = app.picture.source_by_token(&SourceToken::given(token)).ok_or(ApiError::NotFound)?;
     let source = tenant.sources.get(&source).ok_or(ApiError::NotFound)?;
     let (parts, body) = request.into_parts();
+    if parts.method == Method::OPTIONS {
+        return Ok(permission(&parts.headers));
+    }
+    let method = parts.method.as_str();
+    if !source.verification.rules(&app.senders).expects(method) {
+        return Err(ApiError::NoSuchMethod);
+    }
+    let path_and_query = parts.uri.path_and_query().map_or("", |both| both.as_str());
     let arrival = Arrival {
-        method: parts.method.as_str().to_owned(),
+        method: method.to_owned(),
+        url: format!("{}{path_and_query}", app.public_url),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: headers(&parts.headers),
         body: read_body(body, MAX_BODY).await?,
     };
-    let receipt = app.intake.receive(&tenant, source, arrival).await?;
-    let received = Received { request_id: receipt.request_id, event_ids: receipt.event_ids };
-    Ok((StatusCode::ACCEPTED, Json(received)))
+    match app.intake.receive(&tenant, source, arrival).await? {
+        Taken::In(Receipt { request_id, event_ids }) => {
+            Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids })).into_response())
+        }
+        Taken::Answered(Reply::Text(word)) => Ok(([(CONTENT_TYPE, "text/plain")], word).into_response()),
+        Taken::Answered(Reply::Json(word)) => Ok(([(CONTENT_TYPE, "application/json")], word).into_response()),
+        Taken::Refused { request_id, reason } => Err(ApiError::Unproven(format!("{reason}; kept as {request_id}"))),
+    }
+}
+
+/// Whoever knows the URL may send: the answer to the handshake of HTTP 1.1 Web
+/// Hooks for Event Delivery (CloudEvents), section 4.2.
+fn permission(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    let answer = response.headers_mut();
+    answer.insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    if let Some(origin) = asked.get("webhook-request-origin") {
+        answer.insert("webhook-allowed-origin", origin.clone());
+        // No limit: who sends too much is told so by 503.
+        answer.insert("webhook-allowed-rate", HeaderValue::from_static("*"));
+    }
+    response
 }
 
 /// As text: a header byte that is no UTF-8 cannot be shown or given to a plugin.
-fn headers(map: &axum::http::HeaderMap) -> Vec<Header> {
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+fn headers(map: &HeaderMap) -> Vec<Header> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     map.iter().map(|(name, value)| Header { name: name.as_str().to_owned(), value: text(value) }).collect()
 }

@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 
 use crate::clock::Clock;
+use crate::domain::dialect::Dialects;
 use crate::domain::key::KeyHash;
+use crate::domain::sender::Senders;
 use crate::domain::url::UrlPolicy;
 use crate::handoff::Handoff;
 use crate::intake::Intake;
+use crate::recall::Recall;
 use crate::sandbox::Sandbox;
 use crate::store::{Catalog, Ledger, Picture};
 
@@ -38,6 +41,9 @@ pub struct Parts {
     /// What source URLs begin with.
     pub public_url: String,
     pub urls: Arc<UrlPolicy>,
+    pub dialects: Arc<Dialects>,
+    pub senders: Arc<Senders>,
+    pub recall: Recall,
     pub ready: AtomicBool,
 }
 

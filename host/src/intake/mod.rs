@@ -10,8 +10,11 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, mint, random};
 use crate::domain::claim::{Claim, ClaimToken};
+use crate::domain::dialect::Dialects;
+use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::Event;
 use crate::domain::id::{EndpointId, EventId, TenantId};
+use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
 use crate::handoff::{Handoff, Slot};
 use crate::sandbox::Sandbox;
@@ -19,9 +22,13 @@ use crate::store::ledger::{FreshDelivery, Idempotency, Received, Recorded, Recor
 use crate::store::picture::{SealedEndpoint, TenantPicture};
 use crate::store::{Ledger, Picture, StoreError};
 
+mod check;
 pub mod publish;
 pub mod receive;
 pub mod replay;
+pub mod test;
+
+pub use check::Misfit;
 
 /// Everything that intake works with.
 pub struct Intake {
@@ -30,6 +37,8 @@ pub struct Intake {
     pub sandbox: Sandbox,
     pub handoff: Handoff,
     pub clock: Arc<dyn Clock>,
+    pub dialects: Arc<Dialects>,
+    pub senders: Arc<Senders>,
 }
 
 /// Why nothing was taken in.
@@ -37,6 +46,8 @@ pub struct Intake {
 pub enum IntakeError {
     /// The idempotency key was used for something else.
     KeyReused,
+    /// An event's data is not what its type's schema says.
+    Misfit(Misfit),
     /// The sandbox has no room for more; try again in a moment.
     Busy,
     Store(StoreError),
@@ -52,10 +63,18 @@ impl fmt::Display for IntakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyReused => f.write_str("the idempotency key was used for another request"),
+            Self::Misfit(misfit) => misfit.fmt(f),
             Self::Busy => f.write_str("the sandbox is busy"),
             Self::Store(error) => error.fmt(f),
         }
     }
+}
+
+/// What became of events that were to be stored.
+enum Stored {
+    Now(Vec<EventId>),
+    /// The same was stored before; these are its events.
+    Before(Vec<EventId>),
 }
 
 /// What was routed and waits to be recorded.
@@ -69,9 +88,10 @@ impl Intake {
     /// One delivery for each endpoint that wants one of `events`.
     fn route(&self, tenant: &TenantPicture, events: &[Arc<Event>], now: Timestamp) -> Routed {
         let mut routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
+        let covered = tenant.covered_urls(&self.dialects);
         for event in events {
             for sealed in tenant.endpoints.values() {
-                if sealed.endpoint.subscription.wants(event).is_ok() {
+                if self.wants(&sealed.endpoint, event) && covered.has(&sealed.endpoint) {
                     self.deliver(sealed, event, now, &mut routed);
                 }
             }
@@ -79,14 +99,21 @@ impl Intake {
         routed
     }
 
+    fn wants(&self, endpoint: &Endpoint, event: &Event) -> bool {
+        match self.dialects.get(&endpoint.dialect) {
+            Some(dialect) => dialect.wants(&endpoint.subscription, event).is_ok(),
+            // No server starts without the dialects that its endpoints speak.
+            None => false,
+        }
+    }
+
     fn deliver(&self, sealed: &SealedEndpoint, event: &Arc<Event>, now: Timestamp, routed: &mut Routed) {
-        use crate::domain::endpoint::Status;
         let endpoint = &sealed.endpoint;
         let id = mint(now);
         let slot = match endpoint.status {
             Status::Active => self.handoff.reserve(endpoint.tenant, endpoint.id),
             Status::Paused => None,
-            Status::Disabled { .. } => return,
+            Status::Unverified { .. } | Status::Disabled { .. } => return,
         };
         let start = match (&endpoint.status, slot) {
             (Status::Paused, _) => Start::Held,
@@ -125,7 +152,7 @@ impl Intake {
         events: Vec<Arc<Event>>,
         routed: Routed,
         idempotency: Option<Idempotency>,
-    ) -> Result<Vec<EventId>, IntakeError> {
+    ) -> Result<Stored, IntakeError> {
         let ids = events.iter().map(|event| event.id).collect();
         let Routed { deliveries, claims } = routed;
         let held: Vec<EndpointId> =
@@ -133,7 +160,7 @@ impl Intake {
         let waits = deliveries.iter().any(|delivery| matches!(delivery.start, Start::Due(_)));
         match self.ledger.record(Recording { tenant, received, events, deliveries, idempotency }).await? {
             Recorded::Stored => {}
-            Recorded::Repeated(earlier) => return Ok(earlier),
+            Recorded::Repeated(earlier) => return Ok(Stored::Before(earlier)),
             Recorded::KeyReused => return Err(IntakeError::KeyReused),
         }
         for (claim, slot) in claims {
@@ -149,7 +176,7 @@ impl Intake {
                 self.release(tenant, endpoint).await?;
             }
         }
-        Ok(ids)
+        Ok(Stored::Now(ids))
     }
 
     /// Makes what is held for an endpoint due: to be sent, or to be cancelled

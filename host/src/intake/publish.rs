@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Intake, IntakeError};
+use super::{Intake, IntakeError, Stored};
 use crate::clock::mint;
 use crate::domain::event::{Draft, Event};
 use crate::domain::id::EventId;
@@ -18,6 +18,9 @@ impl Intake {
         drafts: Vec<Draft>,
         idempotency: Option<(String, [u8; 32])>,
     ) -> Result<Vec<EventId>, IntakeError> {
+        for (at, draft) in drafts.iter().enumerate() {
+            self.check(tenant, draft).await.map_err(|error| error.at(at))?;
+        }
         let now = self.clock.now();
         let id = tenant.tenant.id;
         let events: Vec<Arc<Event>> =
@@ -26,14 +29,17 @@ impl Intake {
         let deliveries = routed.deliveries.len();
         let idempotency = idempotency.map(|(key, fingerprint)| Idempotency { key, fingerprint, now });
         let lines = events.clone();
-        let ids = self.record(id, None, events, routed, idempotency).await?;
-        // A repeated call is answered with the events of then and makes none.
-        for event in lines.iter().filter(|event| ids.contains(&event.id)) {
-            tracing::info!(
-                event.id = %event.id, "event.type" = %event.event_type, tenant.id = %id,
-                bytes = event.data.get().len(), deliveries, "event {}", event.id,
-            );
+        match self.record(id, None, events, routed, idempotency).await? {
+            Stored::Before(ids) => Ok(ids),
+            Stored::Now(ids) => {
+                for event in lines {
+                    tracing::info!(
+                        event.id = %event.id, "event.type" = %event.event_type, tenant.id = %id,
+                        bytes = event.data.get().len(), deliveries, "event {}", event.id,
+                    );
+                }
+                Ok(ids)
+            }
         }
-        Ok(ids)
     }
 }

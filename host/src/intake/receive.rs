@@ -3,25 +3,32 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::{Intake, IntakeError};
+use super::{Intake, IntakeError, Routed, Stored};
 use crate::clock::mint;
-use crate::domain::event::{Draft, Event, EventType};
+use crate::domain::event::{Draft, Event};
+use crate::domain::evidence::Evidence;
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId};
+use crate::domain::plain;
 use crate::domain::plugin::Job;
 use crate::domain::request::{Fate, Request};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::{Judgement, Reply, Rules};
 use crate::sandbox::{SourceJob, SourceResult, SourceRun};
-use crate::store::ledger::Received;
+use crate::store::ledger::{Idempotency, Received};
 use crate::store::picture::TenantPicture;
+
+/// At most this many bytes are kept of the body of a request that was refused:
+/// enough to see what it was, too little to fill a disk with.
+const KEPT_OF_REFUSED: usize = 16 * 1024;
 
 /// What came in, before it has an identity.
 pub struct Arrival {
     pub method: String,
+    /// As the sender was given it, with the query.
+    pub url: String,
     pub query: String,
     pub headers: Vec<Header>,
     pub body: Bytes,
@@ -34,28 +41,75 @@ pub struct Receipt {
     pub event_ids: Vec<EventId>,
 }
 
+/// What became of a request.
+#[derive(Debug)]
+pub enum Taken {
+    In(Receipt),
+    /// It asked for a word.
+    Answered(Reply),
+    Refused {
+        request_id: RequestId,
+        reason: String,
+    },
+}
+
 impl Intake {
     /// Keeps a request, whatever it is, and the events that the source's
-    /// pipeline makes of it.
+    /// pipeline makes of it, if it proves who sent it.
     pub async fn receive(
         &self,
         tenant: &TenantPicture,
         source: &Source,
         arrival: Arrival,
-    ) -> Result<Receipt, IntakeError> {
+    ) -> Result<Taken, IntakeError> {
         let now = self.clock.now();
-        let Arrival { method, query, headers, body } = arrival;
-        let request = Request {
-            id: mint(now),
-            tenant: source.tenant,
-            source: source.id,
-            received_at: now,
-            method,
-            query,
-            headers,
-            body,
+        let rules = source.verification.rules(&self.senders);
+        let evidence = Evidence::new(&arrival.headers, &arrival.query, &arrival.url, &arrival.body);
+        let judgement = rules.judge(&arrival.method, &evidence, now);
+        let request = stored(source, &rules, arrival, now);
+        let once = match judgement {
+            Judgement::Accept { once } => once,
+            Judgement::Answer(reply) => {
+                let reason = "it was the sender's handshake and was answered".to_owned();
+                self.keep(source, request, Fate::Ignored { reason }).await?;
+                return Ok(Taken::Answered(reply));
+            }
+            Judgement::Refuse(reason) => return self.refuse(source, request, reason).await,
         };
-        self.run(tenant, source, request, now, false).await
+        let once = once.map(|proof| Idempotency::once(source.id, proof, now));
+        let may_repeat = once.is_none();
+        match self.run(tenant, source, request.clone(), now, once).await? {
+            Some(receipt) => Ok(Taken::In(receipt)),
+            None if may_repeat => Err(IntakeError::KeyReused),
+            None => {
+                let reason = "it came before: the same signature over the same timestamp is taken once".to_owned();
+                self.refuse(source, request, reason).await
+            }
+        }
+    }
+
+    /// Keeps a request that leads to nothing.
+    async fn keep(&self, source: &Source, request: Request, fate: Fate) -> Result<(), IntakeError> {
+        tracing::info!(
+            request.id = %request.id, tenant.id = %source.tenant, source.id = %source.id,
+            state = fate.state(), reason = fate.reason(), bytes = request.body.len(),
+            "request {}: {}", request.id, fate.state(),
+        );
+        let received = Received { request, fate, steps: Vec::new(), rerun: false };
+        let routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
+        self.record(source.tenant, Some(received), Vec::new(), routed, None).await.map(|_no_events| ())
+    }
+
+    async fn refuse(&self, source: &Source, mut request: Request, reason: String) -> Result<Taken, IntakeError> {
+        let request_id = request.id;
+        let bytes = request.body.len();
+        let mut kept = reason.clone();
+        if bytes > KEPT_OF_REFUSED {
+            request.body.truncate(KEPT_OF_REFUSED);
+            kept = format!("{reason} (of its {bytes} bytes, the first {KEPT_OF_REFUSED} are kept)");
+        }
+        self.keep(source, request, Fate::Refused { reason: kept }).await?;
+        Ok(Taken::Refused { request_id, reason })
     }
 
     /// Runs a request that is stored through its source's pipeline as it is
@@ -66,7 +120,9 @@ impl Intake {
         source: &Source,
         request: Request,
     ) -> Result<Receipt, IntakeError> {
-        self.run(tenant, source, request, self.clock.now(), true).await
+        let (request_id, now) = (request.id, self.clock.now());
+        let receipt = self.interpret_and_record(tenant, source, request, now, Again::Yes).await?;
+        Ok(receipt.unwrap_or(Receipt { request_id, event_ids: Vec::new() }))
     }
 
     async fn run(
@@ -75,11 +131,23 @@ impl Intake {
         source: &Source,
         request: Request,
         now: Timestamp,
-        rerun: bool,
-    ) -> Result<Receipt, IntakeError> {
+        once: Option<Idempotency>,
+    ) -> Result<Option<Receipt>, IntakeError> {
+        self.interpret_and_record(tenant, source, request, now, Again::No(once)).await
+    }
+
+    /// Nothing when the request must not come twice and did.
+    async fn interpret_and_record(
+        &self,
+        tenant: &TenantPicture,
+        source: &Source,
+        request: Request,
+        now: Timestamp,
+        again: Again,
+    ) -> Result<Option<Receipt>, IntakeError> {
         let run = self.interpret(source, Arc::new(request.clone()), now).await;
         let (events, fate) = match run.result {
-            SourceResult::Events(events) => (events.into_iter().map(Arc::new).collect(), Fate::Accepted),
+            SourceResult::Events(events) => self.fitting(tenant, events).await?,
             SourceResult::Ignored { reason } => (Vec::new(), Fate::Ignored { reason }),
             SourceResult::Failed { number, plugin, message } => {
                 (Vec::new(), Fate::Quarantined { reason: format!("step {number} ({plugin}): {message}") })
@@ -87,17 +155,39 @@ impl Intake {
             SourceResult::Unreadable { reason } => (Vec::new(), Fate::Quarantined { reason }),
             SourceResult::Unavailable => return Err(IntakeError::Busy),
         };
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let routed = self.route(tenant, &events, now);
         let (request_id, bytes, deliveries) = (request.id, request.body.len(), routed.deliveries.len());
+        let (rerun, once) = match again {
+            Again::Yes => (true, None),
+            Again::No(once) => (false, once),
+        };
         let received = Received { request, fate: fate.clone(), steps: run.steps, rerun };
-        let event_ids = self.record(source.tenant, Some(received), events, routed, None).await?;
+        let Stored::Now(event_ids) = self.record(source.tenant, Some(received), events, routed, once).await? else {
+            return Ok(None);
+        };
         tracing::info!(
             request.id = %request_id, tenant.id = %source.tenant, source.id = %source.id,
             state = fate.state(), reason = fate.reason(), bytes,
             event.id = event_ids.first().map(ToString::to_string), events = event_ids.len(), deliveries,
             "request {request_id}: {}", fate.state(),
         );
-        Ok(Receipt { request_id, event_ids })
+        Ok(Some(Receipt { request_id, event_ids }))
+    }
+
+    /// All of a request's events, or none and why: half a request would be
+    /// worse than one that can be run again.
+    async fn fitting(&self, tenant: &TenantPicture, events: Vec<Event>) -> Result<(Vec<Event>, Fate), IntakeError> {
+        for event in &events {
+            match self.check(tenant, &Draft::of(event)).await {
+                Ok(()) => {}
+                Err(IntakeError::Misfit(misfit)) => {
+                    return Ok((Vec::new(), Fate::Quarantined { reason: misfit.to_string() }));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((events, Fate::Accepted))
     }
 
     /// What the source's pipeline makes of a request: the one path that
@@ -107,8 +197,8 @@ impl Intake {
         let drafts = if maps {
             None
         } else {
-            match plain_draft(&request.body, source.event_type.as_ref()) {
-                Ok(draft) => Some(vec![draft]),
+            match plain::drafts(&request.headers, &request.body, source.event_type.as_ref()) {
+                Ok(drafts) => Some(drafts),
                 Err(reason) => {
                     return SourceRun { steps: Vec::new(), result: SourceResult::Unreadable { reason } };
                 }
@@ -134,68 +224,22 @@ impl Intake {
     }
 }
 
-#[derive(Deserialize)]
-struct Typed<'a> {
-    #[serde(borrow)]
-    event: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, rename = "type")]
-    event_type: Option<std::borrow::Cow<'a, str>>,
+/// Whether a request is stored already.
+enum Again {
+    Yes,
+    No(Option<Idempotency>),
 }
 
-/// A source without a mapper: the body is JSON, its `event` or `type` is the
-/// type unless the source has one, and all of it is the data.
-fn plain_draft(body: &[u8], event_type: Option<&EventType>) -> Result<Draft, String> {
-    let data: &RawValue = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-    let event_type = match event_type {
-        Some(event_type) => event_type.clone(),
-        None => {
-            let typed: Typed<'_> = serde_json::from_str(data.get()).map_err(|_| no_type())?;
-            let text = typed.event.or(typed.event_type).ok_or_else(no_type)?;
-            text.parse().map_err(|problem| format!("the body's type `{}`: {problem}", text.escape_debug()))?
-        }
-    };
-    Ok(Draft {
-        event_type,
-        occurred_at: None,
-        subject: None,
-        account: None,
-        tags: Vec::new(),
-        data: data.to_owned().into(),
-    })
-}
-
-fn no_type() -> String {
-    "the body names no event type: it has neither `event` nor `type` with a text; \
-     give the source an `event_type` or a mapper"
-        .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(body: &str, event_type: Option<&str>, expected: &str) {
-        let event_type = event_type.map(|text| text.parse().unwrap());
-        let said = match plain_draft(body.as_bytes(), event_type.as_ref()) {
-            Ok(draft) => format!("{} {}", draft.event_type, draft.data.get()),
-            Err(reason) => reason,
-        };
-        assert!(said.starts_with(expected), "{body}: {said}");
-    }
-
-    #[test]
-    fn a_plain_body_names_its_own_type() {
-        check(r#"{"event":"order.placed","a":1.0}"#, None, r#"order.placed {"event":"order.placed","a":1.0}"#);
-        check(r#"{"type":"charge.succeeded"}"#, None, "charge.succeeded {");
-        check(r#"{"event":"a","type":"b"}"#, None, "a {");
-        check("[1, 2]", Some("list.sent"), "list.sent [1, 2]");
-        check(r#"{"event":"b"}"#, Some("a"), "a {");
-        check("[1]", None, "the body names no event type");
-        check(r#"{"event":7}"#, None, "the body names no event type");
-        check("{}", None, "the body names no event type");
-        check(r#"{"event":"no spaces"}"#, None, "the body's type `no spaces`");
-        check("a=b", None, "the body is not JSON");
-        check("", None, "the body is not JSON");
+/// The request as it is kept: secrets that were sent along are not.
+fn stored(source: &Source, rules: &Rules<'_>, arrival: Arrival, now: Timestamp) -> Request {
+    Request {
+        id: mint(now),
+        tenant: source.tenant,
+        source: source.id,
+        received_at: now,
+        method: arrival.method,
+        query: arrival.query,
+        headers: rules.without_secrets(arrival.headers),
+        body: arrival.body,
     }
 }

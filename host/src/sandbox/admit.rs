@@ -10,6 +10,7 @@ use super::fault::{Failure, Fault};
 use super::gate::GateError;
 use super::guest::Guest;
 use super::limits::Limits;
+use super::past::Capability;
 use super::plugin::Plugin;
 use crate::domain::plugin::{Description, Digest, Example, Job, PluginName};
 use crate::domain::time::Timestamp;
@@ -92,10 +93,11 @@ pub(super) fn examine(plugin: &Plugin, limits: &Limits) -> Result<Description, R
         example::run(plugin, example, limits)
             .map_err(|problem| Rejected::Example { name: example.name.clone(), problem })?;
     }
-    description(described)
+    description(described, &plugin.capabilities)
 }
 
-fn description(described: DescriptionOut) -> Result<Description, Rejected> {
+/// `imported` are the capabilities that the component imports.
+fn description(described: DescriptionOut, imported: &[Capability]) -> Result<Description, Rejected> {
     let DescriptionOut { name, version, summary, config_schema, capabilities, examples } = described;
     let wrong = |field, problem: &str| Err(Rejected::Description { field, problem: problem.to_owned() });
     if name.parse::<PluginName>().is_err() {
@@ -113,15 +115,27 @@ fn description(described: DescriptionOut) -> Result<Description, Rejected> {
     let Ok(config_schema @ serde_json::Value::Object(_)) = serde_json::from_str(&config_schema) else {
         return wrong("config-schema", "is no JSON object");
     };
-    if let Some(capability) = capabilities.first() {
-        let problem = format!("has `{}`, which this host does not have", capability.escape_debug());
-        return Err(Rejected::Description { field: "capabilities", problem });
-    }
+    check_capabilities(&capabilities, imported)
+        .map_err(|problem| Rejected::Description { field: "capabilities", problem })?;
     if examples.len() > MAX_EXAMPLES {
         return wrong("examples", "has over 32 entries");
     }
     let examples = examples.into_iter().map(example).collect::<Result<_, _>>()?;
     Ok(Description { name, version, summary, config_schema, capabilities, examples })
+}
+
+/// Whoever reads a description sees what the plugin can learn.
+fn check_capabilities(declared: &[String], imported: &[Capability]) -> Result<(), String> {
+    if let Some(unknown) = declared.iter().find(|name| Capability::named(name).is_none()) {
+        return Err(format!("has `{}`, which this host does not have", unknown.escape_debug()));
+    }
+    let is_declared = |capability: &&Capability| declared.iter().any(|name| name == capability.name());
+    match imported.iter().find(|capability| !is_declared(capability)) {
+        None => Ok(()),
+        Some(missing) => {
+            Err(format!("lacks `{}`, although the component imports `{}`", missing.name(), missing.interface()))
+        }
+    }
 }
 
 fn example(out: ExampleOut) -> Result<Example, Rejected> {
@@ -139,5 +153,34 @@ fn job(job: JobOut) -> Job {
         JobOut::Mapper => Job::Mapper,
         JobOut::Filter => Job::Filter,
         JobOut::Transformer => Job::Transformer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(declared: &[&str], imported: &[Capability], expected: Result<(), &str>) {
+        let declared: Vec<String> = declared.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(check_capabilities(&declared, imported), expected.map_err(str::to_owned), "{declared:?}");
+    }
+
+    #[test]
+    fn a_description_names_what_the_component_imports() {
+        use Capability::{History, Summaries};
+        check(&[], &[], Ok(()));
+        check(&["history"], &[History], Ok(()));
+        check(&["summaries", "history"], &[History, Summaries], Ok(()));
+        // What is named for a later version, or in vain, shows nobody anything.
+        check(&["history"], &[], Ok(()));
+        check(&[], &[History], Err("lacks `history`, although the component imports `hookyard:plugin/history@0.1.0`"));
+        check(
+            &["history"],
+            &[History, Summaries],
+            Err("lacks `summaries`, although the component imports `hookyard:plugin/summaries@0.1.0`"),
+        );
+        check(&["history", "secrets"], &[History], Err("has `secrets`, which this host does not have"));
+        check(&["History"], &[History], Err("has `History`, which this host does not have"));
     }
 }

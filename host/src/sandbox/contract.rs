@@ -12,6 +12,8 @@ pub(super) const SETTINGS: &str = "hookyard:plugin/settings@0.1.0";
 pub(super) const MAPPER: &str = "hookyard:plugin/mapper@0.1.0";
 pub(super) const FILTER: &str = "hookyard:plugin/filter@0.1.0";
 pub(super) const TRANSFORMER: &str = "hookyard:plugin/transformer@0.1.0";
+pub(super) const HISTORY: &str = "hookyard:plugin/history@0.1.0";
+pub(super) const SUMMARIES: &str = "hookyard:plugin/summaries@0.1.0";
 pub(super) const LOG: &str = "hookyard:plugin/log@0.1.0";
 pub(super) const TYPES: &str = "hookyard:plugin/types@0.1.0";
 
@@ -47,6 +49,22 @@ pub(super) struct EventIn<'a> {
     pub(super) account: Option<&'a str>,
     pub(super) tags: &'a [String],
     pub(super) data: &'a str,
+}
+
+/// An event that a host function answers with. Wasmtime wants such an answer to
+/// own what it is made of.
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct PastEventIn {
+    pub(super) id: String,
+    #[component(name = "type")]
+    pub(super) event_type: String,
+    #[component(name = "occurred-at")]
+    pub(super) occurred_at: String,
+    pub(super) subject: Option<String>,
+    pub(super) account: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) data: String,
 }
 
 #[derive(Clone, Debug, ComponentType, Lower)]

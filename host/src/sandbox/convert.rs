@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::contract::{DraftOut, EventIn, FieldIn, LevelOut, MessageIn, MessageOut, RefusalOut, RequestIn};
+use super::contract::{
+    DraftOut, EventIn, FieldIn, LevelOut, MessageIn, MessageOut, PastEventIn, RefusalOut, RequestIn,
+};
 use super::fault::Fault;
 use super::limits::Limits;
 use crate::domain::event::{Draft, Event, EventType};
@@ -39,6 +41,28 @@ impl EventTexts {
             data: event.data.get(),
         }
     }
+}
+
+pub(super) fn past_event(event: &Event) -> PastEventIn {
+    PastEventIn {
+        id: event.id.to_string(),
+        event_type: event.event_type.to_string(),
+        occurred_at: event.occurred_at.to_string(),
+        subject: event.subject.clone(),
+        account: event.account.clone(),
+        tags: event.tags.clone(),
+        data: event.data.get().to_owned(),
+    }
+}
+
+/// About the bytes that an event has in a plugin's memory.
+pub(super) fn size(event: &Event) -> usize {
+    // Its id, its instant and the record itself; a string's place in a list.
+    const FIXED: usize = 128;
+    const PLACE: usize = 8;
+    let labels = [&event.subject, &event.account].into_iter().flatten().chain(&event.tags);
+    let labels: usize = labels.map(|label| PLACE + label.len()).sum();
+    FIXED + event.event_type.as_str().len() + labels + event.data.get().len()
 }
 
 /// The same of a request.

@@ -333,9 +333,10 @@ mod tests {
             "[Mapper, Transformer]",
         );
         check(&component(&["wasi:sockets/tcp@0.2.6"], &[SETTINGS, FILTER]), "imports `wasi:sockets/tcp@0.2.6`, which");
+        check(&component(&["hookyard:plugin/history@0.1.0"], &[SETTINGS, FILTER]), "[Filter]");
         check(
-            &component(&["hookyard:plugin/history@0.1.0"], &[SETTINGS, FILTER]),
-            "imports `hookyard:plugin/history@0.1.0`",
+            &component(&["hookyard:plugin/history@0.2.0"], &[SETTINGS, FILTER]),
+            "imports `hookyard:plugin/history@0.2.0`",
         );
         check(&component(&[], &[FILTER]), "`hookyard:plugin/settings@0.1.0` is missing");
         check(&component(&[], &[SETTINGS]), "it needs at least one of");

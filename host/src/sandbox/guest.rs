@@ -1,10 +1,13 @@
 //! What belongs to one call: its meters, its log, its clock and its dice. Made
 //! for the call and gone with it.
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 use wasmtime::ResourceLimiter;
 
 use super::limits::Limits;
+use super::past::Past;
 use crate::domain::pipeline::{LogLevel, LogLine};
 use crate::domain::time::Timestamp;
 
@@ -19,11 +22,12 @@ pub(super) struct Guest {
     pub(super) tail: Tail,
     pub(super) clock: Clock,
     pub(super) dice: Dice,
+    pub(super) past: Arc<Past>,
 }
 
 impl Guest {
     /// For a call about the event or request `about`, in a world where it is
-    /// `now` and stays so.
+    /// `now` and stays so, and where nothing was before.
     pub(super) fn new(limits: &Limits, about: &str, now: Timestamp) -> Self {
         Self {
             meter: Meter::new(limits),
@@ -31,7 +35,13 @@ impl Guest {
             tail: Tail::default(),
             clock: Clock { now, looks: 0 },
             dice: Dice { seed: about.to_owned(), rolls: 0, rest: Vec::new() },
+            past: Arc::default(),
         }
+    }
+
+    /// In a world where something was before.
+    pub(super) fn after(self, past: &Arc<Past>) -> Self {
+        Self { past: Arc::clone(past), ..self }
     }
 }
 

@@ -3,11 +3,12 @@
 
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
-use wasmtime::{Engine, StoreContextMut};
+use wasmtime::{Engine, StoreContextMut, Trap};
 
-use super::contract::{LOG, LevelOut, TYPES};
+use super::contract::{HISTORY, LOG, LevelOut, SUMMARIES, TYPES};
 use super::convert::log_level;
 use super::guest::Guest;
+use super::past::{self, Capability};
 use super::wasi;
 
 /// Fuel that a host function costs beside the instructions around it: what it
@@ -16,7 +17,7 @@ const CALL: u64 = 100;
 
 /// Whether a component may import `name`.
 pub(super) fn allowed(name: &str) -> bool {
-    name == LOG || name == TYPES || wasi::allowed(name).is_some()
+    name == LOG || name == TYPES || Capability::imported(name).is_some() || wasi::allowed(name).is_some()
 }
 
 /// What there is for `component`'s imports, in the versions that it names.
@@ -45,12 +46,22 @@ fn link(
         match (export.ty, wasi::allowed(name)) {
             (ComponentItem::Resource(_), Some(interface)) => wasi::resource(at, interface, item)?,
             (ComponentItem::ComponentFunc(_), Some(interface)) => wasi::function(at, interface, item)?,
-            (ComponentItem::ComponentFunc(_), None) if (name, item) == (LOG, "write") => at.func_wrap(item, log)?,
+            (ComponentItem::ComponentFunc(_), None) => function(at, name, item)?,
             (ComponentItem::Type(_), _) => {}
             _ => wasmtime::bail!("`{name}` has no `{item}`"),
         }
     }
     Ok(())
+}
+
+/// Our own functions.
+fn function(at: &mut LinkerInstance<'_, Guest>, interface: &str, function: &str) -> wasmtime::Result<()> {
+    match (interface, function) {
+        (LOG, "write") => at.func_wrap(function, log),
+        (HISTORY, "recent") => at.func_wrap(function, past::recent),
+        (SUMMARIES, "of-history") => at.func_wrap(function, past::of_history),
+        _ => wasmtime::bail!("`{interface}` has no `{function}`"),
+    }
 }
 
 fn log(mut caller: StoreContextMut<'_, Guest>, (level, text): (LevelOut, WasmStr)) -> wasmtime::Result<()> {
@@ -68,10 +79,15 @@ fn log(mut caller: StoreContextMut<'_, Guest>, (level, text): (LevelOut, WasmStr
     Ok(())
 }
 
-/// Takes the fuel for a host function that moves `bytes`.
+/// Takes the fuel for a host function that moves `bytes`. What the plugin cannot
+/// pay for is not done.
 pub(super) fn charge(caller: &mut StoreContextMut<'_, Guest>, bytes: usize) -> wasmtime::Result<()> {
     let cost = CALL + bytes as u64 / 16;
-    let left = caller.get_fuel()?.saturating_sub(cost);
-    // The plugin's next instruction finds out.
-    caller.set_fuel(left)
+    match caller.get_fuel()?.checked_sub(cost) {
+        Some(left) => caller.set_fuel(left),
+        None => {
+            caller.set_fuel(0)?;
+            Err(Trap::OutOfFuel.into())
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! admit    gate -> compile (a process of its own) -> cache -> plugin -> admit, example
-//! run      crew (queue) -> run -> call -> guest, imports, wasi
+//! run      crew (queue) -> run -> call -> guest, imports, past, wasi
 //! ```
 //!
 //! Knows nothing of secrets, of the store or of the network, and what it runs
@@ -23,6 +23,7 @@ mod gate;
 mod guest;
 mod imports;
 mod limits;
+mod past;
 mod plugin;
 mod queue;
 mod run;
@@ -56,6 +57,7 @@ pub use self::compile::{SUBCOMMAND, compile_child};
 pub use self::fault::{Fault, Limit};
 pub use self::gate::GateError;
 pub use self::limits::{Limits, MAX_COMPONENT};
+pub use self::past::Past;
 pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceResult, SourceRun};
 
 /// Uploads at a time; more are turned away until there is room.

@@ -6,6 +6,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use super::contract::{FILTER, MAPPER, SETTINGS, TRANSFORMER};
 use super::guest::Guest;
 use super::imports;
+use super::past::Capability;
 use crate::domain::plugin::Job;
 
 /// Everything about a component that does not depend on a call.
@@ -16,6 +17,8 @@ pub(super) struct Plugin {
     pub(super) map: Option<ComponentExportIndex>,
     pub(super) keep: Option<ComponentExportIndex>,
     pub(super) transform: Option<ComponentExportIndex>,
+    /// What it imports of those that a description has to name.
+    pub(super) capabilities: Vec<Capability>,
 }
 
 impl Plugin {
@@ -32,7 +35,10 @@ impl Plugin {
         let must = |function| {
             export(SETTINGS, function).ok_or_else(|| wasmtime::format_err!("it has no `{SETTINGS}` with `{function}`"))
         };
+        let imports = component.component_type();
+        let capabilities = imports.imports(engine).filter_map(|(name, _)| Capability::imported(name)).collect();
         Ok(Self {
+            capabilities,
             describe: must("describe")?,
             check: must("check")?,
             map: export(MAPPER, "map"),

@@ -10,6 +10,7 @@ use super::convert::{self, EventTexts, RequestTexts};
 use super::fault::Failure;
 use super::guest::Guest;
 use super::limits::Limits;
+use super::past::Past;
 use super::plugin::Plugin;
 use crate::domain::event::{Draft, Event, EventType};
 use crate::domain::id::{EventId, TenantId};
@@ -70,6 +71,8 @@ pub struct EndpointJob {
     pub event: Arc<Event>,
     /// The dialect's envelope around the event.
     pub message: Message,
+    /// What those of its plugins see that have the capabilities.
+    pub past: Past,
 }
 
 /// What became of an [`EndpointJob`].
@@ -107,13 +110,15 @@ struct Course<'a> {
     plugins: &'a [Arc<Plugin>],
     steps: &'a [Step],
     limits: &'a Limits,
+    /// What was before the event; nothing before a request.
+    past: Arc<Past>,
     reports: Vec<StepReport>,
 }
 
 /// Runs a source's pipeline; `plugins` are those of its steps.
 pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -> SourceRun {
     let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now } = job;
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, reports: Vec::new() };
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, past: Arc::default(), reports: Vec::new() };
     let events = course.draft(&request, &source, event_type.as_ref(), drafts).and_then(|(first, drafts)| {
         let events = drafts.into_iter().zip(std::iter::repeat_with(new_id)).map(|(mut draft, id)| {
             draft.occurred_at.get_or_insert(request.received_at);
@@ -132,8 +137,8 @@ pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -
 
 /// Runs an endpoint's pipeline; `plugins` are those of its steps.
 pub(super) fn endpoint(plugins: &[Arc<Plugin>], job: EndpointJob, limits: &Limits) -> EndpointRun {
-    let EndpointJob { pipeline, event, message, .. } = job;
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, reports: Vec::new() };
+    let EndpointJob { tenant: _, pipeline, event, message, past } = job;
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, past: Arc::new(past), reports: Vec::new() };
     let result = match course.reshape(&event, message) {
         Ok(message) => EndpointResult::Send(message),
         Err(Halt::Stopped { reason }) => EndpointResult::Dropped { reason },
@@ -204,7 +209,7 @@ impl Course<'_> {
 
     fn keep(&mut self, at: usize, event: &Event, texts: &EventTexts) -> Result<(), Halt> {
         let (step, plugin) = (&self.steps[at], &self.plugins[at]);
-        let guest = Guest::new(self.limits, &texts.id, event.occurred_at);
+        let guest = Guest::new(self.limits, &texts.id, event.occurred_at).after(&self.past);
         let called = plugin.call_keep(&texts.event(event), &step.config, guest, self.limits);
         let verdict = self.report(at, called, |verdict| match verdict {
             VerdictOut::Keep => StepOutcome::Kept,
@@ -218,7 +223,7 @@ impl Course<'_> {
 
     fn transform(&mut self, at: usize, event: &Event, texts: &EventTexts, message: &Message) -> Result<Message, Halt> {
         let (step, plugin) = (&self.steps[at], &self.plugins[at]);
-        let guest = Guest::new(self.limits, &texts.id, event.occurred_at);
+        let guest = Guest::new(self.limits, &texts.id, event.occurred_at).after(&self.past);
         let (event, given) = (texts.event(event), convert::message_in(message));
         let called = plugin.call_transform(&event, &given, &step.config, guest, self.limits);
         let parsed = called.and_then(|made| match made {

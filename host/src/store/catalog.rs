@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::Reply;
 use super::picture::TenantPicture;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::event::EventType;
+use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::KeyHash;
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
-use crate::domain::signature::SigningSecret;
+use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
@@ -50,7 +52,15 @@ pub trait Catalog: Send + Sync {
 
     fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()>;
 
-    fn create_endpoint<'a>(&'a self, endpoint: &'a Endpoint, secret: &'a SigningSecret) -> Reply<'a, ()>;
+    /// With `secret`, where its dialect has one. Refused with
+    /// [`super::StoreError::OverLimit`] when the tenant would have more than
+    /// `max_urls` different URLs.
+    fn create_endpoint<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        secret: Option<&'a Secret>,
+        max_urls: Option<u32>,
+    ) -> Reply<'a, ()>;
 
     /// Writes all but id, tenant and time of creation; secrets stay.
     fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint) -> Reply<'a, ()>;
@@ -61,13 +71,18 @@ pub trait Catalog: Send + Sync {
         &'a self,
         tenant: TenantId,
         endpoint: EndpointId,
-        secret: &'a SigningSecret,
+        secret: &'a Secret,
         now: Timestamp,
         overlap_until: Timestamp,
     ) -> Reply<'a, ()>;
 
     /// Its pending deliveries are cancelled when they come up.
     fn delete_endpoint(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()>;
+
+    /// Describes a type of event, or describes it anew.
+    fn put_event_type<'a>(&'a self, tenant: TenantId, kind: &'a OwnKind) -> Reply<'a, ()>;
+
+    fn delete_event_type<'a>(&'a self, tenant: TenantId, event_type: &'a EventType) -> Reply<'a, ()>;
 
     /// Stores a component as the name's next version, or answers the version
     /// that has the same digest already.

@@ -144,6 +144,15 @@ pub struct Idempotency {
     pub now: Timestamp,
 }
 
+impl Idempotency {
+    /// A request to a source that must not come twice. Callers' own keys are
+    /// visible characters, so that none of them is ever this.
+    pub fn once(source: SourceId, proof: [u8; 32], now: Timestamp) -> Self {
+        let proof_text: String = proof.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { key: format!("\u{1}once {source} {proof_text}"), fingerprint: proof, now }
+    }
+}
+
 /// How long a key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -27,6 +27,8 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Sen
 pub enum StoreError {
     /// Another thing of the tenant has the name.
     NameTaken,
+    /// It would be one more than the tenant may have.
+    OverLimit,
     /// There is no such row in this tenant.
     NotFound,
     /// As much is waiting to be written as may; try again in a moment.
@@ -43,6 +45,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameTaken => f.write_str("the name is taken"),
+            Self::OverLimit => f.write_str("the tenant has as many as it may"),
             Self::NotFound => f.write_str("there is no such row"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),

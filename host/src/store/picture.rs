@@ -3,15 +3,18 @@
 //!
 //! A tenant's part is replaced as a whole when the tenant changes something.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Catalog, StoreError};
+use crate::domain::dialect::{Dialect, Dialects, Plan};
 use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::event::EventType;
+use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
 use crate::domain::plugin::{Owner, PluginName, PluginVersion};
-use crate::domain::signature::SigningSecret;
+use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
@@ -23,6 +26,47 @@ pub struct TenantPicture {
     pub sources: BTreeMap<SourceId, Source>,
     pub endpoints: BTreeMap<EndpointId, SealedEndpoint>,
     pub plugins: PluginVersions,
+    /// What the tenant described itself.
+    pub event_types: BTreeMap<EventType, OwnKind>,
+}
+
+/// The URLs that a tenant's plan covers.
+pub enum Covered<'a> {
+    All,
+    Some(HashSet<&'a str>),
+}
+
+impl Covered<'_> {
+    pub fn has(&self, endpoint: &Endpoint) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(urls) => urls.contains(endpoint.url.as_str()),
+        }
+    }
+}
+
+impl TenantPicture {
+    /// The plan that limits the tenant's URLs, if any: its own dialect's.
+    pub fn limiting_plan<'a>(&self, dialects: &'a Dialects) -> Option<(&'a Dialect, &'a Plan)> {
+        let dialect = dialects.get(&self.tenant.dialect)?;
+        dialect.plan_of(&self.tenant).filter(|plan| plan.endpoints.is_some()).map(|plan| (&**dialect, plan))
+    }
+
+    /// The oldest URLs, as many as the plan covers: a plan that became smaller
+    /// leaves the newest out.
+    pub fn covered_urls(&self, dialects: &Dialects) -> Covered<'_> {
+        let Some(limit) = self.limiting_plan(dialects).and_then(|(_, plan)| plan.endpoints) else {
+            return Covered::All;
+        };
+        let mut urls = HashSet::new();
+        for sealed in self.endpoints.values() {
+            if urls.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                break;
+            }
+            urls.insert(sealed.endpoint.url.as_str());
+        }
+        Covered::Some(urls)
+    }
 }
 
 /// An endpoint with the secrets that sign for it. The secrets have no `Debug`,
@@ -35,14 +79,14 @@ pub struct SealedEndpoint {
 
 /// A secret and how long it signs.
 pub struct Overlap {
-    pub secret: SigningSecret,
+    pub secret: Secret,
     /// Absent: until it is replaced.
     pub until: Option<Timestamp>,
 }
 
 impl SealedEndpoint {
     /// The secrets that sign at `now`.
-    pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
+    pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         self.secrets.iter().filter(move |overlap| overlap.until.is_none_or(|until| now < until)).map(|o| &o.secret)
     }
 }

@@ -2,23 +2,36 @@
 
 use crate::convert::Conversions;
 use crate::path::{Path, Root, Segment};
+use crate::when::When;
 use hookyard_plugin::Issue;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// What the tenant writes.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "ConfigForm")]
 pub struct Config {
-    #[serde(default, rename = "type")]
+    pub(crate) main: Mapping,
+    /// Further events of the same request.
+    also: Vec<Also>,
+}
+
+/// What one event, or the body of a message, is made of.
+#[derive(Debug)]
+pub(crate) struct Mapping {
     pub(crate) event_type: Option<Value>,
-    #[serde(default)]
     pub(crate) subject: Option<Value>,
-    #[serde(default)]
     pub(crate) account: Option<Value>,
-    #[serde(default)]
     pub(crate) tags: Vec<Value>,
     pub(crate) rules: Vec<Rule>,
+}
+
+/// One more event, if a condition holds.
+#[derive(Debug, Deserialize)]
+#[serde(from = "AlsoForm")]
+struct Also {
+    when: Option<When>,
+    mapping: Mapping,
 }
 
 /// Where a value goes, and the value.
@@ -45,8 +58,56 @@ pub(crate) enum Origin {
     Const(Box<RawValue>),
 }
 
-/// A rule or a value as it is written: serde cannot both flatten one into the
-/// other and refuse unknown fields.
+/// As it is written: serde cannot both flatten a mapping into something else
+/// and refuse unknown fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigForm {
+    #[serde(default, rename = "type")]
+    event_type: Option<Value>,
+    #[serde(default)]
+    subject: Option<Value>,
+    #[serde(default)]
+    account: Option<Value>,
+    #[serde(default)]
+    tags: Vec<Value>,
+    rules: Vec<Rule>,
+    #[serde(default)]
+    also: Vec<Also>,
+}
+
+impl From<ConfigForm> for Config {
+    fn from(form: ConfigForm) -> Self {
+        let ConfigForm { event_type, subject, account, tags, rules, also } = form;
+        Self { main: Mapping { event_type, subject, account, tags, rules }, also }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlsoForm {
+    #[serde(default)]
+    when: Option<When>,
+    #[serde(default, rename = "type")]
+    event_type: Option<Value>,
+    #[serde(default)]
+    subject: Option<Value>,
+    #[serde(default)]
+    account: Option<Value>,
+    #[serde(default)]
+    tags: Vec<Value>,
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+impl From<AlsoForm> for Also {
+    fn from(form: AlsoForm) -> Self {
+        let AlsoForm { when, event_type, subject, account, tags, rules } = form;
+        Self { when, mapping: Mapping { event_type, subject, account, tags, rules } }
+    }
+}
+
+/// A rule or a value as it is written, for the same reason.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
@@ -65,7 +126,7 @@ struct Form {
 }
 
 /// A field that is there, be it `null`.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(from).map(Some)
 }
 
@@ -102,14 +163,26 @@ impl TryFrom<Form> for Value {
     }
 }
 
-/// Rules that cannot both have their way.
-pub(crate) fn collisions(rules: &[Rule]) -> Vec<Issue> {
+impl Config {
+    /// Every mapping with its condition, and with what the paths of its parts
+    /// begin with.
+    pub(crate) fn mappings(&self) -> impl Iterator<Item = (String, Option<&When>, &Mapping)> {
+        let also = self.also.iter().enumerate();
+        let also = also.map(|(index, also)| (format!("also[{index}]."), also.when.as_ref(), &also.mapping));
+        std::iter::once((String::new(), None, &self.main)).chain(also)
+    }
+}
+
+/// Rules that cannot both have their way. `place` is what their paths begin
+/// with.
+pub(crate) fn collisions(place: &str, rules: &[Rule]) -> Vec<Issue> {
     let mut issues = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let earlier = rules[..index].iter().position(|other| collide(&rule.to.segments, &other.to.segments));
         if let Some(earlier) = earlier {
-            let message = format!("`{}` collides with `{}` of rules[{earlier}]", rule.to.text, rules[earlier].to.text);
-            issues.push(Issue::at(format!("rules[{index}].to"), message));
+            let other = &rules[earlier].to.text;
+            let message = format!("`{}` collides with `{other}` of {place}rules[{earlier}]", rule.to.text);
+            issues.push(Issue::at(format!("{place}rules[{index}].to"), message));
         }
     }
     issues
@@ -167,7 +240,7 @@ mod tests {
         check(r#"{}"#, "missing field `rules`");
         check(
             r#"{"rules": [], "rule": 1}"#,
-            "rule: unknown field `rule`, expected one of `type`, `subject`, `account`, `tags`, `rules`",
+            "rule: unknown field `rule`, expected one of `type`, `subject`, `account`, `tags`, `rules`, `also`",
         );
         check(
             r#"{"rules": [{"to": "a", "form": "b"}]}"#,
@@ -189,6 +262,27 @@ mod tests {
         check(
             r#"{"rules": [], "tags": [{"from": 7}]}"#,
             "tags[0].from: invalid type: integer `7`, expected a path such as `customer.phone`",
+        );
+    }
+
+    #[test]
+    fn a_mistake_in_a_further_event_is_named() {
+        check(r#"{"rules": [], "also": [{}, {"type": {"const": "a"}, "when": {"from": "b", "exists": true}}]}"#, "ok");
+        check(
+            r#"{"rules": [], "also": [{"rules": [{"to": "a", "const": 1}, {"to": "b", "from": "x."}]}]}"#,
+            "also[0].rules[1].from: path `x.`: a name is missing after a dot",
+        );
+        check(
+            r#"{"rules": [], "also": [{"rules": [{"to": "a", "const": 1}, {"to": "a.b", "const": 1}]}]}"#,
+            "also[0].rules[1].to: `a.b` collides with `a` of also[0].rules[0]",
+        );
+        check(
+            r#"{"rules": [], "also": [{}, {"also": []}]}"#,
+            "also[1].also: unknown field `also`, expected one of `when`, `type`, `subject`, `account`, `tags`, `rules`",
+        );
+        check(
+            r#"{"rules": [], "when": {"from": "a", "exists": true}}"#,
+            "when: unknown field `when`, expected one of `type`, `subject`, `account`, `tags`, `rules`, `also`",
         );
     }
 

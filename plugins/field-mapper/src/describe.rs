@@ -10,6 +10,7 @@ pub(crate) fn describe() -> Description {
     )
     .schema(include_str!("schema.json"))
     .example(order_to_event())
+    .example(order_to_two_events())
     .example(event_to_contact())
     .example(missing_phone())
 }
@@ -38,6 +39,37 @@ fn order_to_event() -> Example {
                 .of("order.placed")
                 .about("+12025551234")
                 .tag("ORD-789"),
+        ]),
+    )
+}
+
+fn order_to_two_events() -> Example {
+    Example::map(
+        "An order also triggers an automation",
+        json!({
+            "type": {"from": "event"},
+            "subject": {"from": "customer.phone"},
+            "rules": [{"to": "order_id", "from": "data.order_id"}],
+            "also": [
+                {
+                    "when": {"from": "event", "equals": "order.placed"},
+                    "type": {"const": "automation.triggered"},
+                    "subject": {"from": "customer.phone"},
+                    "rules": [{"to": "automation", "const": "order"}, {"to": "order_id", "from": "data.order_id"}]
+                },
+                {"when": {"from": "data.coupon", "exists": true}, "type": {"const": "coupon.used"}}
+            ]
+        }),
+        Request::post(json!({
+            "event": "order.placed",
+            "customer": {"phone": "+12025551234", "email": "customer@example.com", "name": "Jane Smith"},
+            "data": {"order_id": "ORD-789", "total": 49.99, "items": []}
+        })),
+        Ok(vec![
+            Draft::with(json!({"order_id": "ORD-789"})).of("order.placed").about("+12025551234"),
+            Draft::with(json!({"automation": "order", "order_id": "ORD-789"}))
+                .of("automation.triggered")
+                .about("+12025551234"),
         ]),
     )
 }

@@ -1,4 +1,5 @@
-//! What paths are rooted in: the document, and what stands beside it.
+//! What paths are rooted in: the document, and what stands beside it. A form's
+//! document is the object that [`form`](crate::form) makes of it.
 
 use crate::json::Node;
 use crate::path::{Path, Root, Segment};
@@ -15,13 +16,14 @@ pub(crate) struct Input<'a> {
 }
 
 enum From<'a> {
-    Request(&'a Request),
+    /// And its form as JSON, if its body is one.
+    Request(&'a Request, Option<&'a str>),
     Event(&'a Event),
 }
 
 impl<'a> Input<'a> {
-    pub(crate) fn request(request: &'a Request) -> Self {
-        Self { origin: From::Request(request), document: OnceCell::new() }
+    pub(crate) fn request(request: &'a Request, form: Option<&'a str>) -> Self {
+        Self { origin: From::Request(request, form), document: OnceCell::new() }
     }
 
     pub(crate) fn event(event: &'a Event) -> Self {
@@ -31,15 +33,15 @@ impl<'a> Input<'a> {
     /// What is at a path.
     pub(crate) fn find(&self, path: &Path) -> Result<Value<'a>, Refusal> {
         match (path.root, &self.origin) {
-            (Root::Document, _) | (Root::Body, From::Request(_)) => self.find_in_document(&path.segments),
-            (Root::Headers, From::Request(request)) => Ok(named(path, |name| request.header_value(name))),
-            (Root::Query, From::Request(request)) => Ok(named(path, |name| request.query_value(name))),
+            (Root::Document, _) | (Root::Body, From::Request(..)) => self.find_in_document(&path.segments),
+            (Root::Headers, From::Request(request, _)) => Ok(named(path, |name| request.header_value(name))),
+            (Root::Query, From::Request(request, _)) => Ok(named(path, |name| request.query_value(name))),
             (Root::Event, From::Event(event)) => match path.segments.split_first() {
                 Some((Segment::Key(key), rest)) if &**key == "data" => self.find_in_document(rest),
                 Some((Segment::Key(key), rest)) => Ok(of_event(event, key, rest)),
                 _ => Ok(Value::Absent),
             },
-            (Root::Event, From::Request(_)) => Err(elsewhere(path, "a mapper: there is no event yet")),
+            (Root::Event, From::Request(..)) => Err(elsewhere(path, "a mapper: there is no event yet")),
             (Root::Body | Root::Headers | Root::Query, From::Event(_)) => {
                 Err(elsewhere(path, "a transformer: there is no request any more"))
             }
@@ -58,7 +60,8 @@ impl<'a> Input<'a> {
 
     fn read(&self) -> Result<Node<'a>, Refusal> {
         let (name, text) = match self.origin {
-            From::Request(request) => ("body", request.text()?),
+            From::Request(_, Some(form)) => ("body", form),
+            From::Request(request, None) => ("body", request.text()?),
             From::Event(event) => ("data", event.data.as_str()),
         };
         Node::parse(text).map_err(|problem| Refusal::bad_input(format!("{name}: not JSON: {problem}")))

@@ -1,6 +1,6 @@
 //! The work: from a configuration and an input to what the rules build.
 
-use crate::config::{Config, Origin, Rule, Value as Spec};
+use crate::config::{Mapping, Origin, Rule, Value as Spec};
 use crate::input::Input;
 use crate::json;
 use crate::path::Segment;
@@ -12,11 +12,19 @@ use std::borrow::Cow;
 /// More of a value than this does not help in a refusal.
 const SHOWN: usize = 80;
 
+/// The event that a mapping makes. `place` is what the paths of its parts begin
+/// with.
+pub(crate) fn draft<'a>(place: &str, mapping: &'a Mapping, input: &Input<'a>) -> Result<Draft, Refusal> {
+    let draft = fill(place, mapping, input)?;
+    let data = String::from_utf8(build(place, &mapping.rules, input)?).expect("it is made of pieces of text");
+    Ok(Draft { data, ..draft })
+}
+
 /// What the rules build, as JSON.
-pub(crate) fn build<'a>(rules: &'a [Rule], input: &Input<'a>) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn build<'a>(place: &str, rules: &'a [Rule], input: &Input<'a>) -> Result<Vec<u8>, Refusal> {
     let mut built = Value::Object(Vec::with_capacity(rules.len()));
     for (index, rule) in rules.iter().enumerate() {
-        let place = || format!("rules[{index}]");
+        let place = || format!("{place}rules[{index}]");
         let value = evaluate(&rule.value, input).map_err(|problem| problem.at(place()))?;
         if matches!(value, Value::Absent) {
             continue;
@@ -34,10 +42,10 @@ pub(crate) fn build<'a>(rules: &'a [Rule], input: &Input<'a>) -> Result<Vec<u8>,
 }
 
 /// The draft without its data.
-pub(crate) fn fill<'a>(config: &'a Config, input: &Input<'a>) -> Result<Draft, Refusal> {
+fn fill<'a>(place: &str, mapping: &'a Mapping, input: &Input<'a>) -> Result<Draft, Refusal> {
     let mut tags = Vec::new();
-    for (index, spec) in config.tags.iter().enumerate() {
-        let place = || format!("tags[{index}]");
+    for (index, spec) in mapping.tags.iter().enumerate() {
+        let place = || format!("{place}tags[{index}]");
         let value = evaluate(spec, input).map_err(|problem| problem.at(place()))?;
         match value.opened().flattened() {
             Value::List(values) => {
@@ -48,19 +56,19 @@ pub(crate) fn fill<'a>(config: &'a Config, input: &Input<'a>) -> Result<Draft, R
             value => tags.extend(as_text(value, place)?),
         }
     }
+    let field = |name: &str, spec: &'a Option<Spec>| field(|| format!("{place}{name}"), spec.as_ref(), input);
     Ok(Draft {
-        type_: field("type", config.event_type.as_ref(), input)?,
+        type_: field("type", &mapping.event_type)?,
         occurred_at: None,
-        subject: field("subject", config.subject.as_ref(), input)?,
-        account: field("account", config.account.as_ref(), input)?,
+        subject: field("subject", &mapping.subject)?,
+        account: field("account", &mapping.account)?,
         tags,
         data: String::new(),
     })
 }
 
-fn field<'a>(name: &str, spec: Option<&'a Spec>, input: &Input<'a>) -> Result<Option<String>, Refusal> {
+fn field<'a>(place: impl Fn() -> String, spec: Option<&'a Spec>, input: &Input<'a>) -> Result<Option<String>, Refusal> {
     let Some(spec) = spec else { return Ok(None) };
-    let place = || name.to_owned();
     let value = evaluate(spec, input).map_err(|problem| problem.at(place()))?;
     as_text(value, place)
 }
@@ -151,7 +159,7 @@ fn cut(value: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use crate::FieldMapper;
-    use hookyard_plugin::{Event, Message, Refusal, Request, json, native};
+    use hookyard_plugin::{Draft, Event, Message, Refusal, Request, json, native};
 
     const ORDER: &str = r#"{
         "event": "order.placed",
@@ -240,6 +248,79 @@ mod tests {
         check(r#"{"to": "t", "from": "data.items[].sku", "convert": {"join": "+"}}"#, r#"{"t":"A+C"}"#);
         check(r#"{"to": "t[].v", "const": [1, [2]]}"#, r#"{"t":[{"v":1},{"v":[2]}]}"#);
         check(r#"{"to": "t", "from": "data.items[].none"}"#, r#"{"t":[]}"#);
+    }
+
+    #[test]
+    fn one_request_becomes_several_events() {
+        let config = r#"{
+            "type": {"from": "event"},
+            "rules": [{"to": "id", "from": "data.order_id"}],
+            "also": [
+                {"type": {"const": "automation.triggered"}, "subject": {"from": "customer.phone"},
+                    "when": {"from": "event", "equals": "order.placed"}, "rules": [{"to": "by", "from": "event"}]},
+                {"type": {"const": "never"}, "when": {"from": "event", "equals": "order.paid"},
+                    "rules": [{"to": "x", "from": "none", "required": true}]},
+                {"type": {"const": "vip"}, "tags": [{"from": "data.flags", "convert": [{"split": ","}, "trim"]}],
+                    "when": {"from": "data.flags", "exists": true}},
+                {"account": {"const": 7}}
+            ]
+        }"#;
+        let drafts = native::map::<FieldMapper>(&Request::post(ORDER), config).unwrap();
+        let expected = [
+            Draft::with(r#"{"id":"ORD-789"}"#).of("order.placed"),
+            Draft::with(r#"{"by":"order.placed"}"#).of("automation.triggered").about("(202) 555-1234"),
+            Draft::with("{}").of("vip").tag("vip").tag("eu"),
+            Draft::with("{}").account("7"),
+        ];
+        assert_eq!(drafts, expected);
+
+        let message =
+            native::transform::<FieldMapper>(&Event::of("x").with(r#"{"event": 1}"#), Message::json(""), config);
+        assert_eq!(message, Ok(Message::json("{}")), "a transformer makes one message");
+    }
+
+    #[test]
+    fn what_a_further_event_lacks_is_told_by_its_path() {
+        let refused = |also: &str| {
+            let config = format!(r#"{{"rules": [], "also": [{{}}, {also}]}}"#);
+            said(native::map::<FieldMapper>(&Request::post(ORDER), &config).unwrap_err())
+        };
+        let missing = r#"{"from": "customer.age", "required": true}"#;
+        for (also, path) in [
+            (format!(r#"{{"type": {missing}}}"#), "type"),
+            (format!(r#"{{"tags": [{{"const": "a"}}, {missing}]}}"#), "tags[1]"),
+            (r#"{"rules": [{"to": "a", "from": "customer.age", "required": true}]}"#.to_owned(), "rules[0]"),
+        ] {
+            assert_eq!(refused(&also), format!("bad-input: also[1].{path}: customer.age is missing"));
+        }
+        assert_eq!(
+            refused(r#"{"when": {"from": "$event.id", "exists": true}}"#),
+            "bad-config: also[1].when: `$event.id` has no meaning in a mapper: there is no event yet"
+        );
+    }
+
+    #[test]
+    fn a_form_is_an_object_of_strings() {
+        let form =
+            Request { body: b"From=%2B1+202&Body=a%26b&item=x&item=y&empty=&%C3%A4".to_vec(), ..Request::post("") };
+        let map = |content_type: &str, rules: &str| {
+            let mut request = form.clone();
+            request.headers[0].value = content_type.to_owned();
+            let config = format!(r#"{{"rules": [{rules}]}}"#);
+            native::map::<FieldMapper>(&request, &config).map(|drafts| drafts[0].data.clone()).map_err(said)
+        };
+        let all = r#"{"to": "all", "from": "$body"}"#;
+        let whole = r#"{"all":{"From":"+1 202","Body":"a&b","item":["x","y"],"empty":"","ä":""}}"#;
+        assert_eq!(map("application/x-www-form-urlencoded", all), Ok(whole.to_owned()));
+        assert_eq!(map("Application/X-WWW-Form-Urlencoded; charset=utf-8", all), Ok(whole.to_owned()));
+        assert_eq!(
+            map("application/x-www-form-urlencoded", r#"{"to": "a", "from": "item[1]"}, {"to": "b", "from": "From"}"#),
+            Ok(r#"{"a":"y","b":"+1 202"}"#.to_owned())
+        );
+        assert_eq!(
+            map("application/json", all),
+            Err("bad-input: rules[0]: body: not JSON: expected a value at byte 0".to_owned())
+        );
     }
 
     #[test]

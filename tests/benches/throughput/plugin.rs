@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use field_mapper::FieldMapper;
-use hookyard::domain::envelope;
 use hookyard::domain::event::{Draft, Event};
 use hookyard::domain::id::{EventId, TenantId};
+use hookyard::domain::message::Message;
 use hookyard::domain::pipeline::{Pipeline, Step};
 use hookyard::domain::plugin::Job;
 use hookyard::domain::time::Timestamp;
 use hookyard::house;
-use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
+use hookyard::sandbox::{EndpointJob, EndpointResult, Past, Sandbox, SandboxSettings};
 use hookyard_plugin::native;
 use hookyard_tests::{TempDir, build};
 
@@ -71,6 +71,14 @@ fn event() -> Event {
     draft.into_event(EventId::floor(at), TenantId::floor(at), at, None)
 }
 
+/// What reaches the first step.
+fn enveloped(event: &Event) -> Message {
+    let data = event.data.get();
+    let at = event.occurred_at;
+    let body = format!(r#"{{"type":"{}","timestamp":"{at}","data":{data}}}"#, event.event_type);
+    Message::with_type("application/json", body)
+}
+
 /// Time inside the sandbox: instantiation, the call, and its end; not the
 /// hand-over to a sandbox thread.
 async fn fresh(sandbox: &Sandbox, pipeline: &Pipeline, event: &Arc<Event>) -> (Duration, u64) {
@@ -81,7 +89,8 @@ async fn fresh(sandbox: &Sandbox, pipeline: &Pipeline, event: &Arc<Event>) -> (D
             tenant: event.tenant,
             pipeline: pipeline.clone(),
             event: event.clone(),
-            message: envelope::standard_webhooks(event),
+            message: enveloped(event),
+            past: Past::default(),
         };
         let run = sandbox.run_endpoint(job).await;
         assert!(matches!(run.result, EndpointResult::Send(_)), "{:?}", run.steps);
@@ -97,7 +106,7 @@ fn native(event: &Event, config: &str) -> Duration {
         .tag("paid")
         .tag("vip")
         .with(event.data.get().to_owned());
-    let body = envelope::standard_webhooks(event).body.to_vec();
+    let body = enveloped(event).body.to_vec();
     let started = Instant::now();
     for _ in 0..CALLS {
         let message = hookyard_plugin::Message::post("application/json", body.clone());

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use hookyard::domain::endpoint::Status;
 use hookyard::domain::id::TenantId;
-use hookyard::domain::signature::SigningSecret;
+use hookyard::domain::secret::Secret;
+use hookyard::domain::verification::Verification;
 use hookyard::store::StoreError;
 use hookyard::store::picture::TenantPicture;
 
 use super::Store;
-use super::given::{MINUTE, NOW, SECOND, a_tenant, endpoint, id, key, pipeline, source, tenant};
+use super::given::{MINUTE, NOW, SECOND, a_tenant, endpoint, event_type, id, key, pipeline, source, tenant};
 
 async fn picture(store: &Store, tenant: TenantId) -> Result<TenantPicture, StoreError> {
     Ok(store.catalog.picture(tenant).await?.expect("the tenant exists"))
@@ -49,11 +50,15 @@ contract! {
         let stored = picture(store, tenant).await?;
         let stored = stored.sources.get(&shop.id).expect("the source is stored");
         assert_eq!(format!("{stored:?}"), format!("{shop:?}"));
-        // Its `Debug` hides it.
+        // Its `Debug` hides these.
         assert_eq!(stored.token, shop.token);
+        let revealed = |secret: &Option<std::sync::Arc<Secret>>| secret.as_ref().map(|one| one.reveal().to_owned());
+        assert_eq!(revealed(&stored.verification.secret).as_deref(), Some("a-source-secret"));
+        assert_eq!(revealed(&stored.verification.verify_token).as_deref(), Some("a-verify-token"));
 
         shop.name = "store".to_owned();
         shop.event_type = None;
+        shop.verification = Verification::none();
         shop.pipeline = pipeline("{}");
         store.catalog.update_source(&shop).await?;
         assert_eq!(format!("{:?}", picture(store, tenant).await?.sources[&shop.id]), format!("{shop:?}"));
@@ -66,12 +71,12 @@ contract! {
     async fn an_endpoint_reads_back_whole_with_its_secret(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let mut crm = endpoint(tenant, "crm");
-        store.catalog.create_endpoint(&crm, &SigningSecret::new([5; 24])).await?;
+        store.catalog.create_endpoint(&crm, Some(&Secret::standard([5; 24])), None).await?;
         let stored = picture(store, tenant).await?;
         let stored = &stored.endpoints[&crm.id];
         assert_eq!(format!("{:?}", stored.endpoint), format!("{crm:?}"));
         assert_eq!(stored.secrets.len(), 1);
-        assert_eq!(stored.secrets[0].secret.key(), [5; 24]);
+        assert_eq!(stored.secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
         assert_eq!(stored.secrets[0].until, None);
 
         crm.name = "sales".to_owned();
@@ -87,7 +92,7 @@ contract! {
         store.catalog.update_endpoint(&crm).await?;
         let stored = picture(store, tenant).await?;
         assert_eq!(format!("{:?}", stored.endpoints[&crm.id].endpoint), format!("{crm:?}"));
-        assert_eq!(stored.endpoints[&crm.id].secrets[0].secret.key(), [5; 24]);
+        assert_eq!(stored.endpoints[&crm.id].secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
 
         store.catalog.delete_endpoint(tenant, crm.id).await?;
         assert!(picture(store, tenant).await?.endpoints.is_empty());
@@ -106,10 +111,10 @@ contract! {
         second.name = "shop".to_owned();
         assert!(name_taken(store.catalog.update_source(&second).await));
 
-        let secret = SigningSecret::new([5; 24]);
-        store.catalog.create_endpoint(&endpoint(acme, "shop"), &secret).await?;
-        store.catalog.create_endpoint(&endpoint(other, "shop"), &secret).await?;
-        assert!(name_taken(store.catalog.create_endpoint(&endpoint(acme, "shop"), &secret).await));
+        let secret = Secret::standard([5; 24]);
+        store.catalog.create_endpoint(&endpoint(acme, "shop"), Some(&secret), None).await?;
+        store.catalog.create_endpoint(&endpoint(other, "shop"), Some(&secret), None).await?;
+        assert!(name_taken(store.catalog.create_endpoint(&endpoint(acme, "shop"), Some(&secret), None).await));
         assert_eq!(picture(store, acme).await?.endpoints.len(), 1);
         Ok(())
     }
@@ -117,13 +122,14 @@ contract! {
     async fn a_rotation_lets_the_old_secret_run_out(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let crm = endpoint(tenant, "crm");
-        store.catalog.create_endpoint(&crm, &SigningSecret::new([1; 24])).await?;
+        store.catalog.create_endpoint(&crm, Some(&Secret::standard([1; 24])), None).await?;
+        let number = |secret: &Secret| (1..=4).find(|byte| secret.reveal() == Secret::standard([*byte; 24]).reveal());
         let signing = async |after: Duration| -> Result<Vec<u8>, StoreError> {
             let stored = picture(store, tenant).await?;
-            Ok(stored.endpoints[&crm.id].signing(NOW + after).map(|secret| secret.key()[0]).collect())
+            Ok(stored.endpoints[&crm.id].signing(NOW + after).filter_map(number).collect())
         };
         let rotate = |byte, at, until| {
-            let secret = SigningSecret::new([byte; 24]);
+            let secret = Secret::standard([byte; 24]);
             async move { store.catalog.rotate_secret(tenant, crm.id, &secret, NOW + at, NOW + until).await }
         };
 
@@ -140,10 +146,59 @@ contract! {
         Ok(())
     }
 
+    async fn an_event_type_reads_back_whole(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let mut own = event_type("order.paid");
+        store.catalog.put_event_type(tenant, &own).await?;
+        assert_eq!(picture(store, tenant).await?.event_types[&own.kind.event_type], own);
+
+        own.kind.name = "Paid".to_owned();
+        own.kind.description = String::new();
+        own.kind.schema = None;
+        own.kind.example = None;
+        own.check = false;
+        store.catalog.put_event_type(tenant, &own).await?;
+        let stored = picture(store, tenant).await?.event_types;
+        assert_eq!(stored.into_values().collect::<Vec<_>>(), [own.clone()]);
+
+        let other = a_tenant(store, "other").await?;
+        assert!(picture(store, other).await?.event_types.is_empty());
+        assert!(not_found(store.catalog.delete_event_type(other, &own.kind.event_type).await));
+        store.catalog.delete_event_type(tenant, &own.kind.event_type).await?;
+        assert!(picture(store, tenant).await?.event_types.is_empty());
+        assert!(not_found(store.catalog.delete_event_type(tenant, &own.kind.event_type).await));
+        Ok(())
+    }
+
+    async fn a_tenant_has_at_most_as_many_urls_as_it_may(store: &Store) -> Kept {
+        let acme = a_tenant(store, "acme").await?;
+        let at = |name: &str, url: &str| {
+            let mut endpoint = endpoint(acme, name);
+            endpoint.url = hookyard::domain::url::DeliveryUrl::stored(url).expect("a URL");
+            endpoint
+        };
+        let create = async |name: &str, url: &str| store.catalog.create_endpoint(&at(name, url), None, Some(2)).await;
+        create("a", "https://a.example/").await?;
+        create("a too", "https://a.example/").await?;
+        create("b", "https://b.example/").await?;
+        assert!(matches!(create("c", "https://c.example/").await, Err(StoreError::OverLimit)));
+        assert_eq!(picture(store, acme).await?.endpoints.len(), 3, "what is over the limit is not there");
+        // Of two at once, one at most is the last that fits.
+        let other = a_tenant(store, "other").await?;
+        let racing = |name: &str, url: &str| {
+            let mut endpoint = endpoint(other, name);
+            endpoint.url = hookyard::domain::url::DeliveryUrl::stored(url).expect("a URL");
+            async move { store.catalog.create_endpoint(&endpoint, None, Some(1)).await }
+        };
+        let (one, two) = tokio::join!(racing("a", "https://a.example/"), racing("b", "https://b.example/"));
+        assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+        Ok(())
+    }
+
     async fn what_is_not_there_cannot_be_changed(store: &Store) -> Kept {
         let acme = a_tenant(store, "acme").await?;
         let nobody: TenantId = id();
-        let secret = SigningSecret::new([1; 24]);
+        let secret = Secret::standard([1; 24]);
         let catalog = &store.catalog;
         assert!(not_found(catalog.update_tenant(&tenant("ghost")).await));
         assert!(not_found(catalog.delete_tenant(nobody, NOW).await));
@@ -151,10 +206,11 @@ contract! {
         assert!(not_found(catalog.create_source(&source(nobody, "a")).await));
         assert!(not_found(catalog.update_source(&source(acme, "a")).await));
         assert!(not_found(catalog.delete_source(acme, id()).await));
-        assert!(not_found(catalog.create_endpoint(&endpoint(nobody, "a"), &secret).await));
+        assert!(not_found(catalog.create_endpoint(&endpoint(nobody, "a"), Some(&secret), None).await));
         assert!(not_found(catalog.update_endpoint(&endpoint(acme, "a")).await));
         assert!(not_found(catalog.rotate_secret(acme, id(), &secret, NOW, NOW).await));
         assert!(not_found(catalog.delete_endpoint(acme, id()).await));
+        assert!(not_found(catalog.put_event_type(nobody, &event_type("a.b")).await));
         assert!(not_found(catalog.delete_plugin(acme, &"a".parse().expect("a plugin name")).await));
         assert!(catalog.picture(nobody).await?.is_none());
         Ok(())

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hookyard::domain::id::EventId;
-use hookyard::domain::signature::SigningSecret;
+use hookyard::domain::secret::Secret;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::{OpenError, SqliteStore};
 use hookyard::store::{Catalog as _, Ledger as _, StoreError};
 use hookyard_tests::TempDir;
 
-use super::given::{NOW, endpoint, event, key, recording, tenant};
+use super::given::{NOW, endpoint, event, key, recording, source, tenant};
 use super::{Kept, MASTER_KEY};
 
 async fn open(path: &Path) -> SqliteStore {
@@ -41,19 +41,22 @@ async fn secrets_are_not_in_the_files() -> Kept {
     let store = open(&path).await;
     let acme = tenant("acme");
     store.create_tenant(&acme, key(0xab)).await?;
-    let first = b"the-first-signing-key-24";
-    let second = b"the-other-signing-key-24";
+    let first = Secret::text("", *b"the-first-signing-key-24");
+    let second = Secret::text("", *b"the-other-signing-key-24");
     let mut endpoint = endpoint(acme.id, "a-name-to-be-found");
-    store.create_endpoint(&endpoint, &SigningSecret::new(*first)).await?;
-    store.rotate_secret(acme.id, endpoint.id, &SigningSecret::new(*second), NOW, NOW).await?;
+    store.create_endpoint(&endpoint, Some(&first), None).await?;
+    store.rotate_secret(acme.id, endpoint.id, &second, NOW, NOW).await?;
+    store.create_source(&source(acme.id, "shop")).await?;
     endpoint.headers[0].value = "another-secret-header".to_owned();
     store.update_endpoint(&endpoint).await?;
 
     // Once with all of it in the log, and once in the database.
     for _ in 0..2 {
         assert!(on_disk(&place, b"a-name-to-be-found"), "the search finds what is there");
-        assert!(!on_disk(&place, first));
-        assert!(!on_disk(&place, second));
+        assert!(!on_disk(&place, first.reveal().as_bytes()));
+        assert!(!on_disk(&place, second.reveal().as_bytes()));
+        assert!(!on_disk(&place, b"a-source-secret"));
+        assert!(!on_disk(&place, b"a-verify-token"));
         assert!(!on_disk(&place, b"a-very-secret-header"));
         assert!(!on_disk(&place, b"another-secret-header"));
         store.close().await;

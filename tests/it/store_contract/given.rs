@@ -11,6 +11,7 @@ use hookyard::domain::claim::ClaimToken;
 use hookyard::domain::delivery::{Next, Outcome};
 use hookyard::domain::endpoint::{Endpoint, Status};
 use hookyard::domain::event::Event;
+use hookyard::domain::event_type::{EventKind, OwnKind};
 use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{KeyHash, SourceToken};
@@ -24,6 +25,7 @@ use hookyard::domain::subscription::Subscription;
 use hookyard::domain::tenant::Tenant;
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::url::DeliveryUrl;
+use hookyard::domain::verification::{Options, Verification};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::NewKey;
 use hookyard::store::ledger::{FreshDelivery, Prepared, Received, Recorded, Recording, Settlement, Start};
@@ -89,6 +91,12 @@ pub(super) fn source(tenant: TenantId, name: &str) -> Source {
         name: name.to_owned(),
         token: SourceToken::given(format!("wh_{id}")),
         event_type: Some("order.paid".parse().expect("an event type")),
+        verification: Verification::stored(
+            "hmac".to_owned(),
+            Options { header: Some("x-signature".to_owned()), tolerance_seconds: Some(7), ..Options::default() },
+            Some("a-source-secret".to_owned()),
+            Some("a-verify-token".to_owned()),
+        ),
         pipeline: pipeline("{\"from\": 1}"),
         created_at: NOW,
     }
@@ -107,11 +115,23 @@ pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
         },
         headers: vec![header("x-api-key", "a-very-secret-header")],
         pipeline: pipeline("{\"to\": 2}"),
-        retry: Some(RetryPolicy { schedule: vec![5, 60] }),
+        retry: Some(RetryPolicy { schedule: vec![5, 60], jitter: 0.1 }),
         dialect: "svix".to_owned(),
         status: Status::Disabled { reason: "it only failed".to_owned() },
         created_at: NOW,
     }
+}
+
+/// A type of event in which every field is set.
+pub(super) fn event_type(name: &str) -> OwnKind {
+    let kind = EventKind {
+        event_type: name.parse().expect("an event type"),
+        name: "Order paid".to_owned(),
+        description: "Somebody has paid.".to_owned(),
+        schema: Some(serde_json::json!({"type": "object"})),
+        example: Some(serde_json::json!({"total": 1})),
+    };
+    OwnKind { kind, check: true }
 }
 
 /// An event in which every field is set.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hookyard::domain::delivery::Next;
 use hookyard::domain::id::{DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
-use hookyard::domain::signature::SigningSecret;
+use hookyard::domain::secret::Secret;
 use hookyard::store::StoreError;
 use hookyard::store::ledger::{DeliveryQuery, EventQuery, RequestQuery};
 
@@ -26,7 +26,7 @@ async fn things_of(store: &Store, tenant: TenantId) -> Result<Things, StoreError
     let source = source(tenant, "shop");
     store.catalog.create_source(&source).await?;
     let endpoint = endpoint(tenant, "crm");
-    store.catalog.create_endpoint(&endpoint, &SigningSecret::new([1; 24])).await?;
+    store.catalog.create_endpoint(&endpoint, Some(&Secret::standard([1; 24])), None).await?;
     let event = Arc::new(event(tenant));
     let delivery = fresh(&event, endpoint.id, claimed(1));
     let id = delivery.id;
@@ -88,7 +88,7 @@ contract! {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         let his = things_of(store, other).await?;
         let before = format!("{:?}", store.ledger.delivery(other, his.delivery).await?);
-        let secret = SigningSecret::new([2; 24]);
+        let secret = Secret::standard([2; 24]);
         let mut foreign_source = source(acme, "stolen");
         foreign_source.id = his.source;
         let mut foreign_endpoint = endpoint(acme, "stolen");

@@ -17,6 +17,7 @@ use super::super::page::{self, Page};
 use crate::domain::event::{Draft, Event};
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
+use crate::intake::IntakeError;
 use crate::store::ledger::EventQuery;
 
 /// At most this many events in one call.
@@ -88,7 +89,15 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
     }
     let drafts = forms.into_iter().enumerate().map(|(at, form)| form.parse(&format!("[{at}].")));
     let drafts = drafts.collect::<Result<Vec<Draft>, _>>()?;
-    let ids = app.intake.publish(caller.picture(), drafts, key).await?;
+    let published = app.intake.publish(caller.picture(), drafts, key).await;
+    let ids = published.map_err(|error| match error {
+        IntakeError::Misfit(misfit) => ApiError::Misfit {
+            field: format!("[{}].data", misfit.at),
+            pointer: format!("/{}/data{}", misfit.at, misfit.pointer),
+            problem: misfit.to_string(),
+        },
+        other => other.into(),
+    })?;
     Ok((StatusCode::ACCEPTED, Json(PublishedMany { ids })).into_response())
 }
 

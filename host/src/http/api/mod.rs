@@ -5,8 +5,11 @@ use axum::Router;
 use super::App;
 
 mod deliveries;
+mod dialects;
 mod endpoints;
+mod event_types;
 mod events;
+mod explain;
 mod plugins;
 mod requests;
 mod sources;
@@ -20,6 +23,9 @@ pub(super) fn routes() -> Router<App> {
         .merge(sources::routes())
         .merge(requests::routes())
         .merge(events::routes())
+        .merge(explain::routes())
+        .merge(event_types::routes())
+        .merge(dialects::routes())
         .merge(endpoints::routes())
         .merge(deliveries::routes())
         .merge(plugins::routes())

@@ -112,8 +112,8 @@ async fn list(
 
 fn known_state(state: String) -> Result<String, ApiError> {
     match state.as_str() {
-        "accepted" | "ignored" | "quarantined" => Ok(state),
-        _ => Err(ApiError::invalid("state", "give accepted, ignored or quarantined")),
+        "accepted" | "ignored" | "quarantined" | "refused" => Ok(state),
+        _ => Err(ApiError::invalid("state", "give accepted, ignored, quarantined or refused")),
     }
 }
 
@@ -146,6 +146,10 @@ async fn rerun(
     let stored = app.ledger.request(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     if stored.fate == Fate::Accepted {
         let problem = "the request became events already; replay their deliveries instead".to_owned();
+        return Err(ApiError::Conflict { field: None, problem });
+    }
+    if let Fate::Refused { .. } = stored.fate {
+        let problem = "the request did not prove who sent it, so nothing is made of it; have it sent again".to_owned();
         return Err(ApiError::Conflict { field: None, problem });
     }
     let source = caller.picture().sources.get(&stored.request.source).ok_or_else(|| ApiError::Conflict {

@@ -21,6 +21,7 @@ use crate::domain::key::SourceToken;
 use crate::domain::pipeline::Place;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::domain::verification::{Options, Verification, basic_secret};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -33,8 +34,7 @@ pub(super) fn routes() -> Router<App> {
 struct Form {
     name: String,
     event_type: Option<String>,
-    #[serde(default)]
-    verification: Verification,
+    verification: Option<VerificationForm>,
     #[serde(default)]
     steps: Vec<StepForm>,
 }
@@ -45,22 +45,51 @@ struct Change {
     name: Option<String>,
     #[serde(default)]
     event_type: Patch<String>,
-    verification: Option<Verification>,
+    verification: Option<VerificationForm>,
     steps: Option<Vec<StepForm>>,
 }
 
-/// How requests prove themselves. `none`: by knowing the URL.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Verification {
-    scheme: Scheme,
+/// How requests prove themselves, as tenants write it.
+#[derive(Deserialize)]
+struct VerificationForm {
+    scheme: String,
+    secret: Option<String>,
+    /// Of `basic`: another word for the secret.
+    password: Option<String>,
+    verify_token: Option<String>,
+    #[serde(flatten)]
+    options: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Scheme {
-    #[default]
-    None,
+/// The same as it is shown: without secrets.
+#[derive(Serialize)]
+struct VerificationView<'a> {
+    scheme: &'a str,
+    #[serde(flatten)]
+    options: &'a Options,
+    /// Without one, requests that need it are refused.
+    has_secret: bool,
+}
+
+impl VerificationForm {
+    fn parse(self, app: &App) -> Result<Verification, ApiError> {
+        let options: Options =
+            serde_path_to_error::deserialize(serde_json::Value::Object(self.options)).map_err(|error| {
+                let path = error.path().to_string();
+                let problem = error.into_inner().to_string();
+                // serde names a field that is too much in its message only.
+                let name = problem.split('`').nth(1).filter(|_| path == "." || path == "?");
+                ApiError::invalid(format!("verification.{}", name.unwrap_or(&path)), problem)
+            })?;
+        let given = self.secret.or(self.password);
+        let secret = match (self.scheme.as_str(), &options.username, given) {
+            ("basic", Some(username), Some(password)) => Some(basic_secret(username, &password)),
+            ("basic", None, _) => return Err(ApiError::invalid("verification.username", "is needed for this scheme")),
+            (_, _, given) => given,
+        };
+        Verification::new(&self.scheme, options, secret, self.verify_token, &app.senders)
+            .map_err(|wrong| ApiError::invalid(format!("verification.{}", wrong.field), wrong.problem))
+    }
 }
 
 #[derive(Serialize)]
@@ -69,7 +98,7 @@ struct View<'a> {
     name: &'a str,
     url: String,
     event_type: Option<&'a EventType>,
-    verification: Verification,
+    verification: VerificationView<'a>,
     steps: Vec<StepView<'a>>,
     created_at: Timestamp,
 }
@@ -81,7 +110,11 @@ impl<'a> View<'a> {
             name: &source.name,
             url: url_of(app, &source.token),
             event_type: source.event_type.as_ref(),
-            verification: Verification::default(),
+            verification: VerificationView {
+                scheme: &source.verification.scheme,
+                options: &source.verification.options,
+                has_secret: source.verification.secret.is_some(),
+            },
             steps: steps::views(&source.pipeline),
             created_at: source.created_at,
         }
@@ -94,8 +127,7 @@ async fn create(
     caller: TenantCaller,
     input::Json(form): input::Json<Form>,
 ) -> Result<Response, ApiError> {
-    // There is nothing to keep of the one scheme there is.
-    let Verification { scheme: Scheme::None } = form.verification;
+    let verification = form.verification.map(|form| form.parse(&app)).transpose()?;
     let now = app.clock.now();
     let source = Source {
         id: mint(now),
@@ -103,6 +135,7 @@ async fn create(
         name: input::name(form.name)?,
         token: SourceToken::new(random()),
         event_type: form.event_type.map(|text| input::field("event_type", &text)).transpose()?,
+        verification: verification.unwrap_or_else(Verification::none),
         pipeline: steps::pipeline(&app, &caller, Place::Source, form.steps).await?,
         created_at: now,
     };
@@ -153,7 +186,9 @@ async fn change(
         Patch::Clear => source.event_type = None,
         Patch::Set(text) => source.event_type = Some(input::field("event_type", &text)?),
     }
-    let Verification { scheme: Scheme::None } = change.verification.unwrap_or_default();
+    if let Some(form) = change.verification {
+        source.verification = form.parse(&app)?;
+    }
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;
     }

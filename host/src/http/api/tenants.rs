@@ -1,5 +1,7 @@
 //! Tenants and their keys: the operator's.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -12,6 +14,7 @@ use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
 use crate::clock::{mint, random};
+use crate::domain::dialect::Dialect;
 use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::KeyText;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
@@ -64,11 +67,12 @@ async fn create(
     input::Json(form): input::Json<Form>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
     let now = app.clock.now();
+    let dialect = dialect(&app, form.dialect.as_deref().unwrap_or(DEFAULT_DIALECT))?;
     let tenant = Tenant {
         id: mint(now),
         name: input::name(form.name)?,
-        plan: form.plan.map(plan).transpose()?,
-        dialect: dialect(form.dialect)?.unwrap_or_else(|| DEFAULT_DIALECT.to_owned()),
+        plan: form.plan.map(|text| plan(&dialect, text)).transpose()?,
+        dialect: dialect.name.clone(),
         created_at: now,
     };
     let (text, key) = new_key(&app);
@@ -112,13 +116,12 @@ async fn change(
     if let Some(name) = change.name {
         tenant.name = input::name(name)?;
     }
+    let dialect = dialect(&app, change.dialect.as_deref().unwrap_or(&tenant.dialect))?;
+    tenant.dialect = dialect.name.clone();
     match change.plan {
         Patch::Keep => {}
         Patch::Clear => tenant.plan = None,
-        Patch::Set(text) => tenant.plan = Some(plan(text)?),
-    }
-    if let Some(dialect) = dialect(change.dialect)? {
-        tenant.dialect = dialect;
+        Patch::Set(text) => tenant.plan = Some(plan(&dialect, text)?),
     }
     app.catalog.update_tenant(&tenant).await?;
     app.picture.refresh(&*app.catalog, id).await?;
@@ -158,17 +161,22 @@ fn new_key(app: &App) -> (String, NewKey) {
     (key.reveal().to_owned(), NewKey { id: mint(now), hash: key.hash(), created_at: now })
 }
 
-fn plan(text: String) -> Result<String, ApiError> {
+/// A plan's name: one of the dialect's, where the dialect has plans.
+fn plan(dialect: &Dialect, text: String) -> Result<String, ApiError> {
     crate::domain::event::check_label(&text).map_err(|problem| ApiError::invalid("plan", problem))?;
-    Ok(text)
+    let known: Vec<&str> = dialect.plans.iter().map(|plan| plan.name.as_str()).collect();
+    match known.iter().find(|name| name.eq_ignore_ascii_case(&text)) {
+        Some(name) => Ok((*name).to_owned()),
+        None if known.is_empty() => Ok(text),
+        None => Err(ApiError::invalid("plan", format!("{} has the plans {}", dialect.title, known.join(", ")))),
+    }
 }
 
-/// The dialects that this server speaks.
-pub(super) fn dialect(asked: Option<String>) -> Result<Option<String>, ApiError> {
-    match asked {
-        Some(dialect) if dialect != DEFAULT_DIALECT => {
-            Err(ApiError::invalid("dialect", format!("unknown; there is {DEFAULT_DIALECT}")))
-        }
-        other => Ok(other),
-    }
+/// A dialect that this server speaks.
+pub(super) fn dialect(app: &App, name: &str) -> Result<Arc<Dialect>, ApiError> {
+    let unknown = || {
+        let names = app.dialects.names();
+        ApiError::invalid("dialect", format!("there is no `{}`; there are {names}", name.escape_debug()))
+    };
+    app.dialects.get(name).cloned().ok_or_else(unknown)
 }

@@ -15,8 +15,9 @@ use super::super::input;
 use super::deliveries::MessageView;
 use super::events::EventForm;
 use super::steps::{self, StepForm};
+use super::tenants;
 use crate::clock::mint;
-use crate::domain::envelope;
+use crate::domain::dialect::Dialect;
 use crate::domain::event::Event;
 use crate::domain::header::Header;
 use crate::domain::id::SourceId;
@@ -24,6 +25,7 @@ use crate::domain::key::SourceToken;
 use crate::domain::pipeline::{Place, StepReport};
 use crate::domain::request::Request;
 use crate::domain::source::Source;
+use crate::domain::verification::Verification;
 use crate::sandbox::{EndpointJob, EndpointResult, SourceResult};
 
 pub(super) fn routes() -> Router<App> {
@@ -36,6 +38,8 @@ struct Form {
     #[serde(default)]
     steps: Vec<StepForm>,
     event: Option<EventForm>,
+    /// The envelope's; the tenant's own, when absent.
+    dialect: Option<String>,
     request: Option<RequestForm>,
 }
 
@@ -71,21 +75,32 @@ async fn attempt(
     input::Json(form): input::Json<Form>,
 ) -> Result<Json<Trial>, ApiError> {
     match (form.event, form.request) {
-        (Some(event), None) => on_event(&app, &caller, form.steps, event).await.map(Json),
+        (Some(event), None) => {
+            let name = form.dialect.as_deref().unwrap_or(&caller.picture().tenant.dialect);
+            let dialect = tenants::dialect(&app, name)?;
+            on_event(&app, &caller, &dialect, form.steps, event).await.map(Json)
+        }
         (None, Some(request)) => on_request(&app, &caller, form.steps, request).await.map(Json),
         _ => Err(ApiError::invalid("event", "give either `event` or `request`")),
     }
 }
 
-async fn on_event(app: &App, caller: &TenantCaller, forms: Vec<StepForm>, event: EventForm) -> Result<Trial, ApiError> {
+async fn on_event(
+    app: &App,
+    caller: &TenantCaller,
+    dialect: &Dialect,
+    forms: Vec<StepForm>,
+    event: EventForm,
+) -> Result<Trial, ApiError> {
     let now = app.clock.now();
     let event = event.parse("event.")?.into_event(mint(now), caller.id(), now, None);
     let pipeline = steps::pipeline(app, caller, Place::Endpoint, forms).await?;
-    let message = envelope::standard_webhooks(&event);
-    let job = EndpointJob { tenant: caller.id(), pipeline, event: Arc::new(event), message };
+    let message = dialect.envelope(&event);
+    let past = app.recall.past(caller.picture(), &pipeline, &event).await?;
+    let job = EndpointJob { tenant: caller.id(), pipeline, event: Arc::new(event), message, past };
     let run = app.sandbox.run_endpoint(job).await;
     let (outcome, reason, message) = match run.result {
-        EndpointResult::Send(message) => ("send", None, Some(MessageView::of(&message))),
+        EndpointResult::Send(message) => ("send", None, Some(MessageView::of(&dialect.finish(message)))),
         EndpointResult::Dropped { reason } => ("drop", Some(reason), None),
         EndpointResult::Failed { number, plugin, message } => {
             ("fail", Some(format!("step {number} ({plugin}): {message}")), None)
@@ -108,6 +123,7 @@ async fn on_request(
         name: "try".to_owned(),
         token: SourceToken::given(""),
         event_type: form.event_type.map(|text| input::field("request.event_type", &text)).transpose()?,
+        verification: Verification::none(),
         pipeline: steps::pipeline(app, caller, Place::Source, forms).await?,
         created_at: now,
     };

@@ -3,9 +3,11 @@
 
 use super::{SqliteStore, changes, picture, plugins, sealed};
 use crate::domain::endpoint::Endpoint;
+use crate::domain::event::EventType;
+use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
-use crate::domain::signature::SigningSecret;
+use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
@@ -41,25 +43,34 @@ impl Catalog for SqliteStore {
     }
 
     fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {
+        let verification = sealed::seal_verification(&self.seal, source.id, &source.verification);
         let source = source.clone();
-        self.change(move |conn| Box::pin(async move { changes::create_source(conn, &source).await }))
+        self.change(move |conn| Box::pin(async move { changes::create_source(conn, &source, verification).await }))
     }
 
     fn update_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {
+        let verification = sealed::seal_verification(&self.seal, source.id, &source.verification);
         let source = source.clone();
-        self.change(move |conn| Box::pin(async move { changes::update_source(conn, &source).await }))
+        self.change(move |conn| Box::pin(async move { changes::update_source(conn, &source, verification).await }))
     }
 
     fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()> {
         self.change(move |conn| Box::pin(changes::delete_source(conn, tenant, source)))
     }
 
-    fn create_endpoint<'a>(&'a self, endpoint: &'a Endpoint, secret: &'a SigningSecret) -> Reply<'a, ()> {
+    fn create_endpoint<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        secret: Option<&'a Secret>,
+        max_urls: Option<u32>,
+    ) -> Reply<'a, ()> {
         let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
-        let secret = sealed::seal_secret(&self.seal, endpoint.id, secret);
+        let secret = secret.map(|secret| sealed::seal_secret(&self.seal, endpoint.id, secret));
         let endpoint = endpoint.clone();
         self.change(move |conn| {
-            Box::pin(async move { changes::create_endpoint(conn, &endpoint, &headers, &secret).await })
+            Box::pin(
+                async move { changes::create_endpoint(conn, &endpoint, &headers, secret.as_deref(), max_urls).await },
+            )
         })
     }
 
@@ -73,7 +84,7 @@ impl Catalog for SqliteStore {
         &'a self,
         tenant: TenantId,
         endpoint: EndpointId,
-        secret: &'a SigningSecret,
+        secret: &'a Secret,
         now: Timestamp,
         overlap_until: Timestamp,
     ) -> Reply<'a, ()> {
@@ -86,6 +97,16 @@ impl Catalog for SqliteStore {
 
     fn delete_endpoint(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()> {
         self.change(move |conn| Box::pin(changes::delete_endpoint(conn, tenant, endpoint)))
+    }
+
+    fn put_event_type<'a>(&'a self, tenant: TenantId, kind: &'a OwnKind) -> Reply<'a, ()> {
+        let kind = kind.clone();
+        self.change(move |conn| Box::pin(async move { changes::put_event_type(conn, tenant, &kind).await }))
+    }
+
+    fn delete_event_type<'a>(&'a self, tenant: TenantId, event_type: &'a EventType) -> Reply<'a, ()> {
+        let event_type = event_type.clone();
+        self.change(move |conn| Box::pin(async move { changes::delete_event_type(conn, tenant, &event_type).await }))
     }
 
     fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion> {

@@ -7,6 +7,8 @@ use super::bulk::{id_text, json};
 use super::fault;
 use super::rows::Columns;
 use crate::domain::endpoint::Endpoint;
+use crate::domain::event::EventType;
+use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
@@ -53,6 +55,7 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         "DELETE FROM sources WHERE tenant_id = ?",
         "DELETE FROM endpoint_secrets WHERE tenant_id = ?",
         "DELETE FROM endpoints WHERE tenant_id = ?",
+        "DELETE FROM event_types WHERE tenant_id = ?",
         "DELETE FROM plugins WHERE owner = ?",
     ] {
         sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
@@ -72,9 +75,15 @@ pub(super) async fn create_key(conn: &mut SqliteConnection, tenant: TenantId, ke
     Ok(())
 }
 
-pub(super) async fn create_source(conn: &mut SqliteConnection, source: &Source) -> Written {
+/// `verification` is sealed.
+pub(super) async fn create_source(
+    conn: &mut SqliteConnection,
+    source: &Source,
+    verification: Option<Vec<u8>>,
+) -> Written {
     const INSERT: &str = "
-        INSERT INTO sources (tenant_id, id, name, token, event_type, pipeline, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO sources (tenant_id, id, name, token, event_type, verification, pipeline, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     require(conn, source.tenant).await?;
     sqlx::query(INSERT)
         .bind(id_text(&source.tenant))
@@ -82,6 +91,7 @@ pub(super) async fn create_source(conn: &mut SqliteConnection, source: &Source) 
         .bind(source.name.as_str())
         .bind(source.token.as_str())
         .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
+        .bind(verification)
         .bind(json(&source.pipeline))
         .bind(source.created_at.as_millis())
         .execute(conn)
@@ -90,17 +100,24 @@ pub(super) async fn create_source(conn: &mut SqliteConnection, source: &Source) 
     Ok(())
 }
 
-pub(super) async fn update_source(conn: &mut SqliteConnection, source: &Source) -> Written {
-    let updated =
-        sqlx::query("UPDATE sources SET name = ?, event_type = ?, pipeline = ? WHERE tenant_id = ? AND id = ?")
-            .bind(source.name.as_str())
-            .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
-            .bind(json(&source.pipeline))
-            .bind(id_text(&source.tenant))
-            .bind(id_text(&source.id))
-            .execute(conn)
-            .await
-            .map_err(taken)?;
+/// `verification` is sealed.
+pub(super) async fn update_source(
+    conn: &mut SqliteConnection,
+    source: &Source,
+    verification: Option<Vec<u8>>,
+) -> Written {
+    const UPDATE: &str = "
+        UPDATE sources SET name = ?, event_type = ?, verification = ?, pipeline = ? WHERE tenant_id = ? AND id = ?";
+    let updated = sqlx::query(UPDATE)
+        .bind(source.name.as_str())
+        .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
+        .bind(verification)
+        .bind(json(&source.pipeline))
+        .bind(id_text(&source.tenant))
+        .bind(id_text(&source.id))
+        .execute(conn)
+        .await
+        .map_err(taken)?;
     found(updated.rows_affected())
 }
 
@@ -118,7 +135,8 @@ pub(super) async fn create_endpoint(
     conn: &mut SqliteConnection,
     endpoint: &Endpoint,
     headers: &[u8],
-    secret: &[u8],
+    secret: Option<&[u8]>,
+    max_urls: Option<u32>,
 ) -> Written {
     const INSERT: &str = "
         INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, pipeline, retry, dialect, state,
@@ -130,7 +148,23 @@ pub(super) async fn create_endpoint(
         .execute(&mut *conn)
         .await
         .map_err(taken)?;
-    insert_secret(conn, endpoint.tenant, endpoint.id, secret).await
+    if let Some(max) = max_urls {
+        keep_within(conn, endpoint.tenant, max).await?;
+    }
+    match secret {
+        Some(secret) => insert_secret(conn, endpoint.tenant, endpoint.id, secret).await,
+        None => Ok(()),
+    }
+}
+
+/// After the insertion and in its savepoint: two that come together cannot both
+/// be the last that fits.
+async fn keep_within(conn: &mut SqliteConnection, tenant: TenantId, max: u32) -> Written {
+    let row = sqlx::query("SELECT count(DISTINCT url) AS urls FROM endpoints WHERE tenant_id = ?")
+        .bind(id_text(&tenant))
+        .fetch_one(conn)
+        .await?;
+    if Columns(&row).int::<u32>("urls")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
 }
 
 /// `headers` is sealed.
@@ -213,6 +247,40 @@ pub(super) async fn delete_endpoint(conn: &mut SqliteConnection, tenant: TenantI
     let deleted = sqlx::query("DELETE FROM endpoints WHERE tenant_id = ? AND id = ?")
         .bind(id_text(&tenant))
         .bind(id_text(&endpoint))
+        .execute(conn)
+        .await?;
+    found(deleted.rows_affected())
+}
+
+pub(super) async fn put_event_type(conn: &mut SqliteConnection, tenant: TenantId, own: &OwnKind) -> Written {
+    const PUT: &str = "
+        INSERT INTO event_types (tenant_id, type, name, description, schema, example, checked)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (tenant_id, type) DO UPDATE SET name = excluded.name, description = excluded.description,
+            schema = excluded.schema, example = excluded.example, checked = excluded.checked";
+    require(conn, tenant).await?;
+    let OwnKind { kind, check } = own;
+    sqlx::query(PUT)
+        .bind(id_text(&tenant))
+        .bind(kind.event_type.as_str())
+        .bind(kind.name.as_str())
+        .bind(kind.description.as_str())
+        .bind(kind.schema.as_ref().map(json))
+        .bind(kind.example.as_ref().map(json))
+        .bind(i64::from(*check))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn delete_event_type(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    event_type: &EventType,
+) -> Written {
+    let deleted = sqlx::query("DELETE FROM event_types WHERE tenant_id = ? AND type = ?")
+        .bind(id_text(&tenant))
+        .bind(event_type.as_str())
         .execute(conn)
         .await?;
     found(deleted.rows_affected())

@@ -32,7 +32,10 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../../migrations/sqlite/0001_start.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
+    (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
+];
 
 /// Why the store cannot be opened.
 #[derive(Debug)]

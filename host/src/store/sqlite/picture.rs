@@ -9,6 +9,8 @@ use super::bulk::id_text;
 use super::rows::{Columns, corrupt};
 use super::{plugins, sealed};
 use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::event::EventType;
+use crate::domain::event_type::{EventKind, OwnKind};
 use crate::domain::id::{EndpointId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
 use crate::domain::plugin::Owner;
@@ -30,9 +32,10 @@ pub(super) async fn picture(
     let picture = TenantPicture {
         tenant: itself,
         keys: read_keys(&mut reading, tenant).await?,
-        sources: read_sources(&mut reading, tenant).await?,
+        sources: read_sources(&mut reading, seal, tenant).await?,
         endpoints: read_endpoints(&mut reading, seal, tenant).await?,
         plugins: versions(plugins::versions(&mut *reading, Owner::Tenant(tenant)).await?),
+        event_types: read_event_types(&mut reading, tenant).await?,
     };
     reading.commit().await?;
     Ok(Some(picture))
@@ -63,8 +66,13 @@ async fn read_keys(conn: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<
     rows.iter().map(hash).collect()
 }
 
-async fn read_sources(conn: &mut SqliteConnection, tenant: TenantId) -> Result<BTreeMap<SourceId, Source>, StoreError> {
-    const SELECT: &str = "SELECT id, name, token, event_type, pipeline, created_at FROM sources WHERE tenant_id = ?";
+async fn read_sources(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    tenant: TenantId,
+) -> Result<BTreeMap<SourceId, Source>, StoreError> {
+    const SELECT: &str = "
+        SELECT id, name, token, event_type, verification, pipeline, created_at FROM sources WHERE tenant_id = ?";
     let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
     let source = |row| {
         let row = Columns(row);
@@ -75,12 +83,35 @@ async fn read_sources(conn: &mut SqliteConnection, tenant: TenantId) -> Result<B
             name: row.text("name")?.to_owned(),
             token: SourceToken::given(row.text("token")?),
             event_type: row.maybe_parsed("event_type")?,
+            verification: sealed::open_verification(seal, id, row.maybe_bytes("verification")?)?,
             pipeline: row.json("pipeline")?,
             created_at: row.at("created_at")?,
         };
         Ok((id, source))
     };
     rows.iter().map(source).collect()
+}
+
+async fn read_event_types(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+) -> Result<BTreeMap<EventType, OwnKind>, StoreError> {
+    const SELECT: &str =
+        "SELECT type, name, description, schema, example, checked FROM event_types WHERE tenant_id = ?";
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
+    let own = |row| {
+        let row = Columns(row);
+        let event_type: EventType = row.parsed("type")?;
+        let kind = EventKind {
+            event_type: event_type.clone(),
+            name: row.text("name")?.to_owned(),
+            description: row.text("description")?.to_owned(),
+            schema: row.maybe_json("schema")?,
+            example: row.maybe_json("example")?,
+        };
+        Ok((event_type, OwnKind { kind, check: row.int::<u8>("checked")? == 1 }))
+    };
+    rows.iter().map(own).collect()
 }
 
 async fn read_endpoints(
@@ -97,7 +128,6 @@ async fn read_endpoints(
     let endpoint = |row| {
         let row = Columns(row);
         let id = row.parsed("id")?;
-        let retry: Option<String> = row.maybe_text("retry")?;
         let endpoint = Endpoint {
             id,
             tenant,
@@ -110,9 +140,7 @@ async fn read_endpoints(
             },
             headers: sealed::open_headers(seal, id, row.bytes("headers")?)?,
             pipeline: row.json("pipeline")?,
-            retry: retry
-                .map(|retry| serde_json::from_str(&retry).map_err(|_| corrupt("endpoints.retry")))
-                .transpose()?,
+            retry: row.maybe_json("retry")?,
             dialect: row.text("dialect")?.to_owned(),
             status: Status::from_parts(row.text("state")?, row.maybe_text("state_reason")?)
                 .ok_or_else(|| corrupt("endpoints.state"))?,

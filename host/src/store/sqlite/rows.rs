@@ -36,6 +36,10 @@ impl<'r> Columns<'r> {
         Ok(self.0.try_get(name)?)
     }
 
+    pub(super) fn maybe_bytes(&self, name: &'static str) -> Result<Option<&'r [u8]>, StoreError> {
+        Ok(self.0.try_get(name)?)
+    }
+
     pub(super) fn int<N: TryFrom<i64>>(&self, name: &'static str) -> Result<N, StoreError> {
         let number: i64 = self.0.try_get(name)?;
         number.try_into().map_err(|_| corrupt(name))
@@ -67,6 +71,11 @@ impl<'r> Columns<'r> {
     pub(super) fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, StoreError> {
         serde_json::from_str(self.text(name)?).map_err(|_| corrupt(name))
     }
+
+    pub(super) fn maybe_json<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.0.try_get(name)?;
+        text.map(|text| serde_json::from_str(text).map_err(|_| corrupt(name))).transpose()
+    }
 }
 
 pub(super) fn corrupt(column: &str) -> StoreError {
@@ -78,13 +87,8 @@ pub(super) const REQUEST: &str = "id, source_id, received_at, method, query, hea
 
 pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     let row = Columns(row);
-    let reason = row.maybe_text("reason")?;
-    let fate = match row.text("state")? {
-        "accepted" => Fate::Accepted,
-        "ignored" => Fate::Ignored { reason: reason.unwrap_or_default() },
-        "quarantined" => Fate::Quarantined { reason: reason.unwrap_or_default() },
-        _ => return Err(corrupt("requests.state")),
-    };
+    let fate =
+        Fate::from_parts(row.text("state")?, row.maybe_text("reason")?).ok_or_else(|| corrupt("requests.state"))?;
     let request = Request {
         id: row.parsed("id")?,
         tenant,

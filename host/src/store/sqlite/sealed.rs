@@ -1,22 +1,29 @@
 //! What is sealed before it reaches the disk, and under which label.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use super::rows::corrupt;
 use crate::domain::header::Header;
-use crate::domain::id::EndpointId;
-use crate::domain::signature::SigningSecret;
+use crate::domain::id::{EndpointId, SourceId};
+use crate::domain::secret::Secret;
+use crate::domain::verification::{Options, Verification};
 use crate::store::StoreError;
 use crate::store::seal::{Label, Seal};
 
 const SECRET: &str = "endpoint-secret";
+const VERIFICATION: &str = "source-verification";
 const HEADERS: &str = "endpoint-headers";
 
-pub(super) fn seal_secret(seal: &Seal, endpoint: EndpointId, secret: &SigningSecret) -> Vec<u8> {
-    seal.seal(Label { what: SECRET, whose: &endpoint.to_string() }, secret.key())
+pub(super) fn seal_secret(seal: &Seal, endpoint: EndpointId, secret: &Secret) -> Vec<u8> {
+    seal.seal(Label { what: SECRET, whose: &endpoint.to_string() }, secret.reveal().as_bytes())
 }
 
-pub(super) fn open_secret(seal: &Seal, endpoint: EndpointId, sealed: &[u8]) -> Result<SigningSecret, StoreError> {
-    let key = seal.open(Label { what: SECRET, whose: &endpoint.to_string() }, sealed);
-    key.map(SigningSecret::from_key).map_err(|_| corrupt("endpoint_secrets.sealed"))
+pub(super) fn open_secret(seal: &Seal, endpoint: EndpointId, sealed: &[u8]) -> Result<Secret, StoreError> {
+    let text = seal.open(Label { what: SECRET, whose: &endpoint.to_string() }, sealed).ok();
+    let text = text.and_then(|text| String::from_utf8(text).ok());
+    text.map(Secret::stored).ok_or_else(|| corrupt("endpoint_secrets.sealed"))
 }
 
 pub(super) fn seal_headers(seal: &Seal, endpoint: EndpointId, headers: &[Header]) -> Vec<u8> {
@@ -28,4 +35,41 @@ pub(super) fn open_headers(seal: &Seal, endpoint: EndpointId, sealed: &[u8]) -> 
     let plain = seal.open(Label { what: HEADERS, whose: &endpoint.to_string() }, sealed);
     let plain = plain.map_err(|_| corrupt("endpoints.headers"))?;
     serde_json::from_slice(&plain).map_err(|_| corrupt("endpoints.headers"))
+}
+
+/// All that a verification is, as it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    scheme: String,
+    options: Options,
+    secret: Option<String>,
+    verify_token: Option<String>,
+}
+
+/// Nothing for the one that verifies nothing.
+pub(super) fn seal_verification(seal: &Seal, source: SourceId, verification: &Verification) -> Option<Vec<u8>> {
+    if verification.is_none() {
+        return None;
+    }
+    let text = |secret: &Option<Arc<Secret>>| secret.as_ref().map(|secret| secret.reveal().to_owned());
+    let kept = Kept {
+        scheme: verification.scheme.clone(),
+        options: verification.options.clone(),
+        secret: text(&verification.secret),
+        verify_token: text(&verification.verify_token),
+    };
+    let plain = super::bulk::json(&kept);
+    Some(seal.seal(Label { what: VERIFICATION, whose: &source.to_string() }, plain.as_bytes()))
+}
+
+pub(super) fn open_verification(
+    seal: &Seal,
+    source: SourceId,
+    sealed: Option<&[u8]>,
+) -> Result<Verification, StoreError> {
+    let Some(sealed) = sealed else { return Ok(Verification::none()) };
+    let wrong = || corrupt("sources.verification");
+    let plain = seal.open(Label { what: VERIFICATION, whose: &source.to_string() }, sealed).map_err(|_| wrong())?;
+    let Kept { scheme, options, secret, verify_token } = serde_json::from_slice(&plain).map_err(|_| wrong())?;
+    Ok(Verification::stored(scheme, options, secret, verify_token))
 }

@@ -1,0 +1,441 @@
+//! Dialects: how a platform speaks on the wire. Data (`host/dialects/*.toml`),
+//! interpreted here; no platform has a name in the code.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::claim::ATTEMPT_DEADLINE;
+use super::event::{Event, EventType};
+use super::event_type::EventKind;
+use super::evidence::{Evidence, Locator};
+use super::handshake::Handshake;
+use super::header::Header;
+use super::retry::RetryPolicy;
+use super::secret::{KeyForm, Secret};
+use super::signature::Scheme;
+use super::subscription::{Mismatch, Subscription};
+use super::template::Template;
+use super::tenant::Tenant;
+use super::time::Timestamp;
+
+/// One platform's manner of speaking.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialect {
+    /// The name of its file.
+    #[serde(skip_deserializing)]
+    pub name: String,
+    pub title: String,
+    pub summary: String,
+    /// Where it differs from what the platform's page says, and why.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// What the dots in event types become on the wire.
+    #[serde(default)]
+    pub wire_separator: Option<String>,
+    #[serde(default)]
+    pub envelope: Envelope,
+    /// Made anew at every attempt.
+    #[serde(default)]
+    pub headers: Vec<DialectHeader>,
+    /// The first whose key form takes the secret signs. None: nothing is
+    /// signed.
+    #[serde(default)]
+    pub signature: Vec<Scheme>,
+    #[serde(default)]
+    pub secret: SecretPolicy,
+    #[serde(default)]
+    pub handshake: Option<Handshake>,
+    /// The house's schedule, when absent.
+    #[serde(default)]
+    pub retry: Option<RetryPolicy>,
+    #[serde(default)]
+    pub delivery: DeliveryRules,
+    #[serde(default)]
+    pub url: UrlRules,
+    #[serde(default)]
+    pub plans: Vec<Plan>,
+    #[serde(default)]
+    pub tag_trigger: Option<EventKind>,
+    #[serde(default)]
+    pub events: Vec<EventKind>,
+}
+
+/// What an event travels in before any transformer has seen it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Envelope {
+    pub content_type: String,
+    pub body: BodyShape,
+    pub canonical: Option<Canonical>,
+    pub fields: Vec<Field>,
+}
+
+impl Default for Envelope {
+    fn default() -> Self {
+        Self {
+            content_type: "application/json".to_owned(),
+            body: BodyShape::Object,
+            canonical: None,
+            fields: Vec::new(),
+        }
+    }
+}
+
+/// What the body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyShape {
+    /// An object of the envelope's fields.
+    Object,
+    /// A list with that object.
+    List,
+    /// The event's data, as it was published.
+    Data,
+}
+
+/// A form that the body is brought into before it is stored and signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Canonical {
+    /// What `JSON.stringify` prints: [`super::canonical::javascript`].
+    Javascript,
+}
+
+/// A member of the envelope's object. Left out when a place has no value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    pub name: String,
+    pub value: Template<Place>,
+}
+
+/// A header of the dialect's. Left out when a place has no value.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DialectHeader {
+    pub name: String,
+    pub value: Template<Place>,
+}
+
+/// What a dialect's templates can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Id,
+    Type,
+    OccurredAt,
+    OccurredAtSeconds,
+    /// Seconds since 1970.
+    SentAt,
+    SentAtRfc3339,
+    Tenant,
+    Subject,
+    Account,
+    /// JSON; only as a whole value.
+    Data,
+    /// JSON; only as a whole value.
+    Tags,
+    /// What a receiver must say back.
+    Token,
+    /// This server's host name.
+    Origin,
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Ok(match text {
+            "id" => Self::Id,
+            "type" => Self::Type,
+            "occurred_at" => Self::OccurredAt,
+            "occurred_at_seconds" => Self::OccurredAtSeconds,
+            "sent_at" => Self::SentAt,
+            "sent_at_rfc3339" => Self::SentAtRfc3339,
+            "tenant" => Self::Tenant,
+            "subject" => Self::Subject,
+            "account" => Self::Account,
+            "data" => Self::Data,
+            "tags" => Self::Tags,
+            "token" => Self::Token,
+            "origin" => Self::Origin,
+            _ => {
+                return Err("there is no such place; there are id, type, occurred_at, occurred_at_seconds, sent_at, \
+                     sent_at_rfc3339, tenant, subject, account, data, tags, token and origin");
+            }
+        })
+    }
+}
+
+/// Who makes secrets, and what they are called.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretPolicy {
+    /// Without a secret nothing is signed; otherwise the host makes one.
+    pub optional: bool,
+    pub name: String,
+    /// Of secrets that the host makes.
+    pub prefix: String,
+}
+
+impl Default for SecretPolicy {
+    fn default() -> Self {
+        Self { optional: false, name: "secret".to_owned(), prefix: String::new() }
+    }
+}
+
+/// How long a receiver may take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryRules {
+    pub deadline_seconds: u64,
+}
+
+impl Default for DeliveryRules {
+    fn default() -> Self {
+        Self { deadline_seconds: ATTEMPT_DEADLINE.as_secs() }
+    }
+}
+
+/// What the platform says of URLs, beyond the operator's own policy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UrlRules {
+    pub https: Option<Advice>,
+}
+
+/// How much something is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Advice {
+    /// What the operator's policy lets through gets a warning.
+    Advised,
+}
+
+/// What a plan allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub name: String,
+    /// How many URLs; no limit, when absent.
+    #[serde(default)]
+    pub endpoints: Option<u32>,
+}
+
+/// What is wrong with a dialect that could be read.
+#[derive(Debug)]
+pub struct BadDialect {
+    /// The part of the file: `envelope.fields`.
+    pub part: &'static str,
+    pub problem: String,
+}
+
+impl Dialect {
+    /// A dialect that makes sense as a whole, or the part that does not.
+    pub fn check(self) -> Result<Self, BadDialect> {
+        let wrong = |part, problem: &str| Err(BadDialect { part, problem: problem.to_owned() });
+        if self.envelope.fields.is_empty() != (self.envelope.body == BodyShape::Data) {
+            return wrong("envelope.fields", "give fields, or `body = \"data\"` and none");
+        }
+        let whole = |value: &Template<Place>| {
+            let json = |place: &Place| matches!(place, Place::Data | Place::Tags);
+            value.only_place().is_some() || !value.places().any(json)
+        };
+        if !self.envelope.fields.iter().all(|field| whole(&field.value)) {
+            return wrong("envelope.fields", "`{data}` and `{tags}` are JSON and can only be a whole value");
+        }
+        let kept = |value: &Template<Place>| {
+            !value.places().any(|place| matches!(place, Place::SentAt | Place::SentAtRfc3339 | Place::Token))
+        };
+        if !self.envelope.fields.iter().all(|field| kept(&field.value)) {
+            return wrong("envelope.fields", "the body is made once: when it is sent can only stand in a header");
+        }
+        for header in &self.headers {
+            if let Err(problem) = Header::dialects(&header.name) {
+                return wrong("headers", &problem.to_string());
+            }
+        }
+        if !self.signature.iter().all(|scheme| matches!(scheme.at, Locator::Header(_))) {
+            return wrong("signature.at", "a message's signature stands in a header");
+        }
+        if !(1..=ATTEMPT_DEADLINE.as_secs()).contains(&self.delivery.deadline_seconds) {
+            return wrong("delivery.deadline_seconds", "give 1 to 15");
+        }
+        if let Some(Err(problem)) = self.retry.clone().map(RetryPolicy::check) {
+            return wrong("retry", &problem.to_string());
+        }
+        let mut types: Vec<&EventType> = self.kinds().map(|kind| &kind.event_type).collect();
+        types.sort_by_key(|event_type| event_type.as_str());
+        if let Some(pair) = types.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong("events", &format!("`{}` is there twice", pair[0]));
+        }
+        Ok(self)
+    }
+
+    /// Every event that the platform has, its tag trigger among them.
+    pub fn kinds(&self) -> impl Iterator<Item = &EventKind> {
+        self.events.iter().chain(&self.tag_trigger)
+    }
+
+    /// What an event type is called on the wire.
+    pub fn wire_name<'a>(&self, event_type: &'a str) -> Cow<'a, str> {
+        match &self.wire_separator {
+            Some(separator) if event_type.contains('.') => Cow::Owned(event_type.replace('.', separator)),
+            _ => Cow::Borrowed(event_type),
+        }
+    }
+
+    /// Whether an endpoint that speaks this dialect wants the event. A type may
+    /// be selected by its own name or by the one that it has on the wire. Where
+    /// tags trigger one event of its own, and a subscription names that event,
+    /// its tags are about that event alone.
+    pub fn wants(&self, subscription: &Subscription, event: &Event) -> Result<(), Mismatch> {
+        let event_type = event.event_type.as_str();
+        let wire_name = self.wire_name(event_type);
+        if !subscription.fits_type(event_type) && !subscription.fits_type(&wire_name) {
+            return Err(Mismatch::Type);
+        }
+        if !subscription.fits_account(event.account.as_deref()) {
+            return Err(Mismatch::Account);
+        }
+        let of_another = self.tag_trigger.as_ref().is_some_and(|trigger| {
+            let trigger = trigger.event_type.as_str();
+            subscription.names(trigger) && trigger != event_type && trigger != wire_name
+        });
+        if of_another || subscription.fits_tags(&event.tags) { Ok(()) } else { Err(Mismatch::Tag) }
+    }
+
+    /// The scheme that signs with `secret`.
+    pub fn scheme_for(&self, secret: &Secret) -> Option<&Scheme> {
+        self.signature.iter().find(|scheme| scheme.takes(secret))
+    }
+
+    /// The secret of a new endpoint: the one that was given, or one that is made
+    /// of `random`, or none where the dialect does without.
+    pub fn secret(&self, given: Option<&str>, random: [u8; 24]) -> Result<Option<Secret>, SecretError> {
+        let Some(first) = self.signature.first() else {
+            return if given.is_some() { Err(SecretError::Unsigned(self.title.clone())) } else { Ok(None) };
+        };
+        match given {
+            Some(text) => {
+                let parsed = self.signature.iter().find_map(|scheme| Secret::parse(text, scheme.key).ok());
+                parsed.map(Some).ok_or_else(|| {
+                    let problem = Secret::parse(text, first.key).err().map(|problem| problem.to_string());
+                    SecretError::BadForm(problem.unwrap_or_default())
+                })
+            }
+            None if self.secret.optional => Ok(None),
+            None => Ok(Some(match first.key {
+                KeyForm::Standard => Secret::standard(random),
+                _ => Secret::text(&self.secret.prefix, random),
+            })),
+        }
+    }
+
+    /// Whether messages carry a signature of each secret while a rotation
+    /// overlaps. Otherwise the old one signs until its end.
+    pub fn signs_with_several(&self) -> bool {
+        self.signature.iter().any(|scheme| scheme.split.is_some())
+    }
+
+    /// The dialect's own headers around a body, the signature last. `secrets`
+    /// are those that sign now, the newest first.
+    pub fn sign<'s>(
+        &self,
+        headers: Vec<Header>,
+        body: &[u8],
+        url: &str,
+        secrets: impl Iterator<Item = &'s Secret>,
+        sent_at: Timestamp,
+    ) -> Vec<Header> {
+        let request = Evidence::new(&headers, "", url, body);
+        let mut signed: BTreeMap<&str, (&Scheme, Vec<String>)> = BTreeMap::new();
+        for secret in secrets {
+            let Some(scheme) = self.scheme_for(secret) else { continue };
+            let Locator::Header(name) = &scheme.at else { continue };
+            let Some(signature) = scheme.sign(secret, &request, sent_at) else { continue };
+            let (_, signatures) = signed.entry(name).or_insert_with(|| (scheme, Vec::new()));
+            signatures.push(signature);
+        }
+        let value = |scheme: &Scheme, signatures: &[String]| match (&scheme.split, signatures) {
+            (Some(split), all) => {
+                // A timestamp that stands beside the signatures goes before them.
+                let beside = scheme.timestamp.as_ref().filter(|stamp| stamp.at == scheme.at);
+                let stamp = beside.map(|stamp| format!("{}{}", stamp.prefix, sent_at.as_secs()));
+                let parts: Vec<&str> = stamp.iter().chain(all).map(String::as_str).collect();
+                parts.join(split)
+            }
+            (None, [.., oldest]) => oldest.clone(),
+            (None, []) => String::new(),
+        };
+        let signatures: Vec<Header> = signed
+            .into_iter()
+            .map(|(name, (scheme, all))| Header { name: name.to_owned(), value: value(scheme, &all) })
+            .collect();
+        headers.into_iter().chain(signatures).collect()
+    }
+
+    /// One deadline for an attempt.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.delivery.deadline_seconds).min(ATTEMPT_DEADLINE)
+    }
+
+    /// How many URLs a tenant may have, and the plan that says so. Nothing
+    /// where the dialect knows no plans, or the tenant is on none.
+    pub fn plan_of(&self, tenant: &Tenant) -> Option<&Plan> {
+        let name = tenant.plan.as_deref()?;
+        self.plans.iter().find(|plan| plan.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The smallest plan that allows more than `plan`.
+    pub fn larger_than(&self, plan: &Plan) -> Option<&Plan> {
+        let room = |plan: &Plan| plan.endpoints.unwrap_or(u32::MAX);
+        self.plans.iter().filter(|other| room(other) > room(plan)).min_by_key(|plan| room(plan))
+    }
+}
+
+/// Why an endpoint cannot have this secret.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecretError {
+    Unsigned(String),
+    BadForm(String),
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(title) => write!(f, "{title} signs nothing; leave the secret out"),
+            Self::BadForm(problem) => f.write_str(problem),
+        }
+    }
+}
+
+/// Every dialect that this server speaks.
+#[derive(Clone, Debug, Default)]
+pub struct Dialects(BTreeMap<String, Arc<Dialect>>);
+
+impl Dialects {
+    pub fn new(dialects: impl IntoIterator<Item = Dialect>) -> Self {
+        Self(dialects.into_iter().map(|dialect| (dialect.name.clone(), Arc::new(dialect))).collect())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Dialect>> {
+        self.0.get(name)
+    }
+
+    /// By name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Dialect>> {
+        self.0.values()
+    }
+
+    /// Their names, for an error.
+    pub fn names(&self) -> String {
+        self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,266 @@
+//! What is done to an endpoint that exists.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::super::super::App;
+use super::super::super::auth::TenantCaller;
+use super::super::super::error::ApiError;
+use super::super::super::input::{self, Id};
+use super::super::{deliveries, events, tenants};
+use super::view::View;
+use super::{find, save};
+use crate::clock::random;
+use crate::domain::delivery::State as Standing;
+use crate::domain::dialect::Dialect;
+use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::event::{Draft, EventType};
+use crate::domain::id::{DeliveryId, EndpointId, EventId};
+use crate::domain::time::Timestamp;
+use crate::intake::replay::Through;
+use crate::store::ledger::DeliveryQuery;
+
+/// How long an old secret goes on signing, unless told otherwise: a day.
+const DEFAULT_OVERLAP: u64 = 24 * 60 * 60;
+/// And at most: seven days.
+const MAX_OVERLAP: u64 = 7 * DEFAULT_OVERLAP;
+/// What a test event is called when nothing says otherwise.
+const TEST_TYPE: &str = "hookyard.test";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/endpoints/{id}/pause", post(pause))
+        .route("/endpoints/{id}/resume", post(resume))
+        .route("/endpoints/{id}/verify", post(verify))
+        .route("/endpoints/{id}/test", post(test))
+        .route("/endpoints/{id}/rotate-secret", post(rotate_secret))
+        .route("/endpoints/{id}/replay", post(replay))
+}
+
+fn conflict(problem: String) -> ApiError {
+    ApiError::Conflict { field: None, problem }
+}
+
+/// `POST /v1/endpoints/{id}/pause`: deliveries are made and held.
+async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
+    let mut endpoint = find(&caller, id)?;
+    match &endpoint.status {
+        Status::Disabled { reason } => {
+            return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true first")));
+        }
+        Status::Unverified { reason } => return Err(unverified(reason)),
+        Status::Active | Status::Paused => {}
+    }
+    endpoint.status = Status::Paused;
+    save(&app, endpoint).await
+}
+
+/// `POST /v1/endpoints/{id}/resume`: what was held goes out.
+async fn resume(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
+    let mut endpoint = find(&caller, id)?;
+    endpoint.status = match &endpoint.status {
+        Status::Unverified { reason } => return Err(unverified(reason)),
+        Status::Disabled { .. } => super::first_status(&*tenants::dialect(&app, &endpoint.dialect)?, true),
+        Status::Active | Status::Paused => Status::Active,
+    };
+    save(&app, endpoint).await
+}
+
+fn unverified(reason: &str) -> ApiError {
+    conflict(format!("the endpoint is not verified: {reason}; `POST .../verify` asks the receiver again"))
+}
+
+/// `POST /v1/endpoints/{id}/verify`: asks the receiver again.
+async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
+    let endpoint = find(&caller, id)?;
+    let dialect = tenants::dialect(&app, &endpoint.dialect)?;
+    if dialect.handshake.is_none() {
+        return Err(conflict(format!("{} has no handshake: there is nothing to verify", dialect.title)));
+    }
+    if let Status::Disabled { reason } = &endpoint.status {
+        return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true instead")));
+    }
+    if !app.handoff.verify(caller.id(), id).await {
+        return Err(ApiError::Busy);
+    }
+    let part = app.picture.tenant(caller.id()).ok_or(ApiError::NotFound)?;
+    let sealed = part.endpoints.get(&id).ok_or(ApiError::NotFound)?;
+    Ok(Json(View::of(&sealed.endpoint)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestForm {
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    data: Option<Box<RawValue>>,
+    subject: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Tested {
+    event_id: EventId,
+    delivery_id: DeliveryId,
+    #[serde(rename = "type")]
+    event_type: EventType,
+}
+
+/// `POST /v1/endpoints/{id}/test`: one event for this endpoint alone, on the way
+/// that every event takes.
+async fn test(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EndpointId>,
+    input::Json(form): input::Json<TestForm>,
+) -> Result<(StatusCode, Json<Tested>), ApiError> {
+    let sealed = caller.picture().endpoints.get(&id).ok_or(ApiError::NotFound)?;
+    match &sealed.endpoint.status {
+        Status::Active => {}
+        Status::Unverified { reason } => return Err(unverified(reason)),
+        Status::Paused => return Err(conflict("the endpoint is paused; resume it first".to_owned())),
+        Status::Disabled { reason } => {
+            return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true first")));
+        }
+    }
+    let dialect = tenants::dialect(&app, &sealed.endpoint.dialect)?;
+    let event_type = match &form.event_type {
+        Some(text) => input::field("type", text)?,
+        None => usual_type(&caller, &dialect, &sealed.endpoint),
+    };
+    let data = match form.data {
+        Some(data) => data,
+        None => example(&caller, &dialect, &event_type),
+    };
+    let draft = Draft {
+        event_type: event_type.clone(),
+        occurred_at: None,
+        subject: form.subject,
+        account: form.account,
+        tags: form.tags,
+        data: data.into(),
+    };
+    let draft = draft.check().map_err(|error| ApiError::invalid(error.field, error.problem))?;
+    let sent = app.intake.send_test(caller.picture(), sealed, draft).await?;
+    let (event_id, delivery_id) = sent.ok_or(ApiError::NotFound)?;
+    Ok((StatusCode::ACCEPTED, Json(Tested { event_id, delivery_id, event_type })))
+}
+
+/// The first type of the catalogue that the endpoint selects; or the first that
+/// it names itself.
+fn usual_type(caller: &TenantCaller, dialect: &Dialect, endpoint: &Endpoint) -> EventType {
+    let own = caller.picture().event_types.values().map(|own| &own.kind);
+    let mut known = dialect.events.iter().chain(own).map(|kind| &kind.event_type);
+    let selected = known.find(|event_type| {
+        let (name, wire_name) = (event_type.as_str(), dialect.wire_name(event_type.as_str()));
+        endpoint.subscription.fits_type(name) || endpoint.subscription.fits_type(&wire_name)
+    });
+    let named = || endpoint.subscription.first_named().and_then(|name| name.parse().ok());
+    selected.cloned().or_else(named).unwrap_or_else(|| TEST_TYPE.parse().expect("it is an event type"))
+}
+
+/// The catalogue's example of the type.
+fn example(caller: &TenantCaller, dialect: &Dialect, event_type: &EventType) -> Box<RawValue> {
+    let own = caller.picture().event_types.get(event_type).and_then(|own| own.kind.example.as_ref());
+    let of_dialect = || dialect.kinds().find(|kind| kind.event_type == *event_type)?.example.as_ref();
+    let otherwise = serde_json::json!({"message": "This is a test event."});
+    let example = own.or_else(of_dialect).unwrap_or(&otherwise);
+    serde_json::value::to_raw_value(example).expect("an example is JSON")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateForm {
+    overlap_seconds: Option<u64>,
+    secret: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Rotated<'a> {
+    /// Shown once.
+    secret: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    /// Until then messages carry a signature of each secret; where there is room
+    /// for one only, it is the old secret's.
+    overlap_until: Timestamp,
+}
+
+/// `POST /v1/endpoints/{id}/rotate-secret`
+async fn rotate_secret(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EndpointId>,
+    input::Json(form): input::Json<RotateForm>,
+) -> Result<Response, ApiError> {
+    let dialect = tenants::dialect(&app, &find(&caller, id)?.dialect)?;
+    let usual = if dialect.signs_with_several() { DEFAULT_OVERLAP } else { 0 };
+    let overlap = form.overlap_seconds.unwrap_or(usual);
+    if overlap > MAX_OVERLAP {
+        return Err(ApiError::invalid("overlap_seconds", format!("give 0 to {MAX_OVERLAP}")));
+    }
+    let secret = dialect.secret(form.secret.as_deref(), random());
+    let secret = secret.map_err(|problem| ApiError::invalid("secret", problem))?.ok_or_else(|| {
+        ApiError::invalid("secret", format!("{} makes none; give the one that it is to sign with", dialect.title))
+    })?;
+    let now = app.clock.now();
+    let overlap_until = now + Duration::from_secs(overlap);
+    app.catalog.rotate_secret(caller.id(), id, &secret, now, overlap_until).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    let public_key = dialect.scheme_for(&secret).and_then(|scheme| scheme.key.public(&secret));
+    Ok(Json(Rotated { secret: secret.reveal(), public_key, overlap_until }).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplayForm {
+    since: String,
+    until: Option<String>,
+    states: Option<Vec<String>>,
+    pipeline: Through,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Replayed {
+    deliveries: u64,
+    dry_run: bool,
+}
+
+/// `POST /v1/endpoints/{id}/replay`
+async fn replay(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EndpointId>,
+    input::Json(form): input::Json<ReplayForm>,
+) -> Result<(StatusCode, Json<Replayed>), ApiError> {
+    find(&caller, id)?;
+    let states = match form.states {
+        Some(words) => words.iter().map(|word| deliveries::state(word)).collect::<Result<_, _>>()?,
+        None => vec![Standing::Dead],
+    };
+    let query = DeliveryQuery {
+        endpoint: Some(id),
+        states,
+        since: events::instant("since", Some(form.since))?,
+        // What a replay makes must not be found by it.
+        until: Some(events::instant("until", form.until)?.unwrap_or_else(|| app.clock.now())),
+        ..DeliveryQuery::default()
+    };
+    let deliveries = if form.dry_run {
+        app.ledger.count_deliveries(caller.id(), query).await?
+    } else {
+        app.intake.replay(caller.id(), query, form.pipeline).await?
+    };
+    Ok((StatusCode::ACCEPTED, Json(Replayed { deliveries, dry_run: form.dry_run })))
+}

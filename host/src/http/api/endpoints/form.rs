@@ -1,0 +1,95 @@
+//! Endpoints as tenants write them, and what their fields may be.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::super::super::App;
+use super::super::super::error::ApiError;
+use super::super::super::input::{self, Patch};
+use super::super::steps::StepForm;
+use crate::domain::endpoint::Status;
+use crate::domain::event::check_label;
+use crate::domain::header::Header;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::subscription::TypePattern;
+use crate::domain::url::DeliveryUrl;
+
+/// At most this many type patterns, accounts or tags in a subscription.
+const MAX_SELECTED: usize = 256;
+
+/// `events` and `is_active` are what ConnectGain's API calls two of the fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Form {
+    pub(super) name: String,
+    pub(super) url: String,
+    #[serde(alias = "events")]
+    pub(super) event_types: Vec<String>,
+    #[serde(default)]
+    pub(super) accounts: Vec<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    pub(super) dialect: Option<String>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) steps: Vec<StepForm>,
+    pub(super) secret: Option<String>,
+    #[serde(alias = "is_active")]
+    pub(super) active: Option<bool>,
+    pub(super) retry: Option<RetryPolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    pub(super) name: Option<String>,
+    pub(super) url: Option<String>,
+    #[serde(alias = "events")]
+    pub(super) event_types: Option<Vec<String>>,
+    pub(super) accounts: Option<Vec<String>>,
+    pub(super) tags: Option<Vec<String>>,
+    pub(super) dialect: Option<String>,
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(super) steps: Option<Vec<StepForm>>,
+    #[serde(alias = "is_active")]
+    pub(super) active: Option<bool>,
+    #[serde(default)]
+    pub(super) retry: Patch<RetryPolicy>,
+}
+
+pub(super) fn url(app: &App, text: &str) -> Result<DeliveryUrl, ApiError> {
+    DeliveryUrl::parse(text, &app.urls).map_err(|problem| ApiError::invalid("url", problem))
+}
+
+pub(super) fn patterns(texts: Vec<String>) -> Result<Vec<TypePattern>, ApiError> {
+    if texts.is_empty() || texts.len() > MAX_SELECTED {
+        return Err(ApiError::invalid("event_types", format!("give 1 to {MAX_SELECTED}, such as [\"order.*\"]")));
+    }
+    let pattern = |(at, text): (usize, &String)| input::field(&format!("event_types[{at}]"), text);
+    texts.iter().enumerate().map(pattern).collect()
+}
+
+pub(super) fn labels(field: &str, labels: Vec<String>) -> Result<Vec<String>, ApiError> {
+    if labels.len() > MAX_SELECTED {
+        return Err(ApiError::invalid(field, format!("at most {MAX_SELECTED} are allowed")));
+    }
+    match labels.iter().find_map(|label| check_label(label).err()) {
+        Some(problem) => Err(ApiError::invalid(field, problem)),
+        None => Ok(labels),
+    }
+}
+
+pub(super) fn headers(fields: &BTreeMap<String, String>) -> Result<Vec<Header>, ApiError> {
+    let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Header::parse_all(fields).map_err(|problem| ApiError::invalid("headers", problem))
+}
+
+pub(super) fn schedule(policy: RetryPolicy) -> Result<RetryPolicy, ApiError> {
+    policy.check().map_err(|problem| ApiError::invalid("retry.schedule", problem))
+}
+
+pub(super) fn switched_off() -> Status {
+    Status::Disabled { reason: "switched off by its owner".to_owned() }
+}

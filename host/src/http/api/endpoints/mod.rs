@@ -1,0 +1,271 @@
+//! Endpoints: outbound webhooks, set up and looked after. What is done to one
+//! that exists is in [`actions`].
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use self::form::{Change, Form};
+use self::view::{Created, View};
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::{self, Id, Params, Patch};
+use super::super::page::{self, Page};
+use super::{steps, tenants};
+use crate::clock::{mint, random};
+use crate::domain::dialect::{Advice, Dialect};
+use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::id::EndpointId;
+use crate::domain::pipeline::Place;
+use crate::domain::secret::Secret;
+use crate::domain::subscription::Subscription;
+use crate::store::StoreError;
+
+mod actions;
+mod form;
+mod view;
+
+const NOT_ASKED: &str = "the receiver has not been asked yet";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/endpoints", post(create).get(list))
+        .route("/endpoints/{id}", get(show).patch(change).delete(delete))
+        .merge(actions::routes())
+}
+
+/// `POST /v1/endpoints`
+async fn create(
+    State(app): State<App>,
+    caller: TenantCaller,
+    input::Json(form): input::Json<Form>,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let name = form.dialect.as_deref().unwrap_or(&caller.picture().tenant.dialect);
+    let dialect = tenants::dialect(&app, name)?;
+    let secret = dialect.secret(form.secret.as_deref(), random());
+    let secret = secret.map_err(|problem| ApiError::invalid("secret", problem))?;
+    let endpoint = Endpoint {
+        id: mint(now),
+        tenant: caller.id(),
+        name: input::name(form.name)?,
+        url: form::url(&app, &form.url)?,
+        subscription: Subscription {
+            event_types: form::patterns(form.event_types)?,
+            accounts: form::labels("accounts", form.accounts)?,
+            tags: form::labels("tags", form.tags)?,
+        },
+        headers: form::headers(&form.headers)?,
+        pipeline: steps::pipeline(&app, &caller, Place::Endpoint, form.steps).await?,
+        retry: form.retry.map(form::schedule).transpose()?,
+        dialect: dialect.name.clone(),
+        status: first_status(&dialect, form.active.unwrap_or(true)),
+        created_at: now,
+    };
+    let warnings = warnings(&caller, &dialect, &endpoint);
+    let max_urls = caller.picture().limiting_plan(&app.dialects).and_then(|(_, plan)| plan.endpoints);
+    match app.catalog.create_endpoint(&endpoint, secret.as_ref(), max_urls).await {
+        Err(StoreError::OverLimit) => return Err(over_limit(&app, &caller)),
+        created => created?,
+    }
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    let endpoint = verified(&app, endpoint).await;
+    let created = Created {
+        endpoint: View::of(&endpoint),
+        secret: secret.as_ref().map(Secret::reveal),
+        public_key: secret.as_ref().and_then(|secret| dialect.scheme_for(secret)?.key.public(secret)),
+        warnings,
+    };
+    Ok((StatusCode::CREATED, Json(created)).into_response())
+}
+
+fn first_status(dialect: &Dialect, active: bool) -> Status {
+    match dialect.handshake {
+        _ if !active => form::switched_off(),
+        Some(_) => Status::Unverified { reason: NOT_ASKED.to_owned() },
+        None => Status::Active,
+    }
+}
+
+/// The endpoint after its receiver was asked, where it has to be. A host that
+/// has no room to ask now leaves it unverified, with the reason.
+async fn verified(app: &App, endpoint: Endpoint) -> Endpoint {
+    if !matches!(endpoint.status, Status::Unverified { .. }) {
+        return endpoint;
+    }
+    app.handoff.verify(endpoint.tenant, endpoint.id).await;
+    let part = app.picture.tenant(endpoint.tenant);
+    let current = part.and_then(|part| part.endpoints.get(&endpoint.id).map(|sealed| sealed.endpoint.clone()));
+    current.unwrap_or(endpoint)
+}
+
+fn over_limit(app: &App, caller: &TenantCaller) -> ApiError {
+    let limiting = caller.picture().limiting_plan(&app.dialects);
+    let problem = limiting.map(|(dialect, plan)| {
+        let count = plan.endpoints.unwrap_or(0);
+        let more = match dialect.larger_than(plan) {
+            Some(larger) => match larger.endpoints {
+                Some(count) => format!("; {} allows {count}", larger.name),
+                None => format!("; {} allows any number", larger.name),
+            },
+            None => String::new(),
+        };
+        format!("the plan {} allows {count} webhook URL{}{more}", plan.name, if count == 1 { "" } else { "s" })
+    });
+    ApiError::PlanLimit(problem.unwrap_or_else(|| "the plan allows no more webhook URLs".to_owned()))
+}
+
+/// What is allowed and may not be meant.
+fn warnings(caller: &TenantCaller, dialect: &Dialect, endpoint: &Endpoint) -> Vec<String> {
+    let others = caller.picture().endpoints.values().map(|sealed| &sealed.endpoint);
+    let twins = others.filter(|other| other.id != endpoint.id && other.url == endpoint.url);
+    let mut warnings: Vec<String> = twins
+        .map(|twin| {
+            format!(
+                "`{}` ({}) has the same URL: an event that both select arrives there more than once",
+                twin.name, twin.id
+            )
+        })
+        .collect();
+    if dialect.url.https == Some(Advice::Advised) && endpoint.url.as_url().scheme() == "http" {
+        warnings.push("the URL is http: whoever is on the way can read and change what is sent".to_owned());
+    }
+    warnings
+}
+
+#[derive(Deserialize)]
+struct ListParams {
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/endpoints`
+async fn list(caller: TenantCaller, Params(params): Params<ListParams>) -> Result<Response, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let before: Option<EndpointId> = page::cursor(params.cursor.as_deref())?;
+    let endpoints = caller.picture().endpoints.values().rev().map(|sealed| &sealed.endpoint);
+    let found = endpoints.filter(|one| before.is_none_or(|before| one.id < before)).take(limit as usize + 1);
+    Ok(Json(Page::of(found.collect(), limit, |endpoint| endpoint.id, View::of)).into_response())
+}
+
+/// `GET /v1/endpoints/{id}`
+async fn show(caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
+    Ok(Json(View::of(&find(&caller, id)?)).into_response())
+}
+
+/// `PATCH /v1/endpoints/{id}`
+async fn change(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EndpointId>,
+    input::Json(change): input::Json<Change>,
+) -> Result<Response, ApiError> {
+    let before = find(&caller, id)?;
+    let mut endpoint = before.clone();
+    if let Some(name) = change.name {
+        endpoint.name = input::name(name)?;
+    }
+    if let Some(text) = change.url {
+        endpoint.url = form::url(&app, &text)?;
+    }
+    if let Some(types) = change.event_types {
+        endpoint.subscription.event_types = form::patterns(types)?;
+    }
+    if let Some(accounts) = change.accounts {
+        endpoint.subscription.accounts = form::labels("accounts", accounts)?;
+    }
+    if let Some(tags) = change.tags {
+        endpoint.subscription.tags = form::labels("tags", tags)?;
+    }
+    if let Some(name) = change.dialect {
+        endpoint.dialect = speaking(&app, &caller, id, &name)?;
+    }
+    if let Some(fields) = change.headers {
+        endpoint.headers = form::headers(&fields)?;
+    }
+    if let Some(forms) = change.steps {
+        endpoint.pipeline = steps::pipeline(&app, &caller, Place::Endpoint, forms).await?;
+    }
+    match change.retry {
+        Patch::Keep => {}
+        Patch::Clear => endpoint.retry = None,
+        Patch::Set(policy) => endpoint.retry = Some(form::schedule(policy)?),
+    }
+    let dialect = tenants::dialect(&app, &endpoint.dialect)?;
+    let moved = endpoint.url != before.url || endpoint.dialect != before.dialect;
+    endpoint.status = match (change.active, &before.status) {
+        (Some(false), _) => form::switched_off(),
+        (Some(true), Status::Disabled { .. }) => first_status(&dialect, true),
+        // Another receiver has not been asked.
+        (_, Status::Active | Status::Paused | Status::Unverified { .. }) if moved && dialect.handshake.is_some() => {
+            first_status(&dialect, true)
+        }
+        (_, Status::Unverified { .. }) if moved => Status::Active,
+        (_, status) => status.clone(),
+    };
+    if endpoint.url != before.url {
+        let count = urls_with(&caller, &endpoint);
+        let limit = caller.picture().limiting_plan(&app.dialects).and_then(|(_, plan)| plan.endpoints);
+        if limit.is_some_and(|limit| count > limit as usize && count > urls_with(&caller, &before)) {
+            return Err(over_limit(&app, &caller));
+        }
+    }
+    save(&app, endpoint).await
+}
+
+/// How many different URLs the tenant has with `endpoint` as it is given.
+fn urls_with(caller: &TenantCaller, endpoint: &Endpoint) -> usize {
+    let others = caller.picture().endpoints.values().map(|sealed| &sealed.endpoint);
+    let others = others.filter(|other| other.id != endpoint.id);
+    let urls: std::collections::BTreeSet<&str> =
+        others.chain([endpoint]).map(|endpoint| endpoint.url.as_str()).collect();
+    urls.len()
+}
+
+/// The name of a dialect in which the endpoint's secret means something.
+fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Result<String, ApiError> {
+    let dialect = tenants::dialect(app, name)?;
+    let secrets = caller.picture().endpoints.get(&id).map(|sealed| &sealed.secrets);
+    let current = secrets.and_then(|secrets| secrets.first());
+    let fits = match current {
+        Some(overlap) => dialect.signature.is_empty() || dialect.scheme_for(&overlap.secret).is_some(),
+        None => dialect.signature.is_empty() || dialect.secret.optional,
+    };
+    if fits {
+        return Ok(dialect.name.clone());
+    }
+    let problem = format!(
+        "{} cannot sign with the secret that the endpoint has; make another endpoint, or rotate to a secret in that \
+         dialect's form first",
+        dialect.title
+    );
+    Err(ApiError::invalid("dialect", problem))
+}
+
+/// `DELETE /v1/endpoints/{id}`: what is pending is cancelled as it comes up.
+async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<StatusCode, ApiError> {
+    app.catalog.delete_endpoint(caller.id(), id).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    // What was held comes up as well, and is cancelled like the rest.
+    app.intake.release(caller.id(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {
+    caller.picture().endpoints.get(&id).map(|sealed| sealed.endpoint.clone()).ok_or(ApiError::NotFound)
+}
+
+async fn save(app: &App, endpoint: Endpoint) -> Result<Response, ApiError> {
+    app.catalog.update_endpoint(&endpoint).await?;
+    app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
+    if endpoint.status != Status::Paused {
+        app.intake.release(endpoint.tenant, endpoint.id).await?;
+    }
+    let fresh = endpoint.status == Status::Unverified { reason: NOT_ASKED.to_owned() };
+    let endpoint = if fresh { verified(app, endpoint).await } else { endpoint };
+    Ok(Json(View::of(&endpoint)).into_response())
+}

@@ -1,0 +1,65 @@
+//! Endpoints as they are shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::steps::{self, StepView};
+use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::id::EndpointId;
+use crate::domain::retry::RetryPolicy;
+use crate::domain::subscription::TypePattern;
+use crate::domain::time::Timestamp;
+
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    id: EndpointId,
+    name: &'a str,
+    url: &'a str,
+    event_types: &'a [TypePattern],
+    accounts: &'a [String],
+    tags: &'a [String],
+    dialect: &'a str,
+    headers: BTreeMap<&'a str, &'a str>,
+    steps: Vec<StepView<'a>>,
+    retry: Option<&'a RetryPolicy>,
+    active: bool,
+    state: &'static str,
+    reason: Option<&'a str>,
+    created_at: Timestamp,
+}
+
+/// The one view that has a secret in it.
+#[derive(Serialize)]
+pub(super) struct Created<'a> {
+    #[serde(flatten)]
+    pub(super) endpoint: View<'a>,
+    /// Shown once; null where the dialect signs nothing.
+    pub(super) secret: Option<&'a str>,
+    /// What receivers verify with, where the secret signs asymmetrically.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) public_key: Option<String>,
+    /// What is allowed and may not be meant.
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(endpoint: &'a Endpoint) -> Self {
+        Self {
+            id: endpoint.id,
+            name: &endpoint.name,
+            url: endpoint.url.as_str(),
+            event_types: &endpoint.subscription.event_types,
+            accounts: &endpoint.subscription.accounts,
+            tags: &endpoint.subscription.tags,
+            dialect: &endpoint.dialect,
+            headers: endpoint.headers.iter().map(|header| (&*header.name, &*header.value)).collect(),
+            steps: steps::views(&endpoint.pipeline),
+            retry: endpoint.retry.as_ref(),
+            active: !matches!(endpoint.status, Status::Disabled { .. }),
+            state: endpoint.status.state(),
+            reason: endpoint.status.reason(),
+            created_at: endpoint.created_at,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Event types: the catalogue of a tenant's dialect, and what the tenant
+//! described itself.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input;
+use super::tenants;
+use crate::domain::dialect::Dialect;
+use crate::domain::event::EventType;
+use crate::domain::event_type::{EventKind, OwnKind};
+use crate::sandbox::CheckFailure;
+
+/// At most this many types of a tenant's own.
+const MAX_TYPES: usize = 1000;
+/// At most this many bytes in a description, a schema and an example.
+const MAX_DESCRIPTION: usize = 4 * 1024;
+const MAX_SCHEMA: usize = 64 * 1024;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/event-types", get(list)).route("/event-types/{type}", put(describe).delete(delete))
+}
+
+/// A type of event, and what it is called on the wire.
+#[derive(Serialize)]
+pub(super) struct KindView<'a> {
+    #[serde(flatten)]
+    kind: &'a EventKind,
+    wire_name: String,
+}
+
+impl<'a> KindView<'a> {
+    pub(super) fn of(kind: &'a EventKind, dialect: &Dialect) -> Self {
+        Self { wire_name: dialect.wire_name(kind.event_type.as_str()).into_owned(), kind }
+    }
+}
+
+/// The same in a tenant's catalogue.
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    view: KindView<'a>,
+    /// `dialect` or `tenant`.
+    origin: &'static str,
+    /// Events whose data does not fit the schema are refused.
+    check: bool,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    items: Vec<Entry<'a>>,
+    next: Option<String>,
+}
+
+/// `GET /v1/event-types`: the dialect's in its order, then the tenant's own.
+async fn list(State(app): State<App>, caller: TenantCaller) -> Result<Response, ApiError> {
+    let dialect = tenants::dialect(&app, &caller.picture().tenant.dialect)?;
+    let own = &caller.picture().event_types;
+    let entry = |kind, origin, check| Entry { view: KindView::of(kind, &dialect), origin, check };
+    let of_dialect = dialect.kinds().map(|kind| match own.get(&kind.event_type) {
+        Some(own) => entry(&own.kind, "tenant", own.check),
+        None => entry(kind, "dialect", false),
+    });
+    let is_dialects = |event_type: &EventType| dialect.kinds().any(|kind| kind.event_type == *event_type);
+    let more = own.values().filter(|own| !is_dialects(&own.kind.event_type));
+    let items = of_dialect.chain(more.map(|own| entry(&own.kind, "tenant", own.check))).collect();
+    Ok(Json(List { items, next: None }).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    name: Option<String>,
+    description: Option<String>,
+    schema: Option<Value>,
+    example: Option<Value>,
+    /// Whether events that do not fit are refused: by default, when there is a
+    /// schema.
+    check: Option<bool>,
+}
+
+/// `PUT /v1/event-types/{type}`: what is left out is taken from the dialect's
+/// type of the same name.
+async fn describe(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(event_type): Path<String>,
+    input::Json(form): input::Json<Form>,
+) -> Result<Response, ApiError> {
+    let event_type: EventType = input::field("type", &event_type)?;
+    let known = &caller.picture().event_types;
+    if known.len() >= MAX_TYPES && !known.contains_key(&event_type) {
+        return Err(ApiError::invalid("type", format!("there are {MAX_TYPES} types already")));
+    }
+    let dialect = tenants::dialect(&app, &caller.picture().tenant.dialect)?;
+    let usual = dialect.kinds().find(|kind| kind.event_type == event_type);
+    let kind = EventKind {
+        name: form.name.or_else(|| usual.map(|kind| kind.name.clone())).unwrap_or_else(|| event_type.to_string()),
+        description: form.description.or_else(|| usual.map(|kind| kind.description.clone())).unwrap_or_default(),
+        schema: form.schema.or_else(|| usual.and_then(|kind| kind.schema.clone())),
+        example: form.example.or_else(|| usual.and_then(|kind| kind.example.clone())),
+        event_type,
+    };
+    for (field, text) in [("name", &kind.name), ("description", &kind.description)] {
+        if text.len() > MAX_DESCRIPTION || text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(ApiError::invalid(field, format!("at most {MAX_DESCRIPTION} bytes of plain text are allowed")));
+        }
+    }
+    for (field, value) in [("schema", &kind.schema), ("example", &kind.example)] {
+        if value.as_ref().is_some_and(|value| value.to_string().len() > MAX_SCHEMA) {
+            return Err(ApiError::invalid(field, format!("at most {MAX_SCHEMA} bytes are allowed")));
+        }
+    }
+    let check = form.check.unwrap_or(kind.schema.is_some());
+    match &kind.schema {
+        Some(schema) => check_schema(&app, &caller, schema).await?,
+        None if check => return Err(ApiError::invalid("schema", "is needed to check events by")),
+        None => {}
+    }
+    let own = OwnKind { kind, check };
+    app.catalog.put_event_type(caller.id(), &own).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    let entry = Entry { view: KindView::of(&own.kind, &dialect), origin: "tenant", check };
+    Ok(Json(entry).into_response())
+}
+
+async fn check_schema(app: &App, caller: &TenantCaller, schema: &Value) -> Result<(), ApiError> {
+    match app.intake.check_schema(caller.id(), schema).await {
+        Ok(()) => Ok(()),
+        Err(CheckFailure::Issues(issues)) => {
+            let all: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect();
+            let first = issues.first().map_or("schema", |issue| issue.path.as_str());
+            Err(ApiError::invalid(if first.is_empty() { "schema" } else { first }, all.join("; ")))
+        }
+        Err(CheckFailure::Faulted(message)) => {
+            Err(ApiError::invalid("schema", format!("it is too much to be checked: {message}")))
+        }
+        Err(CheckFailure::Unavailable) => Err(ApiError::Busy),
+    }
+}
+
+/// `DELETE /v1/event-types/{type}`: the tenant's own description. A dialect's
+/// type stays as the dialect has it.
+async fn delete(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(event_type): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let event_type: EventType = event_type.parse().map_err(|_| ApiError::NotFound)?;
+    app.catalog.delete_event_type(caller.id(), &event_type).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,136 @@
+//! Explanations: what became of an event at each of the tenant's endpoints, or
+//! why nothing did.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::Id;
+use super::tenants;
+use crate::domain::delivery::State as Standing;
+use crate::domain::dialect::Plan;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::event::EventType;
+use crate::domain::explain::{Case, Explanation, Story, explain};
+use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
+use crate::store::StoreError;
+use crate::store::ledger::{Delivery, DeliveryQuery};
+
+/// At most this many deliveries of one event are looked at, the newest: one for
+/// each endpoint and each replay.
+const LOOKED_AT: u32 = 1000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/events/{id}/explain", get(show))
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    event_id: EventId,
+    #[serde(rename = "type")]
+    event_type: &'a EventType,
+    /// The request that it was made of.
+    request_id: Option<RequestId>,
+    /// In one sentence.
+    summary: String,
+    endpoints: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    endpoint_id: EndpointId,
+    name: &'a str,
+    url: &'a str,
+    delivery_id: Option<DeliveryId>,
+    #[serde(flatten)]
+    explanation: Explanation,
+}
+
+/// `GET /v1/events/{id}/explain`
+async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>) -> Result<Response, ApiError> {
+    let tenant = caller.id();
+    let event = app.ledger.event(tenant, id).await?.ok_or(ApiError::NotFound)?;
+    let query = DeliveryQuery { event: Some(id), limit: LOOKED_AT, ..DeliveryQuery::default() };
+    let deliveries = app.ledger.deliveries(tenant, query).await?;
+    let endpoints: Vec<&Endpoint> = caller.picture().endpoints.values().map(|sealed| &sealed.endpoint).collect();
+    let covered = caller.picture().covered_urls(&app.dialects);
+    let mut lines = Vec::with_capacity(endpoints.len());
+    for endpoint in &endpoints {
+        // The newest comes first.
+        let delivery = deliveries.iter().find(|delivery| delivery.endpoint == endpoint.id);
+        let story = match delivery {
+            Some(delivery) => Some(story(&app, tenant, delivery).await?),
+            None => None,
+        };
+        let case = Case {
+            event: &event,
+            endpoint,
+            dialect: &*tenants::dialect(&app, &endpoint.dialect)?,
+            over_plan: if covered.has(endpoint) { None } else { over_plan(&app, &caller) },
+            story,
+            twins: twins(endpoint, &endpoints, &deliveries),
+        };
+        lines.push(Line {
+            endpoint_id: endpoint.id,
+            name: &endpoint.name,
+            url: endpoint.url.as_str(),
+            delivery_id: delivery.map(|delivery| delivery.id),
+            explanation: explain(&case),
+        });
+    }
+    let (event_type, request_id) = (&event.event_type, event.request_id);
+    let summary = summary(&lines);
+    Ok(Json(View { event_id: id, event_type, request_id, summary, endpoints: lines }).into_response())
+}
+
+fn summary(lines: &[Line<'_>]) -> String {
+    let count = |state: &str| lines.iter().filter(|line| line.explanation.state == state).count();
+    let parts = [
+        (count("delivered"), "got it"),
+        (count("pending"), "will get it"),
+        (count("dead") + count("cancelled"), "could not be given it"),
+        (count("dropped") + count("skipped"), "did not want it or may not have it"),
+    ];
+    let said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    match lines.len() {
+        0 => "There is no endpoint, so nobody got the event: create one.".to_owned(),
+        1 => format!("Of 1 endpoint, {}.", said.join(", ")),
+        all => format!("Of {all} endpoints, {}.", said.join(", ")),
+    }
+}
+
+fn over_plan<'a>(app: &'a App, caller: &TenantCaller) -> Option<(&'a Plan, Option<&'a Plan>)> {
+    let (dialect, plan) = caller.picture().limiting_plan(&app.dialects)?;
+    Some((plan, dialect.larger_than(plan)))
+}
+
+/// Endpoints with the same URL that got the event too.
+fn twins<'a>(endpoint: &Endpoint, all: &[&'a Endpoint], deliveries: &[Delivery]) -> Vec<&'a str> {
+    let got = |id: EndpointId| {
+        deliveries.iter().any(|delivery| delivery.endpoint == id && delivery.state == Standing::Delivered)
+    };
+    let twins = all.iter().filter(|other| other.id != endpoint.id && other.url == endpoint.url && got(other.id));
+    twins.map(|twin| twin.name.as_str()).collect()
+}
+
+async fn story(app: &App, tenant: TenantId, delivery: &Delivery) -> Result<Story, StoreError> {
+    let last = app.ledger.attempts(tenant, delivery.id).await?.pop();
+    let prepared = app.ledger.prepared(tenant, delivery.id).await?;
+    Ok(Story {
+        delivery: delivery.id,
+        state: delivery.state,
+        reason: delivery.reason.clone(),
+        attempts: delivery.attempts,
+        status: last.as_ref().and_then(|attempt| attempt.status),
+        outcome: last.as_ref().map(|attempt| attempt.outcome.clone()),
+        error: last.and_then(|attempt| attempt.error),
+        next_attempt_at: delivery.next_attempt_at.map(|at| at.to_string()),
+        steps: prepared.map(|prepared| prepared.steps).unwrap_or_default(),
+    })
+}
