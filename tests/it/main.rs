@@ -5,6 +5,7 @@ mod addresses;
 mod bad_input;
 mod catalogue;
 mod demo;
+mod documents;
 mod durability;
 mod explain;
 mod hostile;

@@ -240,6 +240,13 @@ async fn a_source_without_its_secret_yet_refuses_everything_but_the_handshake() 
     let changed =
         tenant.patch(&path, json!({"verification": {"scheme": "dmtolead", "secret": "the-key"}})).await.expect(200);
     assert_eq!(changed["verification"]["has_secret"], true);
+    // What a later change leaves out stays.
+    let changed = tenant.patch(&path, json!({"verification": {"scheme": "dmtolead"}})).await.expect(200);
+    assert_eq!(changed["verification"]["has_secret"], true);
+    let changed = tenant.patch(&path, json!({"verification": {"scheme": "github"}})).await.expect(200);
+    assert_eq!(changed["verification"]["has_secret"], false, "another scheme's secret is another");
+    let form = json!({"verification": {"scheme": "dmtolead", "secret": "the-key"}});
+    tenant.patch(&path, form).await.expect(200);
     is_refused(&tenant, post(&tenant, url, &headers, "{}").await, "does not match").await;
 }
 

@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 use super::event::Draft;
 use super::header::Header;
 
+/// At most this many events in a batch, as in a call of the API.
+const MAX_BATCH: usize = 500;
+
 /// How an event is put into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -56,6 +59,9 @@ impl Mode {
             }
             Self::Batched => {
                 let events: Vec<Attributes> = serde_json::from_slice(body).map_err(not_json)?;
+                if events.len() > MAX_BATCH {
+                    return Err(format!("the batch has {} events, and {MAX_BATCH} are allowed", events.len()));
+                }
                 let draft =
                     |(at, event): (usize, Attributes)| event.draft().map_err(|why| format!("event {at}: {why}"));
                 events.into_iter().enumerate().map(draft).collect()

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::claim::ATTEMPT_DEADLINE;
 use super::event::{Event, EventType};
 use super::event_type::EventKind;
-use super::evidence::{Evidence, Locator};
+use super::evidence::Locator;
 use super::handshake::Handshake;
 use super::header::Header;
 use super::retry::RetryPolicy;
-use super::secret::{KeyForm, Secret};
+use super::secret::KeyForm;
 use super::signature::Scheme;
 use super::subscription::{Mismatch, Subscription};
 use super::template::Template;
 use super::tenant::Tenant;
-use super::time::Timestamp;
 
 /// One platform's manner of speaking.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -264,6 +262,10 @@ impl Dialect {
         if !self.signature.iter().all(|scheme| matches!(scheme.at, Locator::Header(_))) {
             return wrong("signature.at", "a message's signature stands in a header");
         }
+        let makeable = |scheme: &Scheme| matches!(scheme.key, KeyForm::Text | KeyForm::Standard);
+        if !self.secret.optional && self.signature.first().is_some_and(|first| !makeable(first)) {
+            return wrong("signature.key", "the first must be text or standard, which the server can make secrets of");
+        }
         if !(1..=ATTEMPT_DEADLINE.as_secs()).contains(&self.delivery.deadline_seconds) {
             return wrong("delivery.deadline_seconds", "give 1 to 15");
         }
@@ -311,76 +313,6 @@ impl Dialect {
         if of_another || subscription.fits_tags(&event.tags) { Ok(()) } else { Err(Mismatch::Tag) }
     }
 
-    /// The scheme that signs with `secret`.
-    pub fn scheme_for(&self, secret: &Secret) -> Option<&Scheme> {
-        self.signature.iter().find(|scheme| scheme.takes(secret))
-    }
-
-    /// The secret of a new endpoint: the one that was given, or one that is made
-    /// of `random`, or none where the dialect does without.
-    pub fn secret(&self, given: Option<&str>, random: [u8; 24]) -> Result<Option<Secret>, SecretError> {
-        let Some(first) = self.signature.first() else {
-            return if given.is_some() { Err(SecretError::Unsigned(self.title.clone())) } else { Ok(None) };
-        };
-        match given {
-            Some(text) => {
-                let parsed = self.signature.iter().find_map(|scheme| Secret::parse(text, scheme.key).ok());
-                parsed.map(Some).ok_or_else(|| {
-                    let problem = Secret::parse(text, first.key).err().map(|problem| problem.to_string());
-                    SecretError::BadForm(problem.unwrap_or_default())
-                })
-            }
-            None if self.secret.optional => Ok(None),
-            None => Ok(Some(match first.key {
-                KeyForm::Standard => Secret::standard(random),
-                _ => Secret::text(&self.secret.prefix, random),
-            })),
-        }
-    }
-
-    /// Whether messages carry a signature of each secret while a rotation
-    /// overlaps. Otherwise the old one signs until its end.
-    pub fn signs_with_several(&self) -> bool {
-        self.signature.iter().any(|scheme| scheme.split.is_some())
-    }
-
-    /// The dialect's own headers around a body, the signature last. `secrets`
-    /// are those that sign now, the newest first.
-    pub fn sign<'s>(
-        &self,
-        headers: Vec<Header>,
-        body: &[u8],
-        url: &str,
-        secrets: impl Iterator<Item = &'s Secret>,
-        sent_at: Timestamp,
-    ) -> Vec<Header> {
-        let request = Evidence::new(&headers, "", url, body);
-        let mut signed: BTreeMap<&str, (&Scheme, Vec<String>)> = BTreeMap::new();
-        for secret in secrets {
-            let Some(scheme) = self.scheme_for(secret) else { continue };
-            let Locator::Header(name) = &scheme.at else { continue };
-            let Some(signature) = scheme.sign(secret, &request, sent_at) else { continue };
-            let (_, signatures) = signed.entry(name).or_insert_with(|| (scheme, Vec::new()));
-            signatures.push(signature);
-        }
-        let value = |scheme: &Scheme, signatures: &[String]| match (&scheme.split, signatures) {
-            (Some(split), all) => {
-                // A timestamp that stands beside the signatures goes before them.
-                let beside = scheme.timestamp.as_ref().filter(|stamp| stamp.at == scheme.at);
-                let stamp = beside.map(|stamp| format!("{}{}", stamp.prefix, sent_at.as_secs()));
-                let parts: Vec<&str> = stamp.iter().chain(all).map(String::as_str).collect();
-                parts.join(split)
-            }
-            (None, [.., oldest]) => oldest.clone(),
-            (None, []) => String::new(),
-        };
-        let signatures: Vec<Header> = signed
-            .into_iter()
-            .map(|(name, (scheme, all))| Header { name: name.to_owned(), value: value(scheme, &all) })
-            .collect();
-        headers.into_iter().chain(signatures).collect()
-    }
-
     /// One deadline for an attempt.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.delivery.deadline_seconds).min(ATTEMPT_DEADLINE)
@@ -397,22 +329,6 @@ impl Dialect {
     pub fn larger_than(&self, plan: &Plan) -> Option<&Plan> {
         let room = |plan: &Plan| plan.endpoints.unwrap_or(u32::MAX);
         self.plans.iter().filter(|other| room(other) > room(plan)).min_by_key(|plan| room(plan))
-    }
-}
-
-/// Why an endpoint cannot have this secret.
-#[derive(Debug, PartialEq, Eq)]
-pub enum SecretError {
-    Unsigned(String),
-    BadForm(String),
-}
-
-impl fmt::Display for SecretError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsigned(title) => write!(f, "{title} signs nothing; leave the secret out"),
-            Self::BadForm(problem) => f.write_str(problem),
-        }
     }
 }
 

@@ -113,6 +113,11 @@ impl KeyForm {
         }
     }
 
+    /// Whether a message can be signed with it: a public key can only verify.
+    pub fn can_sign(self, secret: &Secret) -> bool {
+        matches!(self.key(&secret.0), Ok(Key::Symmetric(_) | Key::Ed25519Pair(_)))
+    }
+
     /// The public half of a secret, to be given to receivers.
     pub fn public(self, secret: &Secret) -> Option<String> {
         match self.key(&secret.0) {

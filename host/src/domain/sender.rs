@@ -82,6 +82,7 @@ impl Sender {
 /// A dialect that wants a token echoed is answered by our sources as well.
 fn echo(dialect: &Dialect) -> Option<Challenge> {
     let handshake = dialect.handshake.as_ref().filter(|handshake| handshake.kind == HandshakeKind::Echo)?;
+    let member = handshake.answer.strip_prefix('/').filter(|member| !member.contains(['/', '~']))?;
     let pointer = |name: &str| Locator::Json(format!("/{}", name.replace('~', "~0").replace('/', "~1")));
     let fixed = handshake.fields.iter().find(|field| field.value.places().next().is_none())?;
     let token = handshake.fields.iter().find(|field| field.value.only_place() == Some(&Place::Token))?;
@@ -92,7 +93,7 @@ fn echo(dialect: &Dialect) -> Option<Challenge> {
         answer: pointer(&token.name),
         // It comes before its receiver can know the key.
         signed: false,
-        member: handshake.answer.strip_prefix('/').map(str::to_owned),
+        member: Some(member.to_owned()),
     })
 }
 

@@ -9,6 +9,7 @@ mod dmhub;
 mod dmtolead;
 mod docssmith;
 mod own;
+mod secrets;
 mod standard_webhooks;
 
 use hookyard_tests::{Api, Arrived, oracle, text};

@@ -41,6 +41,8 @@ async fn an_asymmetric_key_signs_v1a_and_its_public_half_verifies() {
     let keys = oracle::python(json!({"do": "ed25519-keys"})).await;
     let endpoint = tenant.endpoint(&receiver.url(), json!({"secret": keys["private"]})).await;
     assert_eq!(endpoint["public_key"], keys["public"]);
+    let verifying = json!({"name": "b", "url": receiver.url(), "event_types": ["*"], "secret": keys["public"]});
+    tenant.post("/v1/endpoints", verifying).await.problem(422, "secret");
     tenant.publish(json!({"type": "order.paid", "data": {}})).await;
     let request = receiver.next().await;
     assert!(request.header("webhook-signature").starts_with("v1a,"));

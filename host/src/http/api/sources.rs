@@ -1,5 +1,7 @@
 //! Sources: inbound webhooks.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +21,7 @@ use crate::domain::event::EventType;
 use crate::domain::id::SourceId;
 use crate::domain::key::SourceToken;
 use crate::domain::pipeline::Place;
+use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Options, Verification, basic_secret};
@@ -72,7 +75,8 @@ struct VerificationView<'a> {
 }
 
 impl VerificationForm {
-    fn parse(self, app: &App) -> Result<Verification, ApiError> {
+    /// What is left out of a change stays, as long as the scheme does.
+    fn parse(self, app: &App, current: Option<&Verification>) -> Result<Verification, ApiError> {
         let options: Options =
             serde_path_to_error::deserialize(serde_json::Value::Object(self.options)).map_err(|error| {
                 let path = error.path().to_string();
@@ -82,12 +86,18 @@ impl VerificationForm {
                 ApiError::invalid(format!("verification.{}", name.unwrap_or(&path)), problem)
             })?;
         let given = self.secret.or(self.password);
+        let kept = current.filter(|current| current.scheme == self.scheme);
+        let text = |secret: &Option<Arc<Secret>>| secret.as_ref().map(|secret| secret.reveal().to_owned());
         let secret = match (self.scheme.as_str(), &options.username, given) {
-            ("basic", Some(username), Some(password)) => Some(basic_secret(username, &password)),
             ("basic", None, _) => return Err(ApiError::invalid("verification.username", "is needed for this scheme")),
-            (_, _, given) => given,
+            ("basic", Some(username), Some(password)) => Some(basic_secret(username, &password)),
+            (_, _, Some(given)) => Some(given),
+            (_, username, None) => {
+                kept.filter(|kept| kept.options.username == *username).and_then(|kept| text(&kept.secret))
+            }
         };
-        Verification::new(&self.scheme, options, secret, self.verify_token, &app.senders)
+        let verify_token = self.verify_token.or_else(|| kept.and_then(|kept| text(&kept.verify_token)));
+        Verification::new(&self.scheme, options, secret, verify_token, &app.senders)
             .map_err(|wrong| ApiError::invalid(format!("verification.{}", wrong.field), wrong.problem))
     }
 }
@@ -127,7 +137,7 @@ async fn create(
     caller: TenantCaller,
     input::Json(form): input::Json<Form>,
 ) -> Result<Response, ApiError> {
-    let verification = form.verification.map(|form| form.parse(&app)).transpose()?;
+    let verification = form.verification.map(|form| form.parse(&app, None)).transpose()?;
     let now = app.clock.now();
     let source = Source {
         id: mint(now),
@@ -187,7 +197,7 @@ async fn change(
         Patch::Set(text) => source.event_type = Some(input::field("event_type", &text)?),
     }
     if let Some(form) = change.verification {
-        source.verification = form.parse(&app)?;
+        source.verification = form.parse(&app, Some(&source.verification))?;
     }
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;
