@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::dialect::{Dialect, Dialects};
 use crate::domain::sender::{Sender, Senders};
 use crate::domain::signature::{MAX_TOLERANCE, Scheme};
+use crate::domain::verification::OWN_SCHEMES;
 
 // `DIALECTS` and `SENDERS`: names and texts, found by `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/dialects.rs"));
@@ -70,6 +71,11 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
 fn dialect(file: &Path, text: &str) -> Result<Dialect, LoadError> {
     let mut dialect: Dialect = parse(file, text)?;
     dialect.name = name(file)?;
+    if OWN_SCHEMES.contains(&dialect.name.as_str())
+        || SENDERS.iter().any(|(sender, _)| sender_name(sender) == dialect.name)
+    {
+        return Err(at_line(file, None, "its name is taken by a verification scheme"));
+    }
     let dialect = dialect
         .check()
         .map_err(|wrong| at_line(file, line_of(text, wrong.part), &format!("`{}`: {}", wrong.part, wrong.problem)))?;
@@ -80,6 +86,10 @@ fn sender(file: &Path, text: &str) -> Result<Sender, LoadError> {
     let mut sender: Sender = parse(file, text)?;
     sender.name = name(file)?;
     check_tolerances(file, text, &sender.signature).map(|()| sender)
+}
+
+fn sender_name(file: &str) -> &str {
+    file.strip_suffix(".toml").unwrap_or(file)
 }
 
 fn check_tolerances(file: &Path, text: &str, schemes: &[Scheme]) -> Result<(), LoadError> {
@@ -155,6 +165,12 @@ mod tests {
         let envelope = "[envelope]\nfields = [{ name = \"data\", value = \"{data}\" }]\n";
         check(&with(envelope), "own");
         check("title = 7\n", "own.toml: line 1: ");
+        check(
+            &with(&format!("{envelope}[handshake]\nkind = \"echo\"\ndeadline_seconds = 5\n")),
+            "own.toml: line 5: `hand",
+        );
+        let unsigned = "[[signature]]\nkind = \"hmac-sha256\"\nat = \"header.x\"\nsigned = \"{header.y}\"\n";
+        check(&with(&format!("{envelope}{unsigned}")), "own.toml: line 5: `signature`: `signed` has what");
         check(&with("nonsense = 1\n"), "own.toml: line 3: unknown field `nonsense`");
         check(
             &with("[envelope]\nfields = [{ name = \"a\", value = \"{boby}\" }]\n"),

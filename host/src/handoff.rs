@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::domain::claim::Claim;
+use crate::domain::endpoint::Endpoint;
 use crate::domain::id::{EndpointId, TenantId};
 
 /// At most this many deliveries are held by one process at a time.
@@ -40,10 +41,10 @@ pub struct Arrivals {
     pub nudge: Arc<Notify>,
 }
 
-/// An endpoint whose receiver is to be verified. Dropped when that is done.
+/// An endpoint whose receiver is to be verified: as it is, or as it is to become
+/// once that is done. Until then the old one goes on.
 pub struct Errand {
-    pub tenant: TenantId,
-    pub endpoint: EndpointId,
+    pub endpoint: Endpoint,
     slot: Slot,
     done: oneshot::Sender<()>,
 }
@@ -120,10 +121,10 @@ impl Handoff {
     /// Has an endpoint's receiver verified, and comes back when that is done.
     /// It takes a slot like a delivery: a tenant whose receivers hang waits for
     /// itself. Answers whether there was room.
-    pub async fn verify(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
-        let Some(slot) = self.reserve(tenant, endpoint) else { return false };
+    pub async fn verify(&self, endpoint: Endpoint) -> bool {
+        let Some(slot) = self.reserve(endpoint.tenant, endpoint.id) else { return false };
         let (done, told) = oneshot::channel();
-        let sent = self.errands.send(Errand { tenant, endpoint, slot, done });
+        let sent = self.errands.send(Errand { endpoint, slot, done });
         // An error means that the host is stopping: the endpoint stays as it is.
         sent.is_ok() && told.await.is_ok()
     }

@@ -3,10 +3,10 @@
 //! They are plugin versions like any other: a step pins one, and a newer binary
 //! that brings a changed component adds a version beside the old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::clock::Clock;
-use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Digest, Owner, PluginName};
 use crate::sandbox::{Rejected, Sandbox};
 use crate::store::catalog::PluginUpload;
 use crate::store::{Catalog, Picture, StoreError};
@@ -19,6 +19,9 @@ const COMPONENTS: &[(&str, &[u8])] = &[
     ("tag-filter", include_bytes!(concat!(env!("OUT_DIR"), "/tag_filter.wasm"))),
     ("template", include_bytes!(concat!(env!("OUT_DIR"), "/template.wasm"))),
 ];
+
+/// The one that intake checks schemas with.
+pub const JSON_SCHEMA: &str = "json-schema";
 
 /// The embedded component of this name.
 pub fn component(name: &str) -> Option<&'static [u8]> {
@@ -81,28 +84,46 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
     Ok(())
 }
 
-/// Loads every plugin version of the picture into the sandbox, from the
-/// compiled cache where that has it. One that cannot be loaded is reported and
-/// left out: its steps wait, everything else goes on.
-pub async fn load_all(picture: &Picture, catalog: &dyn Catalog, sandbox: &Sandbox) -> Result<(), StoreError> {
+/// Loads every plugin version that somebody uses into the sandbox, and no
+/// other: compiled code is large. One that cannot be loaded is reported and left
+/// out: its steps wait, everything else goes on.
+pub async fn load_used(picture: &Picture, catalog: &dyn Catalog, sandbox: &Sandbox) -> Result<(), StoreError> {
     let house = picture.house();
-    let tenants = picture.tenants();
-    let versions = tenants.iter().map(|part| &part.plugins).chain([&*house]);
-    let plugins: BTreeMap<String, &PluginVersion> = versions
-        .flat_map(|versions| versions.values().flat_map(BTreeMap::values))
-        .map(|plugin| (plugin.digest.to_string(), plugin))
-        .collect();
-    for plugin in plugins.into_values() {
-        if sandbox.load_cached(plugin.digest).await {
-            continue;
+    let newest = |name: &str| {
+        let name: PluginName = name.parse().ok()?;
+        house.get(&name)?.values().next_back().map(|plugin| plugin.digest)
+    };
+    let mut used: HashSet<Digest> = HashSet::new();
+    for part in picture.tenants() {
+        let sources = part.sources.values().map(|source| &source.pipeline);
+        let endpoints = part.endpoints.values().map(|sealed| &sealed.endpoint.pipeline);
+        used.extend(sources.chain(endpoints).flat_map(|pipeline| &pipeline.steps).map(|step| step.digest));
+        if part.event_types.values().any(|own| own.check) {
+            used.extend(newest(JSON_SCHEMA));
         }
-        let Some(component) = catalog.component(plugin.digest).await? else {
-            tracing::error!(plugin.name = %plugin.name, plugin.version, "the component is missing");
-            continue;
-        };
-        if let Err(rejected) = sandbox.load(component.into()).await {
-            tracing::error!(plugin.name = %plugin.name, plugin.version, error = %rejected, "not loaded");
-        }
+    }
+    for plugin in house.values().flat_map(BTreeMap::values).filter(|plugin| !used.contains(&plugin.digest)) {
+        // Those of a first start have just been admitted.
+        sandbox.unload(plugin.digest);
+    }
+    for digest in used {
+        load(catalog, sandbox, digest).await?;
+    }
+    Ok(())
+}
+
+/// Has the plugin in the sandbox, if that can be: from the compiled cache, or
+/// compiled again.
+pub async fn load(catalog: &dyn Catalog, sandbox: &Sandbox, digest: Digest) -> Result<(), StoreError> {
+    if sandbox.load_cached(digest).await {
+        return Ok(());
+    }
+    let Some(component) = catalog.component(digest).await? else {
+        tracing::error!(plugin.digest = %digest, "the component is missing");
+        return Ok(());
+    };
+    if let Err(rejected) = sandbox.load(component.into()).await {
+        tracing::error!(plugin.digest = %digest, error = %rejected, "not loaded");
     }
     Ok(())
 }

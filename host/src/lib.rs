@@ -127,7 +127,7 @@ impl Host {
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
-        house::load_all(&picture, &*catalog, &sandbox).await.map_err(RunError::Catalogue)?;
+        house::load_used(&picture, &*catalog, &sandbox).await.map_err(RunError::Catalogue)?;
         // The database is locked for this process: whoever held claims is dead.
         let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
         if taken_over > 0 {
@@ -151,7 +151,7 @@ impl Host {
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
-        let recall = Recall { ledger: ledger.clone(), picture: picture.clone(), chat };
+        let recall = Recall::new(ledger.clone(), picture.clone(), chat);
         let origin = url::Url::parse(&public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
         let dispatch = Arc::new(Dispatch {
             ledger: ledger.clone(),
@@ -167,6 +167,7 @@ impl Host {
             origin: origin.unwrap_or_default(),
         });
         let intake = Intake {
+            catalog: catalog.clone(),
             ledger: ledger.clone(),
             picture: picture.clone(),
             sandbox: sandbox.clone(),

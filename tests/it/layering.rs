@@ -21,11 +21,11 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("handoff", one(&[])),
         ("shutdown", one(&[])),
         ("recall", two(&["sandbox", "chat"])),
-        ("intake", two(&["sandbox"])),
+        ("intake", two(&["sandbox", "house"])),
         ("dispatch", two(&["sandbox", "recall"])),
         ("house", two(&["sandbox"])),
         ("upkeep", two(&[])),
-        ("http", two(&["sandbox", "intake", "recall", "config"])),
+        ("http", two(&["sandbox", "intake", "recall", "house", "config"])),
     ])
 }
 

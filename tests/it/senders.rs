@@ -231,8 +231,9 @@ async fn a_source_without_its_secret_yet_refuses_everything_but_the_handshake() 
     let answer = post(&tenant, url, &Map::new(), verify).await;
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(answer.expect(200), json!({"verifyToken": "abc123"}));
-    let kept = tenant.get("/v1/requests?state=ignored").await.expect(200)["items"][0].clone();
-    assert!(text(&kept["reason"]).contains("handshake"), "{kept}");
+    let kept = tenant.get("/v1/requests?state=answered").await.expect(200)["items"][0].clone();
+    // It proved nothing, so nothing can be made of it.
+    tenant.post(&format!("/v1/requests/{}/rerun", text(&kept["id"])), json!({})).await.problem(409, "");
     let headers = json!({"x-dmtolead-signature": "00"}).as_object().unwrap().clone();
     is_refused(&tenant, post(&tenant, url, &headers, "{}").await, "no secret yet").await;
     // The key is shown after the handshake, and set then.
@@ -281,6 +282,9 @@ async fn meta_gets_its_challenge_back_when_it_knows_the_token() {
     // A number in JSON's eyes, and text in Meta's.
     assert_eq!(answer.headers["content-type"], "text/plain");
     assert_eq!(answer.expect(200), 1_158_201_444);
+    let kept = tenant.get("/v1/requests?state=answered").await.expect(200)["items"][0].clone();
+    let kept = tenant.get(&format!("/v1/requests/{}", text(&kept["id"]))).await.expect(200);
+    assert!(text(&kept["query"]).contains("1158201444") && !kept.to_string().contains("my-token"), "{kept}");
     let wrong = get("hub.mode=subscribe&hub.challenge=1&hub.verify_token=guess").await;
     is_refused(&tenant, wrong, "is not the source's verify_token").await;
     is_refused(&tenant, get("").await, "is missing").await;

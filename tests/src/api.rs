@@ -111,9 +111,18 @@ impl Api {
 
     /// The only delivery of an event, once it is in `state`.
     pub async fn delivery_in(&self, event: &str, state: &str) -> Value {
-        let path = format!("/v1/deliveries?event={event}&state={state}");
+        self.delivery_at(&format!("/v1/deliveries?event={event}&state={state}"), event, state).await
+    }
+
+    /// The delivery of an event to one endpoint, once it is in `state`.
+    pub async fn delivery_to(&self, event: &str, endpoint: &str, state: &str) -> Value {
+        let path = format!("/v1/deliveries?event={event}&endpoint={endpoint}&state={state}");
+        self.delivery_at(&path, event, state).await
+    }
+
+    async fn delivery_at(&self, path: &str, event: &str, state: &str) -> Value {
         let what = format!("a delivery of {event} in state {state}");
-        let found = crate::eventually(&what, async || self.get(&path).await.expect(200)["items"].get(0).cloned()).await;
+        let found = crate::eventually(&what, async || self.get(path).await.expect(200)["items"].get(0).cloned()).await;
         let id = found["id"].as_str().expect("an id").to_owned();
         self.get(&format!("/v1/deliveries/{id}")).await.expect(200)
     }

@@ -16,5 +16,8 @@ CREATE TABLE event_types (
     PRIMARY KEY (tenant_id, type)
 ) WITHOUT ROWID;
 
+-- Of what proved nothing, the newest of each source are kept.
+CREATE INDEX requests_unproven ON requests (tenant_id, source_id, id) WHERE state IN ('refused', 'answered');
+
 -- A plugin may ask for the earlier events of a subject.
 CREATE INDEX events_by_subject ON events (tenant_id, subject, id) WHERE subject IS NOT NULL;

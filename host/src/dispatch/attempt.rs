@@ -37,11 +37,7 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreErro
     };
     match &sealed.endpoint.status {
         Status::Active => {}
-        Status::Paused => return hold(dispatch, claim).await,
-        Status::Unverified { reason } => {
-            let reason = format!("the endpoint is not verified: {reason}");
-            return rest(dispatch, claim, None, Next::Cancelled { reason }).await;
-        }
+        Status::Paused | Status::Unverified { .. } => return hold(dispatch, claim).await,
         Status::Disabled { reason } => {
             let reason = format!("the endpoint is disabled: {reason}");
             return rest(dispatch, claim, None, Next::Cancelled { reason }).await;
@@ -85,12 +81,17 @@ async fn send(
     let occasion = (dispatch.origin.as_str(), started_at);
     let secrets = sealed.signing(started_at);
     let request = SignedRequest::new(dialect, &claim.event, url, &message, endpoint, secrets, occasion);
+    let Some(request) = request else {
+        let why = format!("{} cannot sign it with the endpoint's secret; rotate the secret", dialect.title);
+        return rest(dispatch, claim, prepared, Next::Dead(Cause::BadMessage(why))).await;
+    };
     let Exchange { outcome, answer, duration } = dispatch.sender.send(&request).await;
 
     let now = dispatch.clock.now();
     let number = claim.attempts + 1;
     let policy = endpoint.retry.as_ref().or(dialect.retry.as_ref()).unwrap_or(&dispatch.default_retry);
-    let next = delivery::settle(&outcome, number, policy, now, Jitter::new(u32::from_le_bytes(random())));
+    let jitter = Jitter::new(u32::from_le_bytes(random()));
+    let next = delivery::settle(&outcome, number, policy, dialect.delivery.believe_gone, now, jitter);
     let is_gone = next == Next::Dead(Cause::Gone);
     let attempt = Attempt {
         id: mint::<AttemptId>(started_at),
@@ -112,7 +113,7 @@ async fn hold(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreError> {
     rest(dispatch, claim, None, Next::Held).await?;
     // It may have been resumed since it was looked at, and then nobody else
     // would release this one.
-    if !dispatch.picture.is_paused(claim.tenant, claim.endpoint) {
+    if !dispatch.picture.is_holding(claim.tenant, claim.endpoint) {
         dispatch.ledger.release_held(claim.tenant, claim.endpoint, dispatch.clock.now()).await?;
     }
     Ok(())

@@ -1,8 +1,6 @@
 //! Asks a receiver whether it wants what it is about to get, as its dialect
 //! says, and writes down what it answered.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -12,75 +10,94 @@ use super::send::Wire;
 use crate::clock::random;
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
-use crate::domain::handshake::HandshakeKind;
+use crate::domain::handshake::{HandshakeKind, NotVerified};
 use crate::domain::header::Header;
 use crate::handoff::Errand;
 use crate::store::StoreError;
 use crate::store::picture::SealedEndpoint;
 
-/// Verifies the endpoint that an errand names.
+/// Verifies the endpoint that an errand brings.
 pub(super) async fn run(dispatch: &Dispatch, errand: Errand) {
-    if let Err(error) = verify(dispatch, &errand).await {
-        tracing::error!(endpoint.id = %errand.endpoint, error = %error, "a verification could not be written down");
+    let endpoint = &errand.endpoint;
+    if let Err(error) = verify(dispatch, endpoint).await {
+        tracing::error!(endpoint.id = %endpoint.id, error = %error, "a verification could not be written down");
     }
     errand.finish();
 }
 
-async fn verify(dispatch: &Dispatch, errand: &Errand) -> Result<(), StoreError> {
-    let Some(tenant) = dispatch.picture.tenant(errand.tenant) else { return Ok(()) };
-    let Some(sealed) = tenant.endpoints.get(&errand.endpoint) else { return Ok(()) };
-    let Some(dialect) = dispatch.dialects.get(&sealed.endpoint.dialect) else { return Ok(()) };
-    let Some(status) = ask(dispatch, dialect, sealed).await else { return Ok(()) };
+async fn verify(dispatch: &Dispatch, asked: &Endpoint) -> Result<(), StoreError> {
+    let Some(tenant) = dispatch.picture.tenant(asked.tenant) else { return Ok(()) };
+    let Some(before) = tenant.endpoints.get(&asked.id) else { return Ok(()) };
+    let Some(dialect) = dispatch.dialects.get(&asked.dialect) else { return Ok(()) };
+    let Some(judged) = ask(dispatch, dialect, asked, before).await else { return Ok(()) };
+    let (state, reason) = match &judged {
+        Ok(()) => ("verified", None),
+        Err(why) => ("not verified", Some(why.to_string())),
+    };
     tracing::info!(
-        tenant.id = %errand.tenant, endpoint.id = %errand.endpoint, state = status.state(), reason = status.reason(),
-        "endpoint {}: {}", errand.endpoint, status.state(),
+        tenant.id = %asked.tenant, endpoint.id = %asked.id, state, reason, "endpoint {}: {state}", asked.id,
     );
-    settle(dispatch, &sealed.endpoint, status).await
+    settle(dispatch, &before.endpoint, asked, judged).await
 }
 
-/// The state that the endpoint's receiver has earned; nothing where the dialect
-/// has no handshake.
-async fn ask(dispatch: &Dispatch, dialect: &Dialect, sealed: &SealedEndpoint) -> Option<Status> {
+/// What the receiver of `asked` says; nothing where the dialect has no
+/// handshake.
+async fn ask(
+    dispatch: &Dispatch,
+    dialect: &Dialect,
+    asked: &Endpoint,
+    sealed: &SealedEndpoint,
+) -> Option<Result<(), NotVerified>> {
     let handshake = dialect.handshake.as_ref()?;
-    let endpoint = &sealed.endpoint;
     let token = URL_SAFE_NO_PAD.encode(random::<24>());
     let now = dispatch.clock.now();
-    let (body, headers) = dialect.greeting(endpoint.tenant, &token, &dispatch.origin, now)?;
+    let (body, headers) = dialect.greeting(asked.tenant, &token, &dispatch.origin, now)?;
     let (method, body, expected) = match handshake.kind {
         HandshakeKind::Echo => ("POST", Bytes::from(body), token.as_str()),
         HandshakeKind::Options => ("OPTIONS", Bytes::new(), dispatch.origin.as_str()),
     };
-    let own = dialect.sign(headers, &body, endpoint.url.as_str(), sealed.signing(now), now);
+    // A signature over what only an event has cannot be made here.
+    let (own, _all_signed) = dialect.sign(headers, &body, asked.url.as_str(), sealed.signing(now), now);
     let content_type = Header { name: "content-type".to_owned(), value: dialect.envelope.content_type.clone() };
     let typed = (!body.is_empty()).then_some(&content_type);
-    let exchange = dispatch
-        .sender
-        .exchange(&Wire {
-            method,
-            url: &endpoint.url,
-            headers: typed.into_iter().chain(&endpoint.headers).chain(&own).collect(),
-            body,
-            deadline: handshake.deadline().max(Duration::from_secs(1)),
-            sent_at: now,
-        })
-        .await;
-    Some(match handshake.judge(&exchange.outcome, exchange.answer.as_ref(), expected) {
-        Ok(()) => Status::Active,
-        Err(why) => Status::Unverified { reason: why.to_string() },
-    })
+    let wire = Wire {
+        method,
+        url: &asked.url,
+        headers: typed.into_iter().chain(&asked.headers).chain(&own).collect(),
+        body,
+        deadline: handshake.deadline(),
+        sent_at: now,
+    };
+    let exchange = dispatch.sender.exchange(&wire).await;
+    Some(handshake.judge(&exchange.outcome, exchange.answer.as_ref(), expected))
 }
 
-/// Unless the owner has pointed the endpoint elsewhere or stopped it meanwhile.
-async fn settle(dispatch: &Dispatch, asked: &Endpoint, status: Status) -> Result<(), StoreError> {
+/// Writes down what was asked for with what came of it, unless the owner has
+/// changed the endpoint meanwhile.
+async fn settle(
+    dispatch: &Dispatch,
+    before: &Endpoint,
+    asked: &Endpoint,
+    judged: Result<(), NotVerified>,
+) -> Result<(), StoreError> {
     let Some(tenant) = dispatch.picture.tenant(asked.tenant) else { return Ok(()) };
     let Some(current) = tenant.endpoints.get(&asked.id).map(|sealed| &sealed.endpoint) else { return Ok(()) };
-    let stopped = matches!(current.status, Status::Disabled { .. } | Status::Paused);
-    if current.url != asked.url || current.dialect != asked.dialect || stopped {
+    if (&current.url, &current.dialect, &current.status) != (&before.url, &before.dialect, &before.status) {
         return Ok(());
     }
-    let endpoint = Endpoint { status, ..current.clone() };
+    let status = match (judged, &before.status) {
+        // What its owner stopped stays stopped.
+        (Ok(()), Status::Paused) => Status::Paused,
+        (Ok(()), _) => Status::Active,
+        (Err(why), _) => Status::Unverified { reason: why.to_string() },
+    };
+    let endpoint = Endpoint { status, ..asked.clone() };
     match dispatch.catalog.update_endpoint(&endpoint).await {
-        Ok(()) | Err(StoreError::NotFound) => dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await,
-        Err(error) => Err(error),
+        Ok(()) | Err(StoreError::NotFound) => dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await?,
+        Err(error) => return Err(error),
     }
+    if endpoint.status == Status::Active {
+        dispatch.ledger.release_held(asked.tenant, asked.id, dispatch.clock.now()).await?;
+    }
+    Ok(())
 }

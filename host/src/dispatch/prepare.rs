@@ -47,7 +47,7 @@ pub(super) async fn prepare(
     if pipeline.steps.is_empty() {
         return made(Vec::new(), dialect.finish(message));
     }
-    let past = match dispatch.recall.past(tenant, pipeline, &claim.event).await {
+    let (past, _room) = match dispatch.recall.past(tenant, pipeline, &claim.event).await {
         Ok(past) => past,
         Err(error) => {
             tracing::warn!(delivery.id = %claim.delivery, error = %error, "the subject's history could not be read");

@@ -44,6 +44,7 @@ pub struct SignedRequest<'a> {
 }
 
 impl<'a> SignedRequest<'a> {
+    /// Nothing when a secret cannot sign.
     pub fn new<'s>(
         dialect: &Dialect,
         event: &Event,
@@ -52,10 +53,10 @@ impl<'a> SignedRequest<'a> {
         endpoint: &'a Endpoint,
         secrets: impl Iterator<Item = &'s Secret>,
         (origin, sent_at): (&str, Timestamp),
-    ) -> Self {
+    ) -> Option<Self> {
         let headers = dialect.headers_for(event, origin, sent_at);
-        let signature = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
-        Self { url, signature, message, endpoint, deadline: dialect.deadline(), sent_at }
+        let (signature, all_signed) = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
+        all_signed.then(|| Self { url, signature, message, endpoint, deadline: dialect.deadline(), sent_at })
     }
 
     /// What the endpoint's owner set goes over what a plugin set, and the

@@ -166,7 +166,7 @@ impl Next {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Delivered | Self::RetryAt(_) => None,
-            Self::Held => Some("held: the endpoint is paused".to_owned()),
+            Self::Held => Some("held until the endpoint is active".to_owned()),
             Self::Dropped { reason } | Self::Cancelled { reason } => Some(reason.clone()),
             Self::Dead(cause) => Some(cause.to_string()),
         }
@@ -182,11 +182,19 @@ impl Next {
 }
 
 /// Decides what an outcome means. Pure, so the whole retry table is one test.
-pub fn settle(outcome: &Outcome, attempt: u32, policy: &RetryPolicy, now: Timestamp, jitter: Jitter) -> Next {
+/// `believe_gone`: whether 410 is the end, or a failure like any other.
+pub fn settle(
+    outcome: &Outcome,
+    attempt: u32,
+    policy: &RetryPolicy,
+    believe_gone: bool,
+    now: Timestamp,
+    jitter: Jitter,
+) -> Next {
     let asked = match outcome {
         Outcome::Accepted { .. } => return Next::Delivered,
         // Believing the receiver spares both sides (Standard Webhooks).
-        Outcome::Refused { status: 410, .. } => return Next::Dead(Cause::Gone),
+        Outcome::Refused { status: 410, .. } if believe_gone => return Next::Dead(Cause::Gone),
         Outcome::Refused { retry_after, .. } => *retry_after,
         Outcome::Unreachable(_) => None,
     };
@@ -202,7 +210,7 @@ mod tests {
 
     #[track_caller]
     fn check(outcome: Outcome, attempt: u32, expected: &str) {
-        let next = settle(&outcome, attempt, &RetryPolicy::default(), Timestamp::from_millis(0), Jitter::NONE);
+        let next = settle(&outcome, attempt, &RetryPolicy::default(), true, Timestamp::from_millis(0), Jitter::NONE);
         let said = match &next {
             Next::RetryAt(at) => format!("retry in {} s", at.as_secs()),
             other => format!("{}: {}", other.state().as_str(), other.reason().unwrap_or_default()),

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::claim::ATTEMPT_DEADLINE;
 use super::event::{Event, EventType};
 use super::event_type::EventKind;
-use super::evidence::Locator;
+use super::evidence::{Locator, Part};
 use super::handshake::Handshake;
 use super::header::Header;
 use super::retry::RetryPolicy;
 use super::secret::KeyForm;
-use super::signature::Scheme;
+use super::signature::{Kind, Scheme};
 use super::subscription::{Mismatch, Subscription};
 use super::template::Template;
 use super::tenant::Tenant;
@@ -193,11 +193,13 @@ impl Default for SecretPolicy {
 #[serde(deny_unknown_fields, default)]
 pub struct DeliveryRules {
     pub deadline_seconds: u64,
+    /// Whether 410 is believed: the delivery is dead and the endpoint disabled.
+    pub believe_gone: bool,
 }
 
 impl Default for DeliveryRules {
     fn default() -> Self {
-        Self { deadline_seconds: ATTEMPT_DEADLINE.as_secs() }
+        Self { deadline_seconds: ATTEMPT_DEADLINE.as_secs(), believe_gone: true }
     }
 }
 
@@ -262,6 +264,15 @@ impl Dialect {
         if !self.signature.iter().all(|scheme| matches!(scheme.at, Locator::Header(_))) {
             return wrong("signature.at", "a message's signature stands in a header");
         }
+        if let Some(problem) = self.signature.iter().find_map(|scheme| self.cannot_sign(scheme)) {
+            return wrong("signature", &problem);
+        }
+        if Header::parse("content-type", &self.envelope.content_type).is_err() {
+            return wrong("envelope.content_type", "is no header value");
+        }
+        if let Some(Err(problem)) = self.handshake.as_ref().map(Handshake::check) {
+            return wrong("handshake", problem);
+        }
         let makeable = |scheme: &Scheme| matches!(scheme.key, KeyForm::Text | KeyForm::Standard);
         if !self.secret.optional && self.signature.first().is_some_and(|first| !makeable(first)) {
             return wrong("signature.key", "the first must be text or standard, which the server can make secrets of");
@@ -278,6 +289,36 @@ impl Dialect {
             return wrong("events", &format!("`{}` is there twice", pair[0]));
         }
         Ok(self)
+    }
+
+    /// Why messages could not be signed by a scheme, if so.
+    fn cannot_sign(&self, scheme: &Scheme) -> Option<String> {
+        match (scheme.kind, scheme.key) {
+            (Kind::HmacSha1 | Kind::HmacSha256 | Kind::HmacSha512, KeyForm::Text | KeyForm::Standard)
+            | (Kind::Ed25519, KeyForm::Ed25519) => {}
+            (Kind::Token | Kind::EcdsaP256Sha256, _) => return Some("this kind can only be verified".to_owned()),
+            _ => return Some("the key is of another kind".to_owned()),
+        }
+        let made = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        let missing = scheme.signed.places().find(|part| match part {
+            Part::Body | Part::Url | Part::Timestamp => false,
+            Part::At(Locator::Header(name)) => !made(name),
+            Part::Form | Part::At(_) => true,
+        });
+        if missing.is_some() {
+            return Some("`signed` has what messages of this dialect do not have".to_owned());
+        }
+        let stamp = scheme.timestamp.as_ref()?;
+        let covers = |part: &Part| *part == Part::Timestamp || *part == Part::At(stamp.at.clone());
+        let covered = scheme.signed.places().any(covers);
+        (!covered).then(|| "`signed` does not cover the timestamp, so that anybody could change it".to_owned())
+    }
+
+    /// Whether events of a type are the handshake's, which no subscription is
+    /// about.
+    pub fn is_handshakes(&self, event_type: &str) -> bool {
+        let fields = self.handshake.iter().flat_map(|handshake| &handshake.fields);
+        fields.filter(|field| field.value.places().next().is_none()).any(|field| field.value.as_str() == event_type)
     }
 
     /// Every event that the platform has, its tag trigger among them.
@@ -300,7 +341,8 @@ impl Dialect {
     pub fn wants(&self, subscription: &Subscription, event: &Event) -> Result<(), Mismatch> {
         let event_type = event.event_type.as_str();
         let wire_name = self.wire_name(event_type);
-        if !subscription.fits_type(event_type) && !subscription.fits_type(&wire_name) {
+        let selected = subscription.fits_type(event_type) || subscription.fits_type(&wire_name);
+        if !selected || self.is_handshakes(event_type) {
             return Err(Mismatch::Type);
         }
         if !subscription.fits_account(event.account.as_deref()) {

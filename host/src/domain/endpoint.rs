@@ -36,8 +36,8 @@ pub enum Status {
     Active,
     /// Deliveries are made and held.
     Paused,
-    /// No deliveries are made until the receiver has passed its dialect's
-    /// handshake.
+    /// No deliveries are made, and what there are is held, until the receiver has
+    /// passed its dialect's handshake.
     Unverified {
         reason: String,
     },
@@ -56,6 +56,11 @@ impl Status {
             Self::Unverified { .. } => "unverified",
             Self::Disabled { .. } => "disabled",
         }
+    }
+
+    /// Deliveries that exist are held.
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Paused | Self::Unverified { .. })
     }
 
     /// Why, where there is something to say.

@@ -145,17 +145,21 @@ impl Dialect {
     }
 
     fn fill_headers(&self, occasion: &Occasion<'_>) -> Vec<Header> {
-        let header = |name: &str, value: String| Header { name: name.to_ascii_lowercase(), value: visible(&value) };
+        let header = |name: &str, value: String| Header { name: name.to_ascii_lowercase(), value };
         let filled = self.headers.iter().filter_map(|template| {
             let value = template.value.fill_text(|place| occasion.value(place))?;
-            Some(header(&template.name, value))
+            let is_cloudevents = template.name.to_ascii_lowercase().starts_with("ce-");
+            let value = if is_cloudevents { visible(&value) } else { value };
+            // Somebody's subject may have what no header can hold.
+            let sendable = !value.chars().any(|character| character.is_control() && character != '\t');
+            sendable.then(|| header(&template.name, value))
         });
         filled.collect()
     }
 }
 
-/// Percent-encodes what a header value cannot hold, as CloudEvents says (HTTP
-/// protocol binding, section 3.1.3.2). Types, ids and times have no such thing.
+/// Percent-encoded as CloudEvents says of its attributes (HTTP protocol binding,
+/// section 3.1.3.2).
 fn visible(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for character in value.chars() {

@@ -99,6 +99,12 @@ impl Case<'_> {
                 format!("The event is held for “{name}”, which is paused."),
                 "Resume the endpoint; what is held is sent then.".to_owned(),
             ),
+            State::Pending if matches!(self.endpoint.status, Status::Unverified { .. }) => said(
+                state,
+                Reason::Unverified,
+                format!("The event is held for “{name}”, whose receiver is not verified any more."),
+                "Make the receiver answer the verification request, then verify the endpoint again.".to_owned(),
+            ),
             State::Pending if story.attempts == 0 => {
                 said(state, Reason::Waiting, format!("The event is on its way to “{name}”."), None)
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::Answer;
 use super::delivery::Outcome;
-use super::dialect::Field;
+use super::dialect::{Field, Place};
 use super::header::Header;
 
 /// What is asked of a receiver before the first delivery.
@@ -82,6 +82,25 @@ impl fmt::Display for NotVerified {
 }
 
 impl Handshake {
+    /// A handshake that a receiver can pass, or why none could.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !(1..=15).contains(&self.deadline_seconds) {
+            return Err("`deadline_seconds` is 1 to 15");
+        }
+        let known =
+            |place: &Place| matches!(place, Place::Token | Place::SentAt | Place::SentAtRfc3339 | Place::Tenant);
+        let mut places = self.fields.iter().flat_map(|field| field.value.places());
+        match self.kind {
+            HandshakeKind::Options => Ok(()),
+            HandshakeKind::Echo if !self.fields.iter().any(|field| field.value.only_place() == Some(&Place::Token)) => {
+                Err("one of `fields` must be `{token}`")
+            }
+            HandshakeKind::Echo if !places.all(known) => Err("`fields` have what only an event has"),
+            HandshakeKind::Echo if !self.answer.starts_with('/') => Err("`answer` is a JSON Pointer, such as /token"),
+            HandshakeKind::Echo => Ok(()),
+        }
+    }
+
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.deadline_seconds.clamp(1, 15))
     }
@@ -128,8 +147,8 @@ impl Handshake {
                 Err(NotVerified::NotAllowed { origin: origin.to_owned() })
             }
             Some(_) if (200..300).contains(&status) => Ok(()),
-            // A receiver that has never heard of this answers so.
-            _ if !self.required && (matches!(status, 404 | 405 | 501) || (200..300).contains(&status)) => Ok(()),
+            // A receiver that has never heard of this, or a gateway before it.
+            None if !self.required && matches!(status, 200..=299 | 400..=499 | 501) => Ok(()),
             Some(_) => Err(NotVerified::Status { status, wanted: "200" }),
             None if (200..300).contains(&status) => Err(NotVerified::NotAllowed { origin: origin.to_owned() }),
             None => Err(NotVerified::Status { status, wanted: "200 and webhook-allowed-origin" }),

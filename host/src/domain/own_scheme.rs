@@ -17,6 +17,9 @@ use super::template::Template;
 /// Webhooks, Stripe and Slack all say five minutes.
 const DEFAULT_TOLERANCE: u32 = 300;
 
+/// The names of these schemes.
+pub const OWN_SCHEMES: [&str; 5] = ["none", "hmac", "bearer", "basic", "api-key"];
+
 /// What there is to choose, beside secrets. Which scheme takes which:
 /// [`made_of`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +156,7 @@ fn made(name: &str, title: &str, signature: Vec<Scheme>) -> Sender {
         summary: String::new(),
         secret: None,
         optional: false,
+        binary: false,
         signature,
         challenge: None,
     }
@@ -162,8 +166,18 @@ fn header(name: &str, field: &'static str) -> Result<Locator, BadVerification> {
     format!("header.{name}").parse().or_else(|_| wrong(field, "is no header name"))
 }
 
+/// At most this many bytes in what is to be signed, as it is written.
+const MAX_SIGNED: usize = 256;
+
+/// Each place once: what is signed is put together before anything is proven.
 fn parse_signed(text: &str) -> Result<Template<Part>, BadVerification> {
-    text.parse().or_else(|problem| wrong("signed", problem))
+    let signed: Template<Part> = text.parse().or_else(|problem| wrong("signed", problem))?;
+    let places: Vec<&Part> = signed.places().collect();
+    let twice = places.iter().enumerate().any(|(at, place)| places[..at].contains(place));
+    if text.len() > MAX_SIGNED || twice {
+        return wrong("signed", format!("at most {MAX_SIGNED} bytes are allowed, and each place once"));
+    }
+    Ok(signed)
 }
 
 /// Refuses what the scheme does not take: a setting that is ignored in silence

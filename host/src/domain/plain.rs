@@ -11,8 +11,14 @@ use super::header::Header;
 /// The events in a request: CloudEvents, a form, or JSON whose `event` or `type`
 /// is the event's type, unless the source has one, and all of which is its
 /// data.
-pub fn drafts(headers: &[Header], body: &[u8], event_type: Option<&EventType>) -> Result<Vec<Draft>, String> {
-    if let Some(mode) = Mode::of(headers) {
+/// Headers say what the event is only where they are trusted.
+pub fn drafts(
+    headers: &[Header],
+    body: &[u8],
+    event_type: Option<&EventType>,
+    trusts_headers: bool,
+) -> Result<Vec<Draft>, String> {
+    if let Some(mode) = Mode::of(headers).filter(|mode| trusts_headers || *mode != Mode::Binary) {
         return mode.read(headers, body);
     }
     let content_type = cloudevents::find(headers, "content-type").unwrap_or_default();
@@ -86,7 +92,7 @@ mod tests {
         let event_type = event_type.map(|text| text.parse().unwrap());
         let header = |(name, value): &(&str, &str)| Header { name: (*name).to_owned(), value: (*value).to_owned() };
         let headers: Vec<Header> = headers.iter().map(header).collect();
-        let said = match drafts(&headers, body.as_bytes(), event_type.as_ref()) {
+        let said = match drafts(&headers, body.as_bytes(), event_type.as_ref(), true) {
             Ok(drafts) => {
                 let said = |draft: &Draft| format!("{} {}", draft.event_type, draft.data.get());
                 drafts.iter().map(said).collect::<Vec<_>>().join("; ")

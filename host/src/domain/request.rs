@@ -32,6 +32,8 @@ pub enum Fate {
     Ignored { reason: String },
     /// The source's pipeline could not make events of it. It can be run again.
     Quarantined { reason: String },
+    /// It was its sender's handshake and got its answer. It is no event.
+    Answered,
     /// It did not prove who sent it. Nothing was made of it, and nothing will be.
     Refused { reason: String },
 }
@@ -44,6 +46,7 @@ impl Fate {
             "accepted" => Some(Self::Accepted),
             "ignored" => Some(Self::Ignored { reason }),
             "quarantined" => Some(Self::Quarantined { reason }),
+            "answered" => Some(Self::Answered),
             "refused" => Some(Self::Refused { reason }),
             _ => None,
         }
@@ -55,6 +58,7 @@ impl Fate {
             Self::Accepted => "accepted",
             Self::Ignored { .. } => "ignored",
             Self::Quarantined { .. } => "quarantined",
+            Self::Answered => "answered",
             Self::Refused { .. } => "refused",
         }
     }
@@ -62,7 +66,7 @@ impl Fate {
     /// Why, where there is something to say.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Accepted => None,
+            Self::Accepted | Self::Answered => None,
             Self::Ignored { reason } | Self::Quarantined { reason } | Self::Refused { reason } => Some(reason),
         }
     }

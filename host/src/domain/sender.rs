@@ -26,6 +26,9 @@ pub struct Sender {
     /// Without a secret nothing is verified.
     #[serde(skip)]
     pub optional: bool,
+    /// It says in headers, which its signature does not cover, what the event is.
+    #[serde(skip)]
+    pub binary: bool,
     /// The first whose key form takes the secret verifies. None: there is
     /// nothing to verify.
     #[serde(default)]
@@ -73,6 +76,7 @@ impl Sender {
             summary: format!("Requests that are signed as {} signs them.", dialect.title),
             secret,
             optional: dialect.secret.optional,
+            binary: dialect.headers.iter().any(|header| header.name.to_ascii_lowercase().starts_with("ce-")),
             signature: dialect.signature.clone(),
             challenge: echo(dialect),
         }

@@ -47,7 +47,8 @@ impl Dialect {
     }
 
     /// The dialect's own headers around a body, the signature last. `secrets`
-    /// are those that sign now, the newest first.
+    /// are those that sign now, the newest first. Says whether each did: a message
+    /// that should be signed must not go out without.
     pub fn sign<'s>(
         &self,
         headers: Vec<Header>,
@@ -55,13 +56,18 @@ impl Dialect {
         url: &str,
         secrets: impl Iterator<Item = &'s Secret>,
         sent_at: Timestamp,
-    ) -> Vec<Header> {
+    ) -> (Vec<Header>, bool) {
         let request = Evidence::new(&headers, "", url, body);
         let mut signed: BTreeMap<&str, (&Scheme, Vec<String>)> = BTreeMap::new();
+        let mut all_signed = true;
         for secret in secrets {
-            let Some(scheme) = self.scheme_for(secret) else { continue };
+            let signature =
+                self.scheme_for(secret).and_then(|scheme| Some((scheme, scheme.sign(secret, &request, sent_at)?)));
+            let Some((scheme, signature)) = signature else {
+                all_signed = false;
+                continue;
+            };
             let Locator::Header(name) = &scheme.at else { continue };
-            let Some(signature) = scheme.sign(secret, &request, sent_at) else { continue };
             let (_, signatures) = signed.entry(name).or_insert_with(|| (scheme, Vec::new()));
             signatures.push(signature);
         }
@@ -80,7 +86,7 @@ impl Dialect {
             .into_iter()
             .map(|(name, (scheme, all))| Header { name: name.to_owned(), value: value(scheme, &all) })
             .collect();
-        headers.into_iter().chain(signatures).collect()
+        (headers.into_iter().chain(signatures).collect(), all_signed || self.signature.is_empty())
     }
 }
 

@@ -15,7 +15,7 @@ use super::sender::{Challenge, Sender, Senders};
 use super::signature::{Kind, MAX_TOLERANCE, Scheme, Stamp, Unproven};
 use super::time::Timestamp;
 
-pub use super::own_scheme::{BadVerification, Options, basic_secret};
+pub use super::own_scheme::{BadVerification, OWN_SCHEMES, Options, basic_secret};
 
 /// What a tenant set up for one source.
 #[derive(Clone)]
@@ -42,6 +42,9 @@ impl fmt::Debug for Verification {
         f.debug_struct("Verification").field("scheme", &self.scheme).field("options", &self.options).finish()
     }
 }
+
+/// What stands where a secret was.
+const NOT_KEPT: &str = "(not kept)";
 
 /// What is to become of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,15 +183,38 @@ impl Rules<'_> {
         }
     }
 
+    /// Whether headers that no signature covers may say what the event is: where
+    /// nothing covers the body either, or the sender has no other way.
+    pub fn trusts_headers(&self) -> bool {
+        let tokens_only = |sender: &Arc<Sender>| sender.signature.iter().all(|scheme| scheme.kind == Kind::Token);
+        self.sender.as_ref().is_some_and(|sender| sender.binary || tokens_only(sender))
+    }
+
+    /// The query as it may be kept: without the token of a challenge.
+    pub fn query_without_secrets(&self, query: String) -> String {
+        let challenge = self.sender.as_ref().and_then(|sender| sender.challenge.as_ref());
+        let Some(Locator::Query(name)) = challenge.and_then(|challenge| challenge.token.as_ref()) else {
+            return query;
+        };
+        let mut kept = url::form_urlencoded::Serializer::new(String::new());
+        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            kept.append_pair(&key, if key == *name { NOT_KEPT } else { &value });
+        }
+        kept.finish()
+    }
+
     /// The headers as they may be kept: without secrets that are sent along.
     pub fn without_secrets(&self, headers: Vec<Header>) -> Vec<Header> {
         let token = |name: &str| {
+            if self.sender.is_none() {
+                return name == "authorization";
+            }
             let at = |scheme: &Scheme| matches!(&scheme.at, Locator::Header(header) if header == name);
             let mut schemes = self.sender.iter().flat_map(|sender| &sender.signature);
             schemes.any(|scheme| scheme.kind == Kind::Token && at(scheme))
         };
         let kept = |header: Header| match token(&header.name) {
-            true => Header { value: "(not kept)".to_owned(), ..header },
+            true => Header { value: NOT_KEPT.to_owned(), ..header },
             false => header,
         };
         headers.into_iter().map(kept).collect()
@@ -225,7 +251,7 @@ fn find(scheme: &str, options: &Options, senders: &Senders) -> Result<Arc<Sender
 fn named(scheme: &str, options: &Options, senders: &Senders) -> Result<Arc<Sender>, BadVerification> {
     let Some(sender) = senders.get(scheme) else {
         let known: Vec<&str> = senders.all().map(|sender| sender.name.as_str()).collect();
-        let made = "none, hmac, bearer, basic, api-key";
+        let made = OWN_SCHEMES.join(", ");
         let scheme = scheme.escape_debug();
         return wrong("scheme", format!("there is no scheme `{scheme}`; there are {made}, {}", known.join(", ")));
     };
@@ -274,6 +300,7 @@ mod tests {
             Some("x"),
             "`tolerance",
         );
+        check("hmac", j(r#"{"header": "x", "signed": "{body}{body}"}"#), Some("x"), "`signed`: at most 256 bytes");
         check("strype", j("{}"), None, "`scheme`: there is no scheme `strype`");
     }
 }

@@ -10,15 +10,14 @@ use std::sync::Arc;
 use super::{Intake, IntakeError};
 use crate::clock::mint;
 use crate::domain::event::{Draft, EventType};
+use crate::domain::event_type::OwnKind;
 use crate::domain::id::TenantId;
 use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Job, PluginName};
+use crate::house;
 use crate::sandbox::{CheckFailure, EndpointJob, EndpointResult, Past};
 use crate::store::picture::TenantPicture;
-
-/// The plugin that knows JSON Schema.
-const PLUGIN: &str = "json-schema";
 
 /// An event's data does not fit its type's schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,9 +55,9 @@ impl IntakeError {
 impl Intake {
     /// Whether a draft's data fits, where the tenant has that checked.
     pub(super) async fn check(&self, tenant: &TenantPicture, draft: &Draft) -> Result<(), IntakeError> {
-        let own = tenant.event_types.get(&draft.event_type).filter(|own| own.check);
+        let own = self.described(tenant, &draft.event_type).filter(|own| own.check);
         let Some(schema) = own.and_then(|own| own.kind.schema.as_ref()) else { return Ok(()) };
-        let step = self.schema_step(schema)?;
+        let step = self.schema_step(schema).await?;
         let now = self.clock.now();
         let event = draft.clone().into_event(mint(now), tenant.tenant.id, now, None);
         let run = self.sandbox.run_endpoint(EndpointJob {
@@ -86,17 +85,29 @@ impl Intake {
         }
     }
 
+    /// The tenant's description of a type, by either of its names.
+    fn described<'a>(&self, tenant: &'a TenantPicture, event_type: &EventType) -> Option<&'a OwnKind> {
+        let by_wire_name = || {
+            let dialect = self.dialects.get(&tenant.tenant.dialect)?;
+            tenant.event_types.get(&dialect.wire_name(event_type.as_str()).parse::<EventType>().ok()?)
+        };
+        tenant.event_types.get(event_type).or_else(by_wire_name)
+    }
+
     /// Whether a schema is one, or what is wrong with it.
     pub async fn check_schema(&self, tenant: TenantId, schema: &serde_json::Value) -> Result<(), CheckFailure> {
-        let step = self.schema_step(schema).map_err(|_| CheckFailure::Unavailable)?;
+        let step = self.schema_step(schema).await.map_err(|_| CheckFailure::Unavailable)?;
         self.sandbox.check(tenant, step.digest, &step.config).await
     }
 
-    fn schema_step(&self, schema: &serde_json::Value) -> Result<Step, IntakeError> {
-        let name: PluginName = PLUGIN.parse().expect("it is a plugin's name");
+    async fn schema_step(&self, schema: &serde_json::Value) -> Result<Step, IntakeError> {
+        let name: PluginName = house::JSON_SCHEMA.parse().expect("it is a plugin's name");
         let house = self.picture.house();
         let newest = house.get(&name).and_then(|versions| versions.values().next_back());
         let plugin = newest.ok_or(IntakeError::Busy)?;
+        if !self.sandbox.is_loaded(plugin.digest) {
+            house::load(&*self.catalog, &self.sandbox, plugin.digest).await?;
+        }
         Ok(Step {
             plugin: name,
             version: plugin.version,

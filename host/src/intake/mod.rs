@@ -20,7 +20,7 @@ use crate::handoff::{Handoff, Slot};
 use crate::sandbox::Sandbox;
 use crate::store::ledger::{FreshDelivery, Idempotency, Received, Recorded, Recording, Start};
 use crate::store::picture::{SealedEndpoint, TenantPicture};
-use crate::store::{Ledger, Picture, StoreError};
+use crate::store::{Catalog, Ledger, Picture, StoreError};
 
 mod check;
 pub mod publish;
@@ -32,6 +32,7 @@ pub use check::Misfit;
 
 /// Everything that intake works with.
 pub struct Intake {
+    pub catalog: Arc<dyn Catalog>,
     pub ledger: Arc<dyn Ledger>,
     pub picture: Arc<Picture>,
     pub sandbox: Sandbox,
@@ -172,7 +173,7 @@ impl Intake {
         for endpoint in held {
             // It may have been resumed since it was looked at, and then nobody
             // else would release what was held meanwhile.
-            if !self.picture.is_paused(tenant, endpoint) {
+            if !self.picture.is_holding(tenant, endpoint) {
                 self.release(tenant, endpoint).await?;
             }
         }

@@ -20,9 +20,9 @@ use crate::sandbox::{SourceJob, SourceResult, SourceRun};
 use crate::store::ledger::{Idempotency, Received};
 use crate::store::picture::TenantPicture;
 
-/// At most this many bytes are kept of the body of a request that was refused:
-/// enough to see what it was, too little to fill a disk with.
-const KEPT_OF_REFUSED: usize = 16 * 1024;
+/// At most this many bytes are kept of the body of a request that proved
+/// nothing: enough to see what it was, too little to fill a disk with.
+const KEPT_OF_UNPROVEN: usize = 16 * 1024;
 
 /// What came in, before it has an identity.
 pub struct Arrival {
@@ -70,8 +70,7 @@ impl Intake {
         let once = match judgement {
             Judgement::Accept { once } => once,
             Judgement::Answer(reply) => {
-                let reason = "it was the sender's handshake and was answered".to_owned();
-                self.keep(source, request, Fate::Ignored { reason }).await?;
+                self.keep(source, cut(request), Fate::Answered).await?;
                 return Ok(Taken::Answered(reply));
             }
             Judgement::Refuse(reason) => return self.refuse(source, request, reason).await,
@@ -100,15 +99,15 @@ impl Intake {
         self.record(source.tenant, Some(received), Vec::new(), routed, None).await.map(|_no_events| ())
     }
 
-    async fn refuse(&self, source: &Source, mut request: Request, reason: String) -> Result<Taken, IntakeError> {
+    async fn refuse(&self, source: &Source, request: Request, reason: String) -> Result<Taken, IntakeError> {
         let request_id = request.id;
-        let bytes = request.body.len();
-        let mut kept = reason.clone();
-        if bytes > KEPT_OF_REFUSED {
-            request.body.truncate(KEPT_OF_REFUSED);
-            kept = format!("{reason} (of its {bytes} bytes, the first {KEPT_OF_REFUSED} are kept)");
-        }
-        self.keep(source, request, Fate::Refused { reason: kept }).await?;
+        let kept = match request.body.len() {
+            bytes if bytes > KEPT_OF_UNPROVEN => {
+                format!("{reason} (of its {bytes} bytes, the first {KEPT_OF_UNPROVEN} are kept)")
+            }
+            _ => reason.clone(),
+        };
+        self.keep(source, cut(request), Fate::Refused { reason: kept }).await?;
         Ok(Taken::Refused { request_id, reason })
     }
 
@@ -197,7 +196,8 @@ impl Intake {
         let drafts = if maps {
             None
         } else {
-            match plain::drafts(&request.headers, &request.body, source.event_type.as_ref()) {
+            let trusts_headers = source.verification.rules(&self.senders).trusts_headers();
+            match plain::drafts(&request.headers, &request.body, source.event_type.as_ref(), trusts_headers) {
                 Ok(drafts) => Some(drafts),
                 Err(reason) => {
                     return SourceRun { steps: Vec::new(), result: SourceResult::Unreadable { reason } };
@@ -224,6 +224,11 @@ impl Intake {
     }
 }
 
+fn cut(mut request: Request) -> Request {
+    request.body.truncate(KEPT_OF_UNPROVEN);
+    request
+}
+
 /// Whether a request is stored already.
 enum Again {
     Yes,
@@ -238,7 +243,7 @@ fn stored(source: &Source, rules: &Rules<'_>, arrival: Arrival, now: Timestamp) 
         source: source.id,
         received_at: now,
         method: arrival.method,
-        query: arrival.query,
+        query: rules.query_without_secrets(arrival.query),
         headers: rules.without_secrets(arrival.headers),
         body: arrival.body,
     }

@@ -80,7 +80,7 @@ impl Intake {
     }
 
     fn start_for(&self, tenant: TenantId, endpoint: EndpointId) -> Start {
-        if self.picture.is_paused(tenant, endpoint) { Start::Held } else { Start::Due(self.clock.now()) }
+        if self.picture.is_holding(tenant, endpoint) { Start::Held } else { Start::Due(self.clock.now()) }
     }
 
     async fn message_of(&self, tenant: TenantId, delivery: DeliveryId) -> Result<Option<Arc<Message>>, StoreError> {

@@ -156,6 +156,9 @@ impl Idempotency {
 /// How long a key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Of requests that proved nothing, each source keeps this many, the newest.
+pub const UNPROVEN_KEPT: u32 = 1000;
+
 /// What became of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -246,6 +249,8 @@ pub struct EventQuery {
     pub tag: Option<String>,
     pub subject: Option<String>,
     pub account: Option<String>,
+    /// None with more bytes of data.
+    pub max_data: Option<u32>,
     /// Received at or after.
     pub after: Option<Timestamp>,
     /// Received before.

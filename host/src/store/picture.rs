@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Catalog, StoreError};
 use crate::domain::dialect::{Dialect, Dialects, Plan};
-use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
@@ -151,11 +151,11 @@ impl Picture {
         self.read(|state| state.tenants.get(&tenant).cloned())
     }
 
-    /// Whether an endpoint is there and paused.
-    pub fn is_paused(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
+    /// Whether an endpoint is there, and its deliveries wait for it.
+    pub fn is_holding(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
         let part = self.tenant(tenant);
         let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
-        sealed.is_some_and(|sealed| sealed.endpoint.status == Status::Paused)
+        sealed.is_some_and(|sealed| sealed.endpoint.status.holds())
     }
 
     /// Every tenant, oldest first.

@@ -65,7 +65,7 @@ async fn a_receiver_written_against_the_page_works_unchanged() {
 }
 
 #[tokio::test]
-async fn six_events_are_sent_and_signed_with_the_api_key() {
+async fn five_events_and_the_verification_are_sent_and_signed_with_the_api_key() {
     let host = Host::start().await;
     let tenant = host.tenant_of("dmtolead").await;
     let (mut receiver, endpoint) = registered(&tenant, "crm", echo).await;
@@ -74,7 +74,12 @@ async fn six_events_are_sent_and_signed_with_the_api_key() {
 
     let requests = every_type_arrives(&tenant, &mut receiver, "dmtolead").await;
 
-    assert_eq!(requests.len(), 6, "five and webhook.verify");
+    let kinds = super::types_of(&tenant, "dmtolead").await;
+    assert_eq!((kinds.len(), requests.len()), (6, 5), "webhook.verify is the setup's alone");
+    // Nobody can send it as an event.
+    let published = tenant.publish(json!({"type": "webhook.verify", "data": {}})).await;
+    let path = format!("/v1/deliveries?event={published}");
+    assert_eq!(tenant.get(&path).await.expect(200)["items"], json!([]));
     for request in requests {
         is_signed_as("dmtolead", text(&endpoint["secret"]), &request).await;
         let body = request.json();
@@ -191,6 +196,64 @@ async fn a_fixed_receiver_is_verified_again() {
     let other = Receiver::start().await;
     let moved = tenant.patch(&path, json!({"url": other.url()})).await.expect(200);
     assert_eq!(moved["state"], "unverified", "{moved}");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_outlives_a_failed_verification_and_a_move() {
+    let host = Host::start().await;
+    let tenant = host.tenant_of("dmtolead").await;
+    let (mut receiver, endpoint) = registered(&tenant, "crm", echo).await;
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    receiver.next().await;
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let held = tenant.publish(json!({"type": "message.sent", "data": {"n": 1}})).await;
+
+    // Moved while it is paused: asked, moved, and still paused.
+    let (mut other, _) = registered(&tenant, "other", echo).await;
+    other.next().await;
+    let moved = tenant.patch(&path, json!({"url": other.url()})).await.expect(200);
+    assert_eq!((&moved["state"], &moved["url"]), (&json!("paused"), &json!(other.url())), "{moved}");
+    assert_eq!(other.next().await.json()["event"], "webhook.verify");
+
+    // Verified again, and it fails: what is held stays held.
+    other.answer_by(|_| Some(json_answer(500, "{}")));
+    let failed = tenant.post(&format!("{path}/verify"), json!({})).await.expect(200);
+    assert_eq!(failed["state"], "unverified");
+    let deliveries = tenant.get(&format!("/v1/deliveries?event={held}&endpoint={}", text(&endpoint["id"]))).await;
+    assert_eq!(deliveries.expect(200)["items"][0]["state"], "pending");
+    let explained = tenant.get(&format!("/v1/events/{held}/explain")).await.expect(200);
+    let line = list(&explained["endpoints"]).iter().find(|line| line["endpoint_id"] == endpoint["id"]);
+    assert_eq!(line.expect("it is explained")["reason"], "unverified");
+
+    // And goes out once the receiver is well.
+    other.answer_by(|request| {
+        let json: Value = serde_json::from_slice(&request.body).ok()?;
+        Some(json["verifyToken"].as_str().map_or_else(|| json_answer(200, "{}"), echo))
+    });
+    let verified = tenant.post(&format!("{path}/verify"), json!({})).await.expect(200);
+    assert_eq!(verified["state"], "active");
+    tenant.delivery_to(&held, text(&endpoint["id"]), "delivered").await;
+    assert!(receiver.so_far().iter().all(|request| request.json()["data"]["n"] != 1), "the old one got nothing more");
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_retried_like_any_other() {
+    let host = Host::start().await;
+    let tenant = host.tenant_of("dmtolead").await;
+    let (mut receiver, endpoint) = registered(&tenant, "crm", echo).await;
+    receiver.next().await;
+    receiver.answer(&[410]);
+    let event = tenant.publish(json!({"type": "message.sent", "data": {}})).await;
+    let first = receiver.next().await;
+    eventually("a retry is planned", async || {
+        let delivery = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200)["items"][0].clone();
+        delivery["next_attempt_at"].is_string().then_some(())
+    })
+    .await;
+    host.clock.advance(Duration::from_secs(1));
+    assert_eq!(receiver.next().await.body, first.body);
+    let shown = tenant.get(&format!("/v1/endpoints/{}", text(&endpoint["id"]))).await.expect(200);
+    assert_eq!(shown["state"], "active");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod dmchamp;
 mod dmhub;
 mod dmtolead;
 mod docssmith;
+mod every;
 mod own;
 mod secrets;
 mod standard_webhooks;
@@ -52,7 +53,11 @@ async fn types_of(tenant: &Api, dialect: &str) -> Vec<Value> {
 async fn every_type_arrives(tenant: &Api, receiver: &mut hookyard_tests::Receiver, dialect: &str) -> Vec<Arrived> {
     let mut arrived = Vec::new();
     for kind in types_of(tenant, dialect).await {
-        let event_type = kind["type"].as_str().expect("a type");
+        let event_type = text(&kind["type"]);
+        // The handshake's, which is no event.
+        if event_type == "webhook.verify" {
+            continue;
+        }
         assert!(!text(&kind["name"]).is_empty() && !text(&kind["description"]).is_empty());
         // Turned on, so that a schema that its own example breaks is noticed.
         tenant

@@ -18,7 +18,7 @@ fields = [
 
 [[headers]]
 name = "X-Sixth-Kind"
-value = "sixth/{type}"
+value = "sixth/{type} (100% \"plain\")"
 
 # As Stripe has it: time and signatures in one value.
 [[signature]]
@@ -57,7 +57,7 @@ async fn a_sixth_platform_needs_a_file_and_no_code() {
 
     let request = receiver.next().await;
     assert_eq!(request.body, r#"{"kind":"lamp-lit","who":"me","what":{"watts":7}}"#);
-    assert_eq!(request.header("x-sixth-kind"), "sixth/lamp-lit");
+    assert_eq!(request.header("x-sixth-kind"), r#"sixth/lamp-lit (100% "plain")"#);
     // What it signs is what a source of the same name verifies.
     let form = json!({"name": "back", "event_type": "a.b", "verification": {"scheme": "sixth", "secret": secret}});
     let source = tenant.post("/v1/sources", form).await.expect(201);

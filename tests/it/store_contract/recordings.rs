@@ -31,7 +31,7 @@ contract! {
         let deliveries = [
             (fresh(&events[0], id(), claimed(9)), None, None),
             (fresh(&events[1], id(), Start::Due(NOW + MINUTE)), Some(NOW + MINUTE), None),
-            (fresh(&events[1], id(), Start::Held), None, Some("held: the endpoint is paused")),
+            (fresh(&events[1], id(), Start::Held), None, Some("held until the endpoint is active")),
         ];
         let expected: Vec<_> =
             deliveries.iter().map(|(fresh, due, reason)| (fresh.id, fresh.event, fresh.endpoint, *due, *reason)).collect();

@@ -19,8 +19,10 @@ use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
 use crate::sandbox::CheckFailure;
 
-/// At most this many types of a tenant's own.
-const MAX_TYPES: usize = 1000;
+/// At most this many types of a tenant's own, and bytes in all their schemas and
+/// examples: every tenant's are in memory.
+const MAX_TYPES: usize = 500;
+const MAX_TOTAL: usize = 1024 * 1024;
 /// At most this many bytes in a description, a schema and an example.
 const MAX_DESCRIPTION: usize = 4 * 1024;
 const MAX_SCHEMA: usize = 64 * 1024;
@@ -119,6 +121,10 @@ async fn describe(
             return Err(ApiError::invalid(field, format!("at most {MAX_SCHEMA} bytes are allowed")));
         }
     }
+    let others = known.values().filter(|own| own.kind.event_type != kind.event_type).map(|own| size(&own.kind));
+    if others.sum::<usize>() + size(&kind) > MAX_TOTAL {
+        return Err(ApiError::invalid("schema", format!("all types together may have {MAX_TOTAL} bytes")));
+    }
     let check = form.check.unwrap_or(kind.schema.is_some());
     match &kind.schema {
         Some(schema) => check_schema(&app, &caller, schema).await?,
@@ -130,6 +136,10 @@ async fn describe(
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let entry = Entry { view: KindView::of(&own.kind, &dialect), origin: "tenant", check };
     Ok(Json(entry).into_response())
+}
+
+fn size(kind: &EventKind) -> usize {
+    [&kind.schema, &kind.example].into_iter().flatten().map(|value| value.to_string().len()).sum()
 }
 
 async fn check_schema(app: &App, caller: &TenantCaller, schema: &Value) -> Result<(), ApiError> {

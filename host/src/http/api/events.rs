@@ -135,6 +135,7 @@ async fn list(
         tag: params.tag,
         subject: params.subject,
         account: params.account,
+        max_data: None,
         after: instant("after", params.after)?,
         before: instant("before", params.before)?,
         older_than: page::cursor(params.cursor.as_deref())?,

@@ -1,6 +1,8 @@
 //! Explanations: what became of an event at each of the tenant's endpoints, or
 //! why nothing did.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -21,8 +23,8 @@ use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
 use crate::store::StoreError;
 use crate::store::ledger::{Delivery, DeliveryQuery};
 
-/// At most this many deliveries of one event are looked at, the newest: one for
-/// each endpoint and each replay.
+/// At most this many deliveries of one event are read at once, the newest. Beyond
+/// that, endpoints are asked for one by one.
 const LOOKED_AT: u32 = 1000;
 
 pub(super) fn routes() -> Router<App> {
@@ -59,10 +61,28 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>)
     let deliveries = app.ledger.deliveries(tenant, query).await?;
     let endpoints: Vec<&Endpoint> = caller.picture().endpoints.values().map(|sealed| &sealed.endpoint).collect();
     let covered = caller.picture().covered_urls(&app.dialects);
+    // The newest comes first.
+    let mut newest: HashMap<EndpointId, Delivery> = HashMap::new();
+    let is_all = deliveries.len() < LOOKED_AT as usize;
+    for delivery in deliveries {
+        newest.entry(delivery.endpoint).or_insert(delivery);
+    }
+    if !is_all {
+        for endpoint in endpoints.iter().filter(|endpoint| !newest.contains_key(&endpoint.id)).collect::<Vec<_>>() {
+            let query =
+                DeliveryQuery { event: Some(id), endpoint: Some(endpoint.id), limit: 1, ..DeliveryQuery::default() };
+            newest.extend(app.ledger.deliveries(tenant, query).await?.pop().map(|delivery| (endpoint.id, delivery)));
+        }
+    }
+    let mut receivers: HashMap<&str, Vec<&Endpoint>> = HashMap::new();
+    for endpoint in &endpoints {
+        if newest.get(&endpoint.id).is_some_and(|delivery| delivery.state == Standing::Delivered) {
+            receivers.entry(endpoint.url.as_str()).or_default().push(endpoint);
+        }
+    }
     let mut lines = Vec::with_capacity(endpoints.len());
     for endpoint in &endpoints {
-        // The newest comes first.
-        let delivery = deliveries.iter().find(|delivery| delivery.endpoint == endpoint.id);
+        let delivery = newest.get(&endpoint.id);
         let story = match delivery {
             Some(delivery) => Some(story(&app, tenant, delivery).await?),
             None => None,
@@ -73,7 +93,7 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>)
             dialect: &*tenants::dialect(&app, &endpoint.dialect)?,
             over_plan: if covered.has(endpoint) { None } else { over_plan(&app, &caller) },
             story,
-            twins: twins(endpoint, &endpoints, &deliveries),
+            twins: twins(endpoint, receivers.get(endpoint.url.as_str())),
         };
         lines.push(Line {
             endpoint_id: endpoint.id,
@@ -110,13 +130,13 @@ fn over_plan<'a>(app: &'a App, caller: &TenantCaller) -> Option<(&'a Plan, Optio
     Some((plan, dialect.larger_than(plan)))
 }
 
+/// At most this many of them are told.
+const MAX_TWINS: usize = 5;
+
 /// Endpoints with the same URL that got the event too.
-fn twins<'a>(endpoint: &Endpoint, all: &[&'a Endpoint], deliveries: &[Delivery]) -> Vec<&'a str> {
-    let got = |id: EndpointId| {
-        deliveries.iter().any(|delivery| delivery.endpoint == id && delivery.state == Standing::Delivered)
-    };
-    let twins = all.iter().filter(|other| other.id != endpoint.id && other.url == endpoint.url && got(other.id));
-    twins.map(|twin| twin.name.as_str()).collect()
+fn twins<'a>(endpoint: &Endpoint, receivers: Option<&Vec<&'a Endpoint>>) -> Vec<&'a str> {
+    let others = receivers.into_iter().flatten().filter(|other| other.id != endpoint.id);
+    others.take(MAX_TWINS).map(|twin| twin.name.as_str()).collect()
 }
 
 async fn story(app: &App, tenant: TenantId, delivery: &Delivery) -> Result<Story, StoreError> {

@@ -112,8 +112,8 @@ async fn list(
 
 fn known_state(state: String) -> Result<String, ApiError> {
     match state.as_str() {
-        "accepted" | "ignored" | "quarantined" | "refused" => Ok(state),
-        _ => Err(ApiError::invalid("state", "give accepted, ignored, quarantined or refused")),
+        "accepted" | "ignored" | "quarantined" | "answered" | "refused" => Ok(state),
+        _ => Err(ApiError::invalid("state", "give accepted, ignored, quarantined, answered or refused")),
     }
 }
 
@@ -148,9 +148,13 @@ async fn rerun(
         let problem = "the request became events already; replay their deliveries instead".to_owned();
         return Err(ApiError::Conflict { field: None, problem });
     }
-    if let Fate::Refused { .. } = stored.fate {
-        let problem = "the request did not prove who sent it, so nothing is made of it; have it sent again".to_owned();
-        return Err(ApiError::Conflict { field: None, problem });
+    let unproven = match stored.fate {
+        Fate::Refused { .. } => Some("the request did not prove who sent it, so nothing is made of it"),
+        Fate::Answered => Some("the request was its sender's handshake and is no event"),
+        Fate::Accepted | Fate::Ignored { .. } | Fate::Quarantined { .. } => None,
+    };
+    if let Some(problem) = unproven {
+        return Err(ApiError::Conflict { field: None, problem: format!("{problem}; have it sent again") });
     }
     let source = caller.picture().sources.get(&stored.request.source).ok_or_else(|| ApiError::Conflict {
         field: None,

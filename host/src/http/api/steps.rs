@@ -9,6 +9,7 @@ use super::super::error::ApiError;
 use crate::domain::id::TenantId;
 use crate::domain::pipeline::{MAX_STEPS, Pipeline, Place, Step};
 use crate::domain::plugin::{PluginName, PluginVersion};
+use crate::house;
 use crate::sandbox::CheckFailure;
 use crate::store::picture::{PluginVersions, TenantPicture};
 
@@ -113,6 +114,9 @@ async fn check(app: &App, tenant: TenantId, at: usize, step: &Step) -> Result<()
         path if path.starts_with('[') => format!("steps[{at}].config{path}"),
         path => format!("steps[{at}].config.{path}"),
     };
+    if !app.sandbox.is_loaded(step.digest) {
+        house::load(&*app.catalog, &app.sandbox, step.digest).await?;
+    }
     match app.sandbox.check(tenant, step.digest, &step.config).await {
         Ok(()) => Ok(()),
         Err(CheckFailure::Issues(issues)) => {

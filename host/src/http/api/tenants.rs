@@ -119,7 +119,7 @@ async fn change(
     let dialect = dialect(&app, change.dialect.as_deref().unwrap_or(&tenant.dialect))?;
     tenant.dialect = dialect.name.clone();
     match change.plan {
-        Patch::Keep => {}
+        Patch::Keep => tenant.plan = tenant.plan.map(|text| plan(&dialect, text)).transpose()?,
         Patch::Clear => tenant.plan = None,
         Patch::Set(text) => tenant.plan = Some(plan(&dialect, text)?),
     }

@@ -96,7 +96,7 @@ async fn on_event(
     let event = event.parse("event.")?.into_event(mint(now), caller.id(), now, None);
     let pipeline = steps::pipeline(app, caller, Place::Endpoint, forms).await?;
     let message = dialect.envelope(&event);
-    let past = app.recall.past(caller.picture(), &pipeline, &event).await?;
+    let (past, _room) = app.recall.past(caller.picture(), &pipeline, &event).await?;
     let job = EndpointJob { tenant: caller.id(), pipeline, event: Arc::new(event), message, past };
     let run = app.sandbox.run_endpoint(job).await;
     let (outcome, reason, message) = match run.result {

@@ -82,6 +82,7 @@ pub(super) async fn events(pool: &SqlitePool, tenant: TenantId, wanted: EventQue
     narrow(&mut query, " AND type = ", wanted.event_type);
     narrow(&mut query, " AND subject = ", wanted.subject);
     narrow(&mut query, " AND account = ", wanted.account);
+    narrow(&mut query, " AND length(data) <= ", wanted.max_data);
     narrow(&mut query, " AND received_at >= ", wanted.after.map(Timestamp::as_millis));
     narrow(&mut query, " AND received_at < ", wanted.before.map(Timestamp::as_millis));
     if let Some(tag) = wanted.tag {

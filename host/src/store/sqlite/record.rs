@@ -1,7 +1,7 @@
 //! Recordings: requests, events and deliveries, many callers' at once.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::SqliteConnection;
@@ -10,10 +10,13 @@ use super::bulk::{Many, Values, id_text, json};
 use super::settle::{MessageRow, message_statement, write_messages};
 use crate::domain::delivery::Next;
 use crate::domain::event::Event;
-use crate::domain::id::EventId;
+use crate::domain::id::{EventId, SourceId};
+use crate::domain::request::Fate;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::ledger::{FreshDelivery, IDEMPOTENCY_WINDOW, Idempotency, Received, Recorded, Recording, Start};
+use crate::store::ledger::{
+    FreshDelivery, IDEMPOTENCY_WINDOW, Idempotency, Received, Recorded, Recording, Start, UNPROVEN_KEPT,
+};
 
 /// The statements that record.
 pub(super) struct RecordStatements {
@@ -108,8 +111,34 @@ async fn write_requests<'a>(
         .filter_map(|part| Some((part, part.recording.received.as_ref()?)))
         .partition(|(_, received)| received.rerun);
     statements.requests.write(conn, &new, bind_request).await?;
+    forget_unproven(conn, &new).await?;
     for (part, received) in again {
         write_rerun(conn, part, received).await?;
+    }
+    Ok(())
+}
+
+/// Whoever knows a URL can send what proves nothing, for ever: of that, each
+/// source keeps the newest.
+async fn forget_unproven(conn: &mut SqliteConnection, new: &[(&Part<'_>, &Received)]) -> Result<(), StoreError> {
+    const FORGET: &str = "
+        DELETE FROM requests WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered') AND id <= (
+            SELECT id FROM requests WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered')
+            ORDER BY id DESC LIMIT 1 OFFSET ?3
+        )";
+    let unproven = |received: &Received| matches!(received.fate, Fate::Refused { .. } | Fate::Answered);
+    let sources: HashSet<(&Arc<str>, SourceId)> = new
+        .iter()
+        .filter(|(_, received)| unproven(received))
+        .map(|(part, received)| (&part.tenant, received.request.source))
+        .collect();
+    for (tenant, source) in sources {
+        sqlx::query(FORGET)
+            .bind(tenant.clone())
+            .bind(id_text(&source))
+            .bind(i64::from(UNPROVEN_KEPT))
+            .execute(&mut *conn)
+            .await?;
     }
     Ok(())
 }

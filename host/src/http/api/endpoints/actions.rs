@@ -87,7 +87,7 @@ async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     if let Status::Disabled { reason } = &endpoint.status {
         return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true instead")));
     }
-    if !app.handoff.verify(caller.id(), id).await {
+    if !app.handoff.verify(endpoint).await {
         return Err(ApiError::Busy);
     }
     let part = app.picture.tenant(caller.id()).ok_or(ApiError::NotFound)?;
@@ -159,8 +159,8 @@ async fn test(
 /// it names itself.
 fn usual_type(caller: &TenantCaller, dialect: &Dialect, endpoint: &Endpoint) -> EventType {
     let own = caller.picture().event_types.values().map(|own| &own.kind);
-    let mut known = dialect.events.iter().chain(own).map(|kind| &kind.event_type);
-    let selected = known.find(|event_type| {
+    let known = dialect.events.iter().chain(own).map(|kind| &kind.event_type);
+    let selected = known.filter(|event_type| !dialect.is_handshakes(event_type.as_str())).find(|event_type| {
         let (name, wire_name) = (event_type.as_str(), dialect.wire_name(event_type.as_str()));
         endpoint.subscription.fits_type(name) || endpoint.subscription.fits_type(&wire_name)
     });

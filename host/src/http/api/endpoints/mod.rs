@@ -73,7 +73,7 @@ async fn create(
         created => created?,
     }
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    let endpoint = verified(&app, endpoint).await;
+    let endpoint = if endpoint.status.holds() { verified(&app, endpoint).await } else { endpoint };
     let created = Created {
         endpoint: View::of(&endpoint),
         secret: secret.as_ref().map(Secret::reveal),
@@ -91,15 +91,13 @@ fn first_status(dialect: &Dialect, active: bool) -> Status {
     }
 }
 
-/// The endpoint after its receiver was asked, where it has to be. A host that
-/// has no room to ask now leaves it unverified, with the reason.
+/// The endpoint as it stands once its receiver was asked. A host that has no
+/// room to ask now leaves it as it was.
 async fn verified(app: &App, endpoint: Endpoint) -> Endpoint {
-    if !matches!(endpoint.status, Status::Unverified { .. }) {
-        return endpoint;
-    }
-    app.handoff.verify(endpoint.tenant, endpoint.id).await;
-    let part = app.picture.tenant(endpoint.tenant);
-    let current = part.and_then(|part| part.endpoints.get(&endpoint.id).map(|sealed| sealed.endpoint.clone()));
+    let (tenant, id) = (endpoint.tenant, endpoint.id);
+    app.handoff.verify(endpoint.clone()).await;
+    let part = app.picture.tenant(tenant);
+    let current = part.and_then(|part| part.endpoints.get(&id).map(|sealed| sealed.endpoint.clone()));
     current.unwrap_or(endpoint)
 }
 
@@ -196,23 +194,26 @@ async fn change(
         Patch::Set(policy) => endpoint.retry = Some(form::schedule(policy)?),
     }
     let dialect = tenants::dialect(&app, &endpoint.dialect)?;
-    let moved = endpoint.url != before.url || endpoint.dialect != before.dialect;
-    endpoint.status = match (change.active, &before.status) {
-        (Some(false), _) => form::switched_off(),
-        (Some(true), Status::Disabled { .. }) => first_status(&dialect, true),
-        // Another receiver has not been asked.
-        (_, Status::Active | Status::Paused | Status::Unverified { .. }) if moved && dialect.handshake.is_some() => {
-            first_status(&dialect, true)
-        }
-        (_, Status::Unverified { .. }) if moved => Status::Active,
-        (_, status) => status.clone(),
-    };
     if endpoint.url != before.url {
         let count = urls_with(&caller, &endpoint);
         let limit = caller.picture().limiting_plan(&app.dialects).and_then(|(_, plan)| plan.endpoints);
         if limit.is_some_and(|limit| count > limit as usize && count > urls_with(&caller, &before)) {
             return Err(over_limit(&app, &caller));
         }
+    }
+    let moved = endpoint.url != before.url || endpoint.dialect != before.dialect;
+    endpoint.status = match (change.active, &before.status) {
+        (Some(false), _) => form::switched_off(),
+        (Some(true), Status::Disabled { .. }) => first_status(&dialect, true),
+        (_, Status::Unverified { .. }) if moved && dialect.handshake.is_none() => Status::Active,
+        (_, status) => status.clone(),
+    };
+    let on = !matches!(endpoint.status, Status::Disabled { .. });
+    if moved && on && dialect.handshake.is_some() && !matches!(before.status, Status::Disabled { .. }) {
+        // Another receiver is asked before anything goes there. Until it has
+        // answered, the old one gets what there is.
+        let endpoint = verified(&app, endpoint).await;
+        return Ok(Json(View::of(&endpoint)).into_response());
     }
     save(&app, endpoint).await
 }
@@ -238,12 +239,13 @@ fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Res
     if fits {
         return Ok(dialect.name.clone());
     }
-    let problem = format!(
-        "{} cannot sign with the secret that the endpoint has; make another endpoint, or rotate to a secret in that \
-         dialect's form first",
-        dialect.title
-    );
-    Err(ApiError::invalid("dialect", problem))
+    let problem = match current {
+        Some(_) => {
+            "cannot sign with the secret that the endpoint has; rotate to one in its form first, or make another endpoint"
+        }
+        None => "signs, and the endpoint has no secret; make another endpoint",
+    };
+    Err(ApiError::invalid("dialect", format!("{} {problem}", dialect.title)))
 }
 
 /// `DELETE /v1/endpoints/{id}`: what is pending is cancelled as it comes up.
@@ -262,7 +264,7 @@ fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {
 async fn save(app: &App, endpoint: Endpoint) -> Result<Response, ApiError> {
     app.catalog.update_endpoint(&endpoint).await?;
     app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
-    if endpoint.status != Status::Paused {
+    if !endpoint.status.holds() {
         app.intake.release(endpoint.tenant, endpoint.id).await?;
     }
     let fresh = endpoint.status == Status::Unverified { reason: NOT_ASKED.to_owned() };
