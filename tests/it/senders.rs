@@ -408,3 +408,23 @@ async fn secrets_survive_a_restart() {
     is_refused(&tenant, post(&tenant, &path, &headers, "[]").await, "does not match").await;
     host.clock.advance(Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn headers_that_no_signature_covers_say_nothing_of_an_event() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let question = json!({"do": "sign", "library": "github", "secret": "hush", "body": r#"{"a":1}"#});
+    let mut headers = oracle::python(question).await["headers"].as_object().expect("headers").clone();
+    for (name, value) in [("specversion", "1.0"), ("id", "1"), ("source", "/x"), ("type", "order.refunded")] {
+        headers.insert(format!("ce-{name}"), json!(value));
+    }
+    let type_at = async |source: &Value| {
+        let receipt = post(&tenant, text(&source["url"]), &headers, r#"{"a":1}"#).await.expect(202);
+        let event = tenant.get(&format!("/v1/events/{}", text(&receipt["event_ids"][0]))).await.expect(200);
+        text(&event["type"]).to_owned()
+    };
+    let signed = source(&tenant, json!({"scheme": "github", "secret": "hush"})).await;
+    assert_eq!(type_at(&signed).await, "it.came");
+    let open = tenant.post("/v1/sources", json!({"name": "open", "event_type": "it.came"})).await.expect(201);
+    assert_eq!(type_at(&open).await, "order.refunded");
+}

@@ -15,7 +15,6 @@ use tokio::process::{Child, Command};
 
 use super::cache::Compiled;
 use super::engine::{self, Role};
-use super::limits::Limits;
 
 /// Compiled code is three to five times as large as the component.
 const GROWTH: u64 = 32;
@@ -51,7 +50,12 @@ impl fmt::Display for CompileError {
 }
 
 /// Compiles `component` in a child process, which dies with this future.
-pub(super) async fn compile(compiler: &Path, component: &[u8], limits: &Limits) -> Result<Compiled, CompileError> {
+pub(super) async fn compile(
+    compiler: &Path,
+    component: &[u8],
+    deadline: Duration,
+    memory: u64,
+) -> Result<Compiled, CompileError> {
     let child = Command::new(compiler)
         .arg(SUBCOMMAND)
         .env_clear()
@@ -61,10 +65,10 @@ pub(super) async fn compile(compiler: &Path, component: &[u8], limits: &Limits) 
         .kill_on_drop(true)
         .spawn()
         .map_err(CompileError::NotStarted)?;
-    let allowance = [limits.compile_deadline.as_secs().max(1), limits.compile_memory];
-    match tokio::time::timeout(limits.compile_deadline, converse(child, allowance, component)).await {
+    let allowance = [deadline.as_secs().max(1), memory];
+    match tokio::time::timeout(deadline, converse(child, allowance, component)).await {
         Ok(compiled) => compiled,
-        Err(_) => Err(CompileError::TooSlow(limits.compile_deadline)),
+        Err(_) => Err(CompileError::TooSlow(deadline)),
     }
 }
 

@@ -63,6 +63,10 @@ pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceR
 /// Uploads at a time; more are turned away until there is room.
 const MAX_ADMISSIONS: usize = 16;
 
+/// How long compiling may take where there is nobody to protect from: our own
+/// components, and what was admitted before.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// How a sandbox is set up. Holds a key, so that it has no `Debug`.
 #[derive(Clone)]
 pub struct SandboxSettings {
@@ -202,11 +206,21 @@ impl Sandbox {
 
     /// The gate for uploads. What passes is loaded, and compiled code is kept.
     pub async fn admit(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
+        self.admit_within(component, self.0.limits.compile_deadline).await
+    }
+
+    /// The same for a component of our own: a busy machine must not keep the
+    /// server from starting.
+    pub async fn admit_own(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
+        self.admit_within(component, PATIENCE).await
+    }
+
+    async fn admit_within(&self, component: Arc<[u8]>, deadline: Duration) -> Result<Admitted, Rejected> {
         let _place = self.0.admitting.try_acquire().map_err(|_| Rejected::Unavailable)?;
         let (limits, bytes) = (Arc::clone(&self.0.limits), Arc::clone(&component));
         let inspected = spawn_blocking(move || gate::inspect(&bytes, &limits).map(|jobs| (jobs, Digest::of(&bytes))));
         let (jobs, digest) = inspected.await.map_err(|_| Rejected::Unavailable)??;
-        let (plugin, fresh) = self.prepare(digest, &component).await?;
+        let (plugin, fresh) = self.prepare(digest, &component, deadline).await?;
         let (limits, examined) = (Arc::clone(&self.0.limits), Arc::clone(&plugin));
         let description = self
             .0
@@ -241,7 +255,7 @@ impl Sandbox {
     pub async fn load(&self, component: Arc<[u8]>) -> Result<Digest, Rejected> {
         let digest = Digest::of(&component);
         if !self.is_loaded(digest) {
-            let (plugin, fresh) = self.prepare(digest, &component).await?;
+            let (plugin, fresh) = self.prepare(digest, &component, PATIENCE).await?;
             self.keep(digest, fresh).await;
             self.insert(digest, plugin);
         }
@@ -300,14 +314,19 @@ impl Sandbox {
     }
 
     /// The plugin, from the compiled code that is kept, or compiled now.
-    async fn prepare(&self, digest: Digest, component: &[u8]) -> Result<(Arc<Plugin>, Option<Fresh>), Rejected> {
+    async fn prepare(
+        &self,
+        digest: Digest,
+        component: &[u8],
+        deadline: Duration,
+    ) -> Result<(Arc<Plugin>, Option<Fresh>), Rejected> {
         if let Some(plugin) = self.cached(digest).await {
             return Ok((plugin, None));
         }
         let started = Instant::now();
         let compiled = {
             let _turn = self.0.compiling.acquire().await.map_err(|_| Rejected::Unavailable)?;
-            compile::compile(&self.0.compiler, component, &self.0.limits).await
+            compile::compile(&self.0.compiler, component, deadline, self.0.limits.compile_memory).await
         };
         let compiled = compiled.map_err(|error| match error {
             CompileError::NotStarted(cause) => {

@@ -56,6 +56,8 @@ contract! {
             (EventQuery { after: Some(NOW), before: Some(NOW + MINUTE), ..all.clone() }, vec![c, b, a]),
             (EventQuery { tag: some("paid"), account: some("paris"), ..all.clone() }, vec![c]),
             (EventQuery { subject: some("' OR 1=1 --"), ..all.clone() }, vec![]),
+            (EventQuery { max_data: Some(1000), ..all.clone() }, vec![d, c, b, a]),
+            (EventQuery { max_data: Some(10), ..all.clone() }, vec![]),
         ];
         for (query, expected) in table {
             assert_eq!(events(store, tenant, query.clone()).await?, expected, "{query:?}");
@@ -99,7 +101,13 @@ contract! {
     async fn requests_are_listed_by_each_filter(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let because = || "because".to_owned();
-        let fates = [Fate::Accepted, Fate::Ignored { reason: because() }, Fate::Quarantined { reason: because() }];
+        let fates = [
+            Fate::Accepted,
+            Fate::Ignored { reason: because() },
+            Fate::Quarantined { reason: because() },
+            Fate::Answered,
+            Fate::Refused { reason: because() },
+        ];
         let mut ids = Vec::new();
         for fate in fates.clone() {
             let received = received(tenant, fate);
@@ -109,14 +117,15 @@ contract! {
             };
             store.ledger.record(alone).await?;
         }
-        let [(a, _), (b, source), (c, _)] = ids[..] else { panic!("three") };
+        let [(a, _), (b, source), (c, _), (d, _), (e, _)] = ids[..] else { panic!("five") };
         let all = RequestQuery { limit: ALL, ..RequestQuery::default() };
         let table = [
-            (all.clone(), vec![c, b, a]),
-            (RequestQuery { limit: 1, ..all.clone() }, vec![c]),
+            (all.clone(), vec![e, d, c, b, a]),
+            (RequestQuery { limit: 1, ..all.clone() }, vec![e]),
             (RequestQuery { older_than: Some(c), ..all.clone() }, vec![b, a]),
             (RequestQuery { source: Some(source), ..all.clone() }, vec![b]),
             (RequestQuery { state: Some("quarantined".to_owned()), ..all.clone() }, vec![c]),
+            (RequestQuery { state: Some("refused".to_owned()), ..all.clone() }, vec![e]),
         ];
         for (query, expected) in table {
             let found = store.ledger.requests(tenant, query.clone()).await?;

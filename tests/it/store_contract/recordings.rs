@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use hookyard::domain::delivery::State;
 use hookyard::domain::event::Event;
-use hookyard::domain::id::{DeliveryId, TenantId};
+use hookyard::domain::id::{DeliveryId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Except, IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start};
+use hookyard::store::ledger::{Except, IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start, UNPROVEN_KEPT};
 
 use super::given::{MINUTE, NOW, SECOND, a_tenant, claimed, event, fresh, id, message, received, recording, steps};
 
@@ -158,6 +158,33 @@ contract! {
             for id in ids {
                 assert!(store.ledger.delivery(tenant, id).await?.is_some(), "{count}");
             }
+        }
+        Ok(())
+    }
+
+    async fn of_what_proved_nothing_each_source_keeps_the_newest(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (flooded, quiet): (SourceId, SourceId) = (id(), id());
+        let keep = async |source: SourceId, fate: Fate| -> Result<RequestId, StoreError> {
+            let mut received = received(tenant, fate);
+            received.request.source = source;
+            let id = received.request.id;
+            let received = Some(received);
+            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None };
+            store.ledger.record(recording).await?;
+            Ok(id)
+        };
+        let refused = || Fate::Refused { reason: "wrong".to_owned() };
+        let others = keep(quiet, refused()).await?;
+        let proven = keep(flooded, Fate::Accepted).await?;
+        let first = keep(flooded, refused()).await?;
+        let second = keep(flooded, Fate::Answered).await?;
+        for _ in 0..UNPROVEN_KEPT - 1 {
+            keep(flooded, refused()).await?;
+        }
+        assert!(store.ledger.request(tenant, first).await?.is_none(), "one too many");
+        for kept in [second, proven, others] {
+            assert!(store.ledger.request(tenant, kept).await?.is_some());
         }
         Ok(())
     }
