@@ -21,7 +21,7 @@ const DEFAULT_TOLERANCE: u32 = 300;
 pub const OWN_SCHEMES: [&str; 5] = ["none", "hmac", "bearer", "basic", "api-key"];
 
 /// What there is to choose, beside secrets. Which scheme takes which:
-/// [`made_of`].
+/// `made_of`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
