@@ -68,6 +68,7 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
         if known.iter().any(|plugin| plugin.name == name && plugin.digest == digest) {
             continue;
         }
+        tracing::info!(plugin.name = %name, "preparing a first-party plugin, once");
         let admitted = sandbox.admit_own((*component).into()).await;
         let admitted = admitted.map_err(|rejected| HouseError::Rejected(name.clone(), rejected))?;
         let upload = PluginUpload {

@@ -26,3 +26,14 @@ fn every_test_that_the_dialects_table_names_is_there() {
         assert!(before.trim_end_matches("async ").trim_end().ends_with("test]"), "{module}::{test} is not a test");
     }
 }
+
+#[test]
+fn the_documentations_own_dialect_can_be_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("../host/dialects/README.md")).expect("it is there");
+    let template = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a template");
+    let directory = hookyard_tests::TempDir::new();
+    fs::write(directory.path().join("sixth.toml"), template).expect("it can be written");
+    let (dialects, _) = hookyard::dialects::load(Some(directory.path())).unwrap_or_else(|error| panic!("{error}"));
+    assert!(dialects.get("sixth").is_some());
+}

@@ -209,3 +209,16 @@ async fn a_trial_says_what_production_then_does() {
     assert_eq!(trial["outcome"], "events");
     assert_eq!((&trial["events"][0]["type"], &trial["events"][0]["data"]), (&json!("a.b"), &json!({"a": 1, "q": "2"})));
 }
+
+#[tokio::test]
+async fn json_is_json_whatever_its_sender_calls_it() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let steps = json!([{"plugin": "field-mapper", "config": mapping()}]);
+    let source = tenant.post("/v1/sources", json!({"name": "orders", "steps": steps})).await.expect(201);
+    // What `curl -d` says of everything.
+    let request = tenant.request(reqwest::Method::POST, hookyard_tests::text(&source["url"])).body(order().to_string());
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let receipt = tenant.send(request).await.expect(202);
+    assert_eq!(receipt["event_ids"].as_array().map(Vec::len), Some(1), "{receipt}");
+}

@@ -59,9 +59,10 @@ pub struct Dialect {
     pub url: UrlRules,
     #[serde(default)]
     pub plans: Vec<Plan>,
-    #[serde(default)]
+    /// Shown with what they are called on the wire, and so not from here.
+    #[serde(default, skip_serializing)]
     pub tag_trigger: Option<EventKind>,
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub events: Vec<EventKind>,
 }
 
@@ -309,6 +310,13 @@ impl Dialect {
             return Some("`signed` has what messages of this dialect do not have".to_owned());
         }
         let stamp = scheme.timestamp.as_ref()?;
+        let stands = match &stamp.at {
+            Locator::Header(name) => stamp.at == scheme.at && scheme.split.is_some() || made(name),
+            _ => false,
+        };
+        if !stands {
+            return Some("no header of this dialect has the timestamp, so that nobody could verify it".to_owned());
+        }
         let covers = |part: &Part| *part == Part::Timestamp || *part == Part::At(stamp.at.clone());
         let covered = scheme.signed.places().any(covers);
         (!covered).then(|| "`signed` does not cover the timestamp, so that anybody could change it".to_owned())

@@ -120,8 +120,8 @@ impl Case<'_> {
                     state,
                     Reason::Step,
                     format!("Step {number} ({plugin}) of “{name}” could not handle the event: {message}"),
-                    "Correct the step's configuration or the plugin, try it with `POST /v1/try`, then replay the \
-                     delivery with the current pipeline."
+                    "Correct the step's configuration or the plugin, try it with `POST /v1/try`, then replay it: \
+                     `POST /v1/endpoints/{id}/replay` with `pipeline: \"current\"`."
                         .to_owned(),
                 ),
                 None if story.attempts == 0 => said(
@@ -131,7 +131,8 @@ impl Case<'_> {
                         "What the steps of “{name}” made cannot be sent: {}.",
                         story.reason.as_deref().unwrap_or("no reason was kept")
                     ),
-                    "Correct the step that makes the message, then replay the delivery with the current pipeline."
+                    "Correct the step that makes the message, then replay it: `POST \
+                     /v1/endpoints/{id}/replay` with `pipeline: \"current\"`."
                         .to_owned(),
                 ),
                 None => said(
@@ -268,7 +269,8 @@ fn dropped(name: &str, story: &Story) -> Explanation {
         story.state.as_str(),
         Reason::Step,
         format!("“{name}” did not get the event: {why}."),
-        "If the event should go through, change what the step keeps and replay the delivery with the current pipeline."
+        "If the event should go through, change what the step keeps and replay it: `POST \
+         /v1/endpoints/{id}/replay` with `pipeline: \"current\"` and `states: [\"dropped\"]`."
             .to_owned(),
     )
 }

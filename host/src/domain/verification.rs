@@ -206,8 +206,9 @@ impl Rules<'_> {
     /// The headers as they may be kept: without secrets that are sent along.
     pub fn without_secrets(&self, headers: Vec<Header>) -> Vec<Header> {
         let token = |name: &str| {
-            if self.sender.is_none() {
-                return name == "authorization";
+            // Whatever the scheme: nobody means to have these kept.
+            if ["authorization", "cookie"].contains(&name) {
+                return true;
             }
             let at = |scheme: &Scheme| matches!(&scheme.at, Locator::Header(header) if header == name);
             let mut schemes = self.sender.iter().flat_map(|sender| &sender.signature);

@@ -14,6 +14,10 @@ pub(crate) fn json(request: &Request) -> Option<String> {
     if !media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
     }
+    // What `curl -d` sends says that it is a form.
+    if matches!(request.body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
+        return None;
+    }
     let mut object = Vec::with_capacity(2 * request.body.len());
     let mut before = b'{';
     for (name, texts) in fields(&request.body) {

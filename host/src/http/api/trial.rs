@@ -50,10 +50,34 @@ struct RequestForm {
     /// Text is taken as it is; any other JSON is the body itself.
     body: Box<serde_json::value::RawValue>,
     #[serde(default)]
-    headers: std::collections::BTreeMap<String, String>,
+    headers: Headers,
     #[serde(default)]
     query: String,
     event_type: Option<String>,
+}
+
+/// An object, or a list of names and values as plugins' examples have it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Headers {
+    Object(std::collections::BTreeMap<String, String>),
+    List(Vec<Header>),
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Headers {
+    fn into_list(self) -> Vec<Header> {
+        let list: Vec<Header> = match self {
+            Self::Object(object) => object.into_iter().map(|(name, value)| Header { name, value }).collect(),
+            Self::List(list) => list,
+        };
+        list.into_iter().map(|header| Header { name: header.name.to_ascii_lowercase(), ..header }).collect()
+    }
 }
 
 /// What production would do.
@@ -134,7 +158,7 @@ async fn on_request(
         received_at: now,
         method: "POST".to_owned(),
         query: form.query,
-        headers: form.headers.into_iter().map(lower).collect(),
+        headers: form.headers.into_list(),
         body: body(&form.body),
     };
     let run = app.intake.interpret(&source, Arc::new(request), now).await;
@@ -148,10 +172,6 @@ async fn on_request(
         SourceResult::Unavailable => return Err(ApiError::Busy),
     };
     Ok(Trial { outcome, reason, steps: run.steps, message: None, events: Some(events) })
-}
-
-fn lower((name, value): (String, String)) -> Header {
-    Header { name: name.to_ascii_lowercase(), value }
 }
 
 /// A body given as JSON text is that text; any other JSON is the body.
