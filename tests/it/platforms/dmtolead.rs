@@ -237,6 +237,35 @@ async fn what_is_on_its_way_outlives_a_failed_verification_and_a_move() {
 }
 
 #[tokio::test]
+async fn a_retry_that_comes_due_while_the_receiver_is_unverified_is_held() {
+    let host = Host::start().await;
+    let tenant = host.tenant_of("dmtolead").await;
+    let (mut receiver, endpoint) = registered(&tenant, "crm", echo).await;
+    let verify = format!("/v1/endpoints/{}/verify", text(&endpoint["id"]));
+    receiver.next().await;
+    receiver.answer_by(|_| Some(json_answer(500, "{}")));
+    let event = tenant.publish(json!({"type": "message.sent", "data": {}})).await;
+    receiver.next().await;
+    let path = format!("/v1/deliveries?event={event}");
+    let delivery = async || tenant.get(&path).await.expect(200)["items"][0].clone();
+    eventually("a retry is planned", async || delivery().await["next_attempt_at"].is_string().then_some(())).await;
+    assert_eq!(tenant.post(&verify, json!({})).await.expect(200)["state"], "unverified");
+
+    host.clock.advance(Duration::from_secs(60));
+
+    eventually("it is held", async || {
+        delivery().await["reason"].as_str().is_some_and(|reason| reason.starts_with("held")).then_some(())
+    })
+    .await;
+    receiver.answer_by(|request| {
+        let json: Value = serde_json::from_slice(&request.body).ok()?;
+        Some(json["verifyToken"].as_str().map_or_else(|| json_answer(200, "{}"), echo))
+    });
+    assert_eq!(tenant.post(&verify, json!({})).await.expect(200)["state"], "active");
+    tenant.delivery_in(&event, "delivered").await;
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_is_retried_like_any_other() {
     let host = Host::start().await;
     let tenant = host.tenant_of("dmtolead").await;
