@@ -308,6 +308,13 @@ mod tests {
     #[test]
     fn an_error_names_the_setting() {
         check(networks("10.0.0.0/8,nonsense"), "allow-addresses = `nonsense`");
+        let text = |text: &str| Some(text.to_owned());
+        check(
+            chat(text("https://example.com/v1"), None),
+            "chat-url = `https://example.com/v1`: chat-url and chat-model",
+        );
+        check(chat(None, text("small")), "chat-model = `small`");
+        check(chat(text("ftp://example.com/"), text("small")), "chat-url = `ftp://example.com/`: give an http");
         check(public_url("example.com".to_owned()), "public-url = `example.com`");
         check(database_path("postgres://user:secret@db/x"), "database = `postgres:...`");
         check(Given { listen: Some("8400".to_owned()), ..Given::default() }.settle(), "listen = `8400`");

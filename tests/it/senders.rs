@@ -428,3 +428,21 @@ async fn headers_that_no_signature_covers_say_nothing_of_an_event() {
     let open = tenant.post("/v1/sources", json!({"name": "open", "event_type": "it.came"})).await.expect(201);
     assert_eq!(type_at(&open).await, "order.refunded");
 }
+
+#[tokio::test]
+async fn every_sender_says_what_its_secret_is() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let listed = tenant.get("/v1/senders").await.expect(200);
+    for sender in list(&listed["items"]) {
+        let signs = sender["signature"].as_array().is_some_and(|schemes| !schemes.is_empty());
+        assert_eq!(sender["secret"].is_string(), signs, "{sender}");
+        // Each can be chosen, and waits for its secret.
+        let form = json!({"name": sender["name"], "verification": {"scheme": sender["name"]}});
+        tenant.post("/v1/sources", form).await.expect(201);
+    }
+    for name in ["stripe", "github", "gitlab", "shopify", "slack", "twilio", "meta", "svix", "sendgrid", "mailgun"] {
+        assert!(list(&listed["items"]).iter().any(|sender| sender["name"] == name), "{name}");
+    }
+    tenant.with_key(None).get("/v1/senders").await.problem(401, "");
+}

@@ -76,11 +76,12 @@ impl Intake {
             Judgement::Refuse(reason) => return self.refuse(source, request, reason).await,
         };
         let once = once.map(|proof| Idempotency::once(source.id, proof, now));
-        let may_repeat = once.is_none();
-        match self.run(tenant, source, request.clone(), now, once).await? {
-            Some(receipt) => Ok(Taken::In(receipt)),
-            None if may_repeat => Err(IntakeError::KeyReused),
-            None => {
+        // To be kept as refused, should it have come before.
+        let spare = once.is_some().then(|| request.clone());
+        match (self.interpret_and_record(tenant, source, request, now, Again::No(once)).await?, spare) {
+            (Some(receipt), _) => Ok(Taken::In(receipt)),
+            (None, None) => Err(IntakeError::KeyReused),
+            (None, Some(request)) => {
                 let reason = "it came before: the same signature over the same timestamp is taken once".to_owned();
                 self.refuse(source, request, reason).await
             }
@@ -122,17 +123,6 @@ impl Intake {
         let (request_id, now) = (request.id, self.clock.now());
         let receipt = self.interpret_and_record(tenant, source, request, now, Again::Yes).await?;
         Ok(receipt.unwrap_or(Receipt { request_id, event_ids: Vec::new() }))
-    }
-
-    async fn run(
-        &self,
-        tenant: &TenantPicture,
-        source: &Source,
-        request: Request,
-        now: Timestamp,
-        once: Option<Idempotency>,
-    ) -> Result<Option<Receipt>, IntakeError> {
-        self.interpret_and_record(tenant, source, request, now, Again::No(once)).await
     }
 
     /// Nothing when the request must not come twice and did.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Intake, IntakeError, Routed, Stored};
+use super::{Intake, IntakeError, Routed};
 use crate::clock::mint;
 use crate::domain::event::Draft;
 use crate::domain::id::{DeliveryId, EventId};
@@ -24,8 +24,7 @@ impl Intake {
         self.deliver(sealed, &event, now, &mut routed);
         let Some(delivery) = routed.deliveries.first().map(|delivery| delivery.id) else { return Ok(None) };
         let id = event.id;
-        let (Stored::Now(_) | Stored::Before(_)) =
-            self.record(tenant.tenant.id, None, vec![event], routed, None).await?;
+        self.record(tenant.tenant.id, None, vec![event], routed, None).await?;
         tracing::info!(
             event.id = %id, tenant.id = %tenant.tenant.id, endpoint.id = %sealed.endpoint.id, "test event {id}",
         );

@@ -211,6 +211,11 @@ async fn what_is_on_its_way_outlives_a_failed_verification_and_a_move() {
     // Moved while it is paused: asked, moved, and still paused.
     let (mut other, _) = registered(&tenant, "other", echo).await;
     other.next().await;
+    // (With a name that is taken, nothing is changed, and that is said.)
+    let taken = json!({"url": other.url(), "name": "other"});
+    let said = tenant.patch(&path, taken).await.problem(409, "");
+    assert!(said.contains("the name is taken"), "{said}");
+    other.next().await;
     let moved = tenant.patch(&path, json!({"url": other.url()})).await.expect(200);
     assert_eq!((&moved["state"], &moved["url"]), (&json!("paused"), &json!(other.url())), "{moved}");
     assert_eq!(other.next().await.json()["event"], "webhook.verify");

@@ -212,10 +212,25 @@ async fn change(
     if moved && on && dialect.handshake.is_some() && !matches!(before.status, Status::Disabled { .. }) {
         // Another receiver is asked before anything goes there. Until it has
         // answered, the old one gets what there is.
-        let endpoint = verified(&app, endpoint).await;
-        return Ok(Json(View::of(&endpoint)).into_response());
+        return moved_to(&app, endpoint).await;
     }
     save(&app, endpoint).await
+}
+
+/// The endpoint at its new receiver, which was asked and whose answer is written
+/// down with the change; or why nothing was changed.
+async fn moved_to(app: &App, asked: Endpoint) -> Result<Response, ApiError> {
+    if !app.handoff.verify(asked.clone()).await {
+        return Err(ApiError::Busy);
+    }
+    let part = app.picture.tenant(asked.tenant).ok_or(ApiError::NotFound)?;
+    let current = &part.endpoints.get(&asked.id).ok_or(ApiError::NotFound)?.endpoint;
+    if (&current.name, &current.url, &current.dialect) != (&asked.name, &asked.url, &asked.dialect) {
+        let problem = "nothing was changed: the name is taken, or the endpoint was changed while its new receiver was \
+                       asked; look at it and try again";
+        return Err(ApiError::Conflict { field: None, problem: problem.to_owned() });
+    }
+    Ok(Json(View::of(current)).into_response())
 }
 
 /// How many different URLs the tenant has with `endpoint` as it is given.
