@@ -13,8 +13,10 @@ fn main() {
         println!("cargo::rerun-if-changed=../{input}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
-    list_dialects(&out);
+    // Asked for when it runs: another checkout may have built this program.
+    let host = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let workspace = host.parent().expect("the workspace is above");
+    list_dialects(&host, &out);
     add_target(workspace);
     build(workspace, &out.join("guest"));
     for plugin in PLUGINS {
@@ -26,11 +28,11 @@ fn main() {
 
 /// Writes down what is in `dialects/` and `senders/`, so that another one needs
 /// a file and no code.
-fn list_dialects(out: &Path) {
+fn list_dialects(host: &Path, out: &Path) {
     let mut listed = String::new();
     for (constant, directory) in [("DIALECTS", "dialects"), ("SENDERS", "senders")] {
         println!("cargo::rerun-if-changed={directory}");
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        let directory = host.join(directory);
         let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
         let mut files: Vec<PathBuf> = files.flatten().map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
