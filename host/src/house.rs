@@ -71,6 +71,7 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
         tracing::info!(plugin.name = %name, "preparing a first-party plugin, once");
         let admitted = sandbox.admit_own((*component).into()).await;
         let admitted = admitted.map_err(|rejected| HouseError::Rejected(name.clone(), rejected))?;
+        let compile_ms = admitted.compile_ms();
         let upload = PluginUpload {
             owner: Owner::House,
             name,
@@ -78,6 +79,8 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
             component: (*component).into(),
             jobs: admitted.jobs,
             description: admitted.description,
+            compile_ms,
+            uploaded_by: None,
             created_at: clock.now(),
         };
         catalog.add_plugin(upload).await?;

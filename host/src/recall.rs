@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::chat::Chat;
 use crate::domain::event::Event;
+use crate::domain::grants::Capability;
 use crate::domain::id::TenantId;
 use crate::domain::pipeline::Pipeline;
 use crate::sandbox::Past;
@@ -16,9 +17,6 @@ use crate::store::ledger::EventQuery;
 use crate::store::picture::TenantPicture;
 use crate::store::{Ledger, Picture, StoreError};
 
-/// The capabilities, as `wit/history.wit` and a plugin's description name them.
-const HISTORY: &str = "history";
-const SUMMARIES: &str = "summaries";
 /// At most this many earlier events are brought along, none of them larger.
 const MAX_PAST: u32 = 50;
 const MAX_DATA: u32 = 64 * 1024;
@@ -71,14 +69,16 @@ impl Recall {
         let events: Vec<Arc<Event>> =
             self.ledger.events(event.tenant, query).await?.into_iter().map(Arc::new).collect();
         let summary = match &self.chat {
-            Some(chat) if wanted.contains(SUMMARIES) && !events.is_empty() => match chat.summary(&events).await {
-                Ok(summary) => Some(summary),
-                Err(error) => {
-                    // The plugin makes one of its own.
-                    tracing::warn!(event.id = %event.id, error = %error, "the language model gave no summary");
-                    None
+            Some(chat) if wanted.contains(&Capability::Summaries) && !events.is_empty() => {
+                match chat.summary(&events).await {
+                    Ok(summary) => Some(summary),
+                    Err(error) => {
+                        // The plugin makes one of its own.
+                        tracing::warn!(event.id = %event.id, error = %error, "the language model gave no summary");
+                        None
+                    }
                 }
-            },
+            }
             _ => None,
         };
         Ok((Past { events, summary }, room))
@@ -97,7 +97,7 @@ impl Recall {
         Room { _held: own.zip(all) }
     }
 
-    fn capabilities(&self, tenant: &TenantPicture, pipeline: &Pipeline) -> BTreeSet<String> {
+    fn capabilities(&self, tenant: &TenantPicture, pipeline: &Pipeline) -> BTreeSet<Capability> {
         let house = self.picture.house();
         let mut wanted = BTreeSet::new();
         for step in &pipeline.steps {
@@ -106,9 +106,11 @@ impl Recall {
                 let plugin = versions.get(&step.plugin)?.get(&step.version)?;
                 (plugin.digest == step.digest).then_some(plugin)
             });
-            wanted.extend(plugin.into_iter().flat_map(|plugin| plugin.description.capabilities.iter().cloned()));
+            let named = plugin.into_iter().flat_map(|plugin| &plugin.description.capabilities);
+            let granted = named.filter_map(|name| Capability::named(name)).filter(|one| step.grants.has(*one));
+            wanted.extend(granted);
         }
-        wanted.retain(|capability| [HISTORY, SUMMARIES].contains(&capability.as_str()));
+        wanted.retain(|capability| matches!(capability, Capability::History | Capability::Summaries));
         wanted
     }
 }

@@ -15,5 +15,6 @@ mod platforms;
 mod retries;
 mod senders;
 mod signatures;
+mod steps;
 mod store_contract;
 mod tenancy;

@@ -160,9 +160,16 @@ async fn template() -> &'static TempDir {
     TEMPLATE
         .get_or_init(async || {
             let data = Arc::new(TempDir::new());
+            // What an earlier run compiled is as good: it is sealed with the
+            // key of every host under test, and named by what it was made of.
+            let (compiled, kept) = (data.path().join("compiled"), build::target_dir().join("compiled"));
+            std::fs::create_dir_all(&kept).expect("the target directory can be written");
+            std::fs::create_dir(&compiled).expect("a directory can be made");
+            copy(&kept, &compiled);
             let mut host = Host::on(data.clone(), local(), Arc::default(), Extra::default()).await;
             host.stop().await;
             drop(host);
+            copy(&compiled, &kept);
             Arc::into_inner(data).expect("the host is gone")
         })
         .await

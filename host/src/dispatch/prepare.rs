@@ -54,8 +54,14 @@ pub(super) async fn prepare(
             return Made::Later(Next::RetryAt(dispatch.clock.now() + AFTER_BUSY));
         }
     };
-    let job =
-        EndpointJob { tenant: claim.tenant, pipeline: pipeline.clone(), event: claim.event.clone(), message, past };
+    let job = EndpointJob {
+        tenant: claim.tenant,
+        pipeline: pipeline.clone(),
+        event: claim.event.clone(),
+        message,
+        past,
+        ceilings: tenant.tenant.limits,
+    };
     let run = dispatch.sandbox.run_endpoint(job).await;
     let next = match run.result {
         EndpointResult::Send(message) => return made(run.steps, dialect.finish(message)),

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod attempt;
+pub mod budget;
 pub mod canonical;
 pub mod chat;
 pub mod claim;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod event_type;
 pub mod evidence;
 pub mod explain;
+pub mod grants;
 pub mod handshake;
 pub mod header;
 pub mod id;

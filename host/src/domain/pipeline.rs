@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
+use super::grants::Grants;
 use super::plugin::{Digest, Job, PluginName};
 
 /// At most this many steps in one pipeline.
@@ -20,6 +22,43 @@ pub struct Step {
     pub job: Job,
     /// JSON text, as the plugin is given it.
     pub config: String,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Steps of before there were grants had what there was.
+    #[serde(default = "Grants::of_the_house")]
+    pub grants: Grants,
+    #[serde(default)]
+    pub budget: Budget,
+}
+
+impl Step {
+    /// A step that has nothing but its configuration.
+    pub fn new(plugin: PluginName, version: u32, digest: Digest, job: Job, config: String) -> Self {
+        Self {
+            plugin,
+            version,
+            digest,
+            job,
+            config,
+            on_failure: OnFailure::default(),
+            grants: Grants::default(),
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// What happens to an event when its step refuses it or misbehaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// The delivery is dead, and can be replayed; a request is quarantined, and
+    /// can be run again.
+    #[default]
+    Fail,
+    /// It goes on as if the step were not there.
+    Pass,
+    /// It is not wanted.
+    Drop,
 }
 
 /// The ordered steps of a source or an endpoint.
@@ -72,6 +111,9 @@ pub struct StepReport {
     pub job: Job,
     #[serde(flatten)]
     pub outcome: StepOutcome,
+    /// It failed, and what its step says of failures was done instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
     pub log: Vec<LogLine>,
     /// Deterministic units of work, the same in a preview and in production.
     pub fuel: u64,
@@ -95,7 +137,20 @@ pub enum StepOutcome {
     /// The plugin said no on purpose.
     Refused { code: String, message: String },
     /// The plugin misbehaved.
-    Faulted { limit: String, message: String },
+    Faulted {
+        limit: String,
+        message: String,
+        /// The functions that were running, the innermost first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        backtrace: Vec<String>,
+    },
+}
+
+impl StepOutcome {
+    /// Whether the step's policy on failures decides what is next.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Faulted { .. })
+    }
 }
 
 /// One line that a plugin wrote.

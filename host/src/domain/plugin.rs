@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::id::TenantId;
+use super::id::{KeyId, TenantId};
 use super::time::Timestamp;
 
 /// Whose a plugin is.
@@ -147,6 +147,10 @@ pub struct PluginVersion {
     pub size: u64,
     pub jobs: Vec<Job>,
     pub description: Description,
+    /// How long compiling it took here.
+    pub compile_ms: u64,
+    /// The key that it came with; absent for what comes with the server.
+    pub uploaded_by: Option<KeyId>,
     pub created_at: Timestamp,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::budget::Ceilings;
 use super::id::TenantId;
 use super::time::Timestamp;
 
@@ -15,5 +16,7 @@ pub struct Tenant {
     pub name: String,
     pub plan: Option<String>,
     pub dialect: String,
+    /// What its plugins may ask for at most.
+    pub limits: Ceilings,
     pub created_at: Timestamp,
 }

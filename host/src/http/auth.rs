@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::App;
 use super::error::ApiError;
-use crate::domain::id::TenantId;
+use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::{KeyHash, KeyText};
 use crate::store::picture::TenantPicture;
 
@@ -18,7 +18,7 @@ use crate::store::picture::TenantPicture;
 /// Cannot be built outside this module, and the store's methods ask for the
 /// tenant id that it carries: a handler that forgets to authenticate does not
 /// compile.
-pub(super) struct TenantCaller(Arc<TenantPicture>);
+pub(super) struct TenantCaller(Arc<TenantPicture>, KeyId);
 
 impl TenantCaller {
     pub(super) fn id(&self) -> TenantId {
@@ -27,6 +27,11 @@ impl TenantCaller {
 
     pub(super) fn picture(&self) -> &TenantPicture {
         &self.0
+    }
+
+    /// The key that it came with.
+    pub(super) fn key(&self) -> KeyId {
+        self.1
     }
 }
 
@@ -54,9 +59,9 @@ impl FromRequestParts<App> for TenantCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let key = presented(parts).ok_or(ApiError::Unauthenticated)?;
-        let tenant = app.picture.tenant_by_key(&key).and_then(|id| app.picture.tenant(id));
-        match tenant {
-            Some(tenant) => Ok(Self(tenant)),
+        let owner = app.picture.tenant_by_key(&key);
+        match owner.and_then(|(id, key)| Some(Self(app.picture.tenant(id)?, key))) {
+            Some(caller) => Ok(caller),
             None if is_operator(app, &key) => Err(ApiError::Forbidden),
             None => Err(ApiError::Unauthenticated),
         }

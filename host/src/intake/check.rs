@@ -11,10 +11,10 @@ use super::{Intake, IntakeError};
 use crate::clock::mint;
 use crate::domain::event::{Draft, EventType};
 use crate::domain::event_type::OwnKind;
-use crate::domain::id::TenantId;
 use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Job, PluginName};
+use crate::domain::tenant::Tenant;
 use crate::house;
 use crate::sandbox::{CheckFailure, EndpointJob, EndpointResult, Past};
 use crate::store::picture::TenantPicture;
@@ -66,6 +66,7 @@ impl Intake {
             event: Arc::new(event),
             message: Message::with_type("application/json", ""),
             past: Past::default(),
+            ceilings: tenant.tenant.limits,
         });
         let misfit = |pointer: &str, problem: &str| {
             let event_type = draft.event_type.clone();
@@ -95,9 +96,9 @@ impl Intake {
     }
 
     /// Whether a schema is one, or what is wrong with it.
-    pub async fn check_schema(&self, tenant: TenantId, schema: &serde_json::Value) -> Result<(), CheckFailure> {
+    pub async fn check_schema(&self, tenant: &Tenant, schema: &serde_json::Value) -> Result<(), CheckFailure> {
         let step = self.schema_step(schema).await.map_err(|_| CheckFailure::Unavailable)?;
-        self.sandbox.check(tenant, step.digest, &step.config).await
+        self.sandbox.check(tenant.id, &step, &tenant.limits).await
     }
 
     async fn schema_step(&self, schema: &serde_json::Value) -> Result<Step, IntakeError> {
@@ -108,12 +109,7 @@ impl Intake {
         if !self.sandbox.is_loaded(plugin.digest) {
             house::load(&*self.catalog, &self.sandbox, plugin.digest).await?;
         }
-        Ok(Step {
-            plugin: name,
-            version: plugin.version,
-            digest: plugin.digest,
-            job: Job::Filter,
-            config: serde_json::json!({ "schema": schema }).to_string(),
-        })
+        let config = serde_json::json!({ "schema": schema }).to_string();
+        Ok(Step::new(name, plugin.version, plugin.digest, Job::Filter, config))
     }
 }

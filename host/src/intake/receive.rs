@@ -134,7 +134,7 @@ impl Intake {
         now: Timestamp,
         again: Again,
     ) -> Result<Option<Receipt>, IntakeError> {
-        let run = self.interpret(source, Arc::new(request.clone()), now).await;
+        let run = self.interpret(tenant, source, Arc::new(request.clone()), now).await;
         let (events, fate) = match run.result {
             SourceResult::Events(events) => self.fitting(tenant, events).await?,
             SourceResult::Ignored { reason } => (Vec::new(), Fate::Ignored { reason }),
@@ -181,7 +181,13 @@ impl Intake {
 
     /// What the source's pipeline makes of a request: the one path that
     /// production, reruns and previews share.
-    pub async fn interpret(&self, source: &Source, request: Arc<Request>, now: Timestamp) -> SourceRun {
+    pub async fn interpret(
+        &self,
+        tenant: &TenantPicture,
+        source: &Source,
+        request: Arc<Request>,
+        now: Timestamp,
+    ) -> SourceRun {
         let maps = source.pipeline.steps.first().is_some_and(|step| step.job == Job::Mapper);
         let drafts = if maps {
             None
@@ -209,6 +215,7 @@ impl Intake {
                 drafts,
                 new_id: Box::new(move || mint(now)),
                 now,
+                ceilings: tenant.tenant.limits,
             })
             .await
     }

@@ -9,9 +9,10 @@ use super::example;
 use super::fault::{Failure, Fault};
 use super::gate::GateError;
 use super::guest::Guest;
+use super::imports;
 use super::limits::Limits;
-use super::past::Capability;
 use super::plugin::Plugin;
+use crate::domain::grants::Capability;
 use crate::domain::plugin::{Description, Digest, Example, Job, PluginName};
 use crate::domain::time::Timestamp;
 
@@ -29,6 +30,12 @@ pub struct Admitted {
     pub description: Description,
     /// Zero when it had been compiled before.
     pub compile_time: Duration,
+}
+
+impl Admitted {
+    pub fn compile_ms(&self) -> u64 {
+        u64::try_from(self.compile_time.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Why a component did not pass.
@@ -129,12 +136,14 @@ fn check_capabilities(declared: &[String], imported: &[Capability]) -> Result<()
     if let Some(unknown) = declared.iter().find(|name| Capability::named(name).is_none()) {
         return Err(format!("has `{}`, which this host does not have", unknown.escape_debug()));
     }
-    let is_declared = |capability: &&Capability| declared.iter().any(|name| name == capability.name());
+    let is_declared = |capability: &&Capability| declared.iter().any(|name| name == capability.as_str());
     match imported.iter().find(|capability| !is_declared(capability)) {
         None => Ok(()),
-        Some(missing) => {
-            Err(format!("lacks `{}`, although the component imports `{}`", missing.name(), missing.interface()))
-        }
+        Some(missing) => Err(format!(
+            "lacks `{}`, although the component imports `{}`",
+            missing.as_str(),
+            imports::interface(*missing)
+        )),
     }
 }
 

@@ -14,6 +14,9 @@ pub(super) const FILTER: &str = "hookyard:plugin/filter@0.1.0";
 pub(super) const TRANSFORMER: &str = "hookyard:plugin/transformer@0.1.0";
 pub(super) const HISTORY: &str = "hookyard:plugin/history@0.1.0";
 pub(super) const SUMMARIES: &str = "hookyard:plugin/summaries@0.1.0";
+pub(super) const SECRETS: &str = "hookyard:plugin/secrets@0.1.0";
+pub(super) const STATE: &str = "hookyard:plugin/state@0.1.0";
+pub(super) const HTTP: &str = "hookyard:plugin/http@0.1.0";
 pub(super) const LOG: &str = "hookyard:plugin/log@0.1.0";
 pub(super) const TYPES: &str = "hookyard:plugin/types@0.1.0";
 

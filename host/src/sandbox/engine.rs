@@ -9,6 +9,7 @@ use wasmtime::WasmBacktraceDetails;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use super::limits::Limits;
+use crate::domain::budget::MAX_MEMORY;
 
 /// Stack that a plugin may use, on a thread of [`THREAD_STACK`].
 const STACK: usize = 512 << 10;
@@ -37,7 +38,7 @@ impl Role {
         // plugins in use keep theirs, and a call maps nothing: 14 us instead of
         // 60. What a slot costs is address space, and what it keeps resident.
         let slots = u32::try_from(threads * 32).unwrap_or(u32::MAX).clamp(64, 1024);
-        Self::Run { slots, memory: limits.memory }
+        Self::Run { slots, memory: usize::try_from(MAX_MEMORY).unwrap_or(usize::MAX).max(limits.memory) }
     }
 }
 

@@ -49,15 +49,17 @@ impl Limit {
 pub struct Fault {
     pub limit: Limit,
     pub message: String,
+    /// The functions that were running, the innermost first.
+    pub backtrace: Vec<String>,
 }
 
 impl Fault {
     pub(super) fn contract(message: impl Into<String>) -> Self {
-        Self { limit: Limit::Contract, message: message.into() }
+        Self { limit: Limit::Contract, message: message.into(), backtrace: Vec::new() }
     }
 
     pub(super) fn output(message: impl Into<String>) -> Self {
-        Self { limit: Limit::Output, message: message.into() }
+        Self { limit: Limit::Output, message: message.into(), backtrace: Vec::new() }
     }
 }
 
@@ -178,10 +180,9 @@ fn fault(limit: Limit, mut message: String, error: &wasmtime::Error, guest: &Gue
         message.push_str(" It said: ");
         message.push_str(&said.join("\n"));
     }
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        message.push_str(&place(&functions(backtrace)));
-    }
-    Failure::Fault(Fault { limit, message })
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map(functions).unwrap_or_default();
+    message.push_str(&place(&backtrace));
+    Failure::Fault(Fault { limit, message, backtrace })
 }
 
 /// The functions that were running, the innermost first.

@@ -8,6 +8,7 @@ use wasmtime::ResourceLimiter;
 
 use super::limits::Limits;
 use super::past::Past;
+use crate::domain::grants::Grants;
 use crate::domain::pipeline::{LogLevel, LogLine};
 use crate::domain::time::Timestamp;
 
@@ -23,6 +24,7 @@ pub(super) struct Guest {
     pub(super) clock: Clock,
     pub(super) dice: Dice,
     pub(super) past: Arc<Past>,
+    pub(super) grants: Grants,
 }
 
 impl Guest {
@@ -36,7 +38,13 @@ impl Guest {
             clock: Clock { now, looks: 0 },
             dice: Dice { seed: about.to_owned(), rolls: 0, rest: Vec::new() },
             past: Arc::default(),
+            grants: Grants::default(),
         }
+    }
+
+    /// With what its step was granted.
+    pub(super) fn granted(self, grants: &Grants) -> Self {
+        Self { grants: grants.clone(), ..self }
     }
 
     /// In a world where something was before.

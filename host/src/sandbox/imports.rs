@@ -5,11 +5,12 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker, LinkerInstance, WasmStr};
 use wasmtime::{Engine, StoreContextMut, Trap};
 
-use super::contract::{HISTORY, LOG, LevelOut, SUMMARIES, TYPES};
+use super::contract::{HISTORY, HTTP, LOG, LevelOut, SECRETS, STATE, SUMMARIES, TYPES};
 use super::convert::log_level;
 use super::guest::Guest;
-use super::past::{self, Capability};
+use super::past;
 use super::wasi;
+use crate::domain::grants::Capability;
 
 /// Fuel that a host function costs beside the instructions around it: what it
 /// does is not free, and a loop of such calls must come to its end.
@@ -17,7 +18,23 @@ const CALL: u64 = 100;
 
 /// Whether a component may import `name`.
 pub(super) fn allowed(name: &str) -> bool {
-    name == LOG || name == TYPES || Capability::imported(name).is_some() || wasi::allowed(name).is_some()
+    name == LOG || name == TYPES || capability(name).is_some() || wasi::allowed(name).is_some()
+}
+
+/// The capability that is imported as `name`.
+pub(super) fn capability(name: &str) -> Option<Capability> {
+    Capability::ALL.into_iter().find(|capability| interface(*capability) == name)
+}
+
+/// What a capability is imported as.
+pub(super) fn interface(capability: Capability) -> &'static str {
+    match capability {
+        Capability::History => HISTORY,
+        Capability::Summaries => SUMMARIES,
+        Capability::Secrets => SECRETS,
+        Capability::State => STATE,
+        Capability::Http => HTTP,
+    }
 }
 
 /// What there is for `component`'s imports, in the versions that it names.

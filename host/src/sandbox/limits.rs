@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::domain::budget::{Budget, Ceilings};
+
 /// Bytes of an uploaded component: room for Go, and for an interpreter.
 pub const MAX_COMPONENT: usize = 16 << 20;
 
@@ -48,6 +50,24 @@ pub struct Limits {
     pub queue_per_owner: usize,
     /// Calls that may wait altogether.
     pub queue: usize,
+}
+
+impl Limits {
+    /// What a call may use that asks for `budget`, under its tenant's ceilings.
+    pub(super) fn within(&self, budget: &Budget, ceilings: &Ceilings) -> Self {
+        let bytes = |wanted: Option<u64>, usual: usize, ceiling: u64| wanted.map_or(usual, narrow).min(narrow(ceiling));
+        Self {
+            fuel: budget.fuel.unwrap_or(self.fuel).min(ceilings.fuel),
+            memory: bytes(budget.memory, self.memory, ceilings.memory),
+            transfer: bytes(budget.output, self.transfer, ceilings.output),
+            log_bytes: bytes(budget.log, self.log_bytes, ceilings.log),
+            ..self.clone()
+        }
+    }
+}
+
+fn narrow(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Default for Limits {

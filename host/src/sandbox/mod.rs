@@ -47,8 +47,9 @@ use self::fault::Failure;
 use self::guest::Guest;
 use self::plugin::Plugin;
 use self::queue::Capacity;
+use crate::domain::budget::Ceilings;
 use crate::domain::id::TenantId;
-use crate::domain::pipeline::Pipeline;
+use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Digest, Owner};
 use crate::domain::time::Timestamp;
 
@@ -271,10 +272,11 @@ impl Sandbox {
         self.0.loaded.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
     }
 
-    /// What the plugin thinks of a configuration.
-    pub async fn check(&self, tenant: TenantId, digest: Digest, config: &str) -> Result<(), CheckFailure> {
-        let plugin = self.0.plugin(digest).ok_or(CheckFailure::Unavailable)?;
-        let (limits, config) = (Arc::clone(&self.0.limits), config.to_owned());
+    /// What a step's plugin thinks of its configuration, with what the step may
+    /// use.
+    pub async fn check(&self, tenant: TenantId, step: &Step, ceilings: &Ceilings) -> Result<(), CheckFailure> {
+        let plugin = self.0.plugin(step.digest).ok_or(CheckFailure::Unavailable)?;
+        let (limits, config) = (self.0.limits.within(&step.budget, ceilings), step.config.clone());
         let work = move || {
             let guest = Guest::new(&limits, "check", Timestamp::from_millis(0));
             plugin.call_check(&config, guest, &limits).result

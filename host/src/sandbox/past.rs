@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use wasmtime::StoreContextMut;
 
-use super::contract::{HISTORY, PastEventIn, SUMMARIES};
+use super::contract::PastEventIn;
 use super::convert;
 use super::guest::Guest;
 use super::imports::charge;
@@ -28,47 +28,15 @@ pub struct Past {
     pub summary: Option<String>,
 }
 
-/// What a component may import if its description names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Capability {
-    History,
-    Summaries,
-}
-
-impl Capability {
-    const ALL: [Self; 2] = [Self::History, Self::Summaries];
-
-    /// The one that a description means by `name`.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|capability| capability.name() == name)
-    }
-
-    /// The one that is imported as `interface`.
-    pub(super) fn imported(interface: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|capability| capability.interface() == interface)
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::History => "history",
-            Self::Summaries => "summaries",
-        }
-    }
-
-    pub(super) fn interface(self) -> &'static str {
-        match self {
-            Self::History => HISTORY,
-            Self::Summaries => SUMMARIES,
-        }
-    }
-}
-
 /// `history.recent`
 pub(super) fn recent(
     mut caller: StoreContextMut<'_, Guest>,
     (types, limit): (Vec<String>, u32),
 ) -> wasmtime::Result<(Vec<PastEventIn>,)> {
-    let past = Arc::clone(&caller.data().past);
+    let past = match caller.data().grants.history {
+        true => Arc::clone(&caller.data().past),
+        false => Arc::default(),
+    };
     // A plugin may name a quarter of a million types: each has been copied, and
     // is compared with each event.
     let named: usize = types.iter().map(String::len).sum();
@@ -80,7 +48,10 @@ pub(super) fn recent(
 
 /// `summaries.of-history`
 pub(super) fn of_history(mut caller: StoreContextMut<'_, Guest>, (): ()) -> wasmtime::Result<(Option<String>,)> {
-    let past = Arc::clone(&caller.data().past);
+    let past = match caller.data().grants.summaries {
+        true => Arc::clone(&caller.data().past),
+        false => Arc::default(),
+    };
     charge(&mut caller, past.summary.as_ref().map_or(0, String::len))?;
     Ok((past.summary.clone(),))
 }
@@ -109,6 +80,7 @@ mod tests {
     use super::super::plugin::Plugin;
     use super::*;
     use crate::domain::event::Draft;
+    use crate::domain::grants::{Capability, Grants};
     use crate::domain::id::{EventId, TenantId};
     use crate::domain::time::Timestamp;
 
@@ -156,13 +128,14 @@ mod tests {
         let component = include_bytes!(concat!(env!("OUT_DIR"), "/summary.wasm"));
         let component = Component::new(&engine, component).expect("it compiles");
         let plugin = Plugin::new(&engine, &component).expect("it links");
-        assert_eq!(plugin.capabilities, Capability::ALL);
+        assert_eq!(plugin.capabilities, [Capability::History, Capability::Summaries]);
 
         let now = event(9, "tag.added", "{}");
         let texts = convert::EventTexts::of(&now);
         let given = MessageIn { method: "POST", target: None, headers: Vec::new(), body: b"{}" };
         let config = r#"{"to": "s"}"#;
-        let guest = Guest::new(limits, &texts.id, now.occurred_at).after(&Arc::new(past));
+        let guest =
+            Guest::new(limits, &texts.id, now.occurred_at).granted(&Grants::of_the_house()).after(&Arc::new(past));
         let called = plugin.call_transform(&texts.event(&now), &given, config, guest, limits);
         let body = match called.result {
             Ok(Ok(message)) => Ok(String::from_utf8(message.body).expect("text")),

@@ -6,7 +6,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use super::contract::{FILTER, MAPPER, SETTINGS, TRANSFORMER};
 use super::guest::Guest;
 use super::imports;
-use super::past::Capability;
+use crate::domain::grants::Capability;
 use crate::domain::plugin::Job;
 
 /// Everything about a component that does not depend on a call.
@@ -36,7 +36,7 @@ impl Plugin {
             export(SETTINGS, function).ok_or_else(|| wasmtime::format_err!("it has no `{SETTINGS}` with `{function}`"))
         };
         let imports = component.component_type();
-        let capabilities = imports.imports(engine).filter_map(|(name, _)| Capability::imported(name)).collect();
+        let capabilities = imports.imports(engine).filter_map(|(name, _)| imports::capability(name)).collect();
         Ok(Self {
             capabilities,
             describe: must("describe")?,

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use super::call::Called;
 use super::contract::{RefusalOut, VerdictOut};
 use super::convert::{self, EventTexts, RequestTexts};
-use super::fault::Failure;
+use super::fault::{Failure, Fault};
 use super::guest::Guest;
 use super::limits::Limits;
 use super::past::Past;
 use super::plugin::Plugin;
+use crate::domain::budget::Ceilings;
 use crate::domain::event::{Draft, Event, EventType};
 use crate::domain::id::{EventId, TenantId};
 use crate::domain::message::Message;
-use crate::domain::pipeline::{Pipeline, Step, StepOutcome, StepReport};
+use crate::domain::pipeline::{OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use crate::domain::plugin::Job;
 use crate::domain::request::Request;
 use crate::domain::time::Timestamp;
@@ -33,6 +34,7 @@ pub struct SourceJob {
     pub drafts: Option<Vec<Draft>>,
     pub new_id: Box<dyn FnMut() -> EventId + Send>,
     pub now: Timestamp,
+    pub ceilings: Ceilings,
 }
 
 /// What became of a [`SourceJob`].
@@ -71,8 +73,9 @@ pub struct EndpointJob {
     pub event: Arc<Event>,
     /// The dialect's envelope around the event.
     pub message: Message,
-    /// What those of its plugins see that have the capabilities.
+    /// What those of its steps see that have the capabilities.
     pub past: Past,
+    pub ceilings: Ceilings,
 }
 
 /// What became of an [`EndpointJob`].
@@ -110,6 +113,7 @@ struct Course<'a> {
     plugins: &'a [Arc<Plugin>],
     steps: &'a [Step],
     limits: &'a Limits,
+    ceilings: Ceilings,
     /// What was before the event; nothing before a request.
     past: Arc<Past>,
     reports: Vec<StepReport>,
@@ -117,8 +121,9 @@ struct Course<'a> {
 
 /// Runs a source's pipeline; `plugins` are those of its steps.
 pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -> SourceRun {
-    let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now } = job;
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, past: Arc::default(), reports: Vec::new() };
+    let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now, ceilings } = job;
+    let past = Arc::default();
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, reports: Vec::new() };
     let events = course.draft(&request, &source, event_type.as_ref(), drafts).and_then(|(first, drafts)| {
         let events = drafts.into_iter().zip(std::iter::repeat_with(new_id)).map(|(mut draft, id)| {
             draft.occurred_at.get_or_insert(request.received_at);
@@ -137,8 +142,9 @@ pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -
 
 /// Runs an endpoint's pipeline; `plugins` are those of its steps.
 pub(super) fn endpoint(plugins: &[Arc<Plugin>], job: EndpointJob, limits: &Limits) -> EndpointRun {
-    let EndpointJob { tenant: _, pipeline, event, message, past } = job;
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, past: Arc::new(past), reports: Vec::new() };
+    let EndpointJob { tenant: _, pipeline, event, message, past, ceilings } = job;
+    let past = Arc::new(past);
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, reports: Vec::new() };
     let result = match course.reshape(&event, message) {
         Ok(message) => EndpointResult::Send(message),
         Err(Halt::Stopped { reason }) => EndpointResult::Dropped { reason },
@@ -161,13 +167,15 @@ impl Course<'_> {
             return Ok((0, drafts.unwrap_or_default()));
         };
         let texts = RequestTexts::of(request);
-        let guest = Guest::new(self.limits, &texts.id, request.received_at);
-        let called = self.plugins[0].call_map(&texts.request(request, source), &step.config, guest, self.limits);
+        let (guest, limits) = self.visit(0, &texts.id, request.received_at);
+        let called = self.plugins[0].call_map(&texts.request(request, source), &step.config, guest, &limits);
         let parsed = called.and_then(|made| match made {
-            Ok(made) => convert::drafts(made, event_type, self.limits).map(Ok),
+            Ok(made) => convert::drafts(made, event_type, &limits).map(Ok),
             Err(refusal) => Ok(Err(refusal)),
         });
-        let drafts = self.report(0, parsed, |drafts| StepOutcome::Mapped { events: drafts.len() })?;
+        let mapped = |drafts: &Vec<Draft>| StepOutcome::Mapped { events: drafts.len() };
+        // A mapper cannot be passed over: nothing would be left to go on with.
+        let drafts = self.report(0, parsed, mapped)?.unwrap_or_default();
         match drafts.is_empty() {
             true => Err(Halt::Stopped { reason: format!("step 1 ({}) made no event of it", step.plugin) }),
             false => Ok((1, drafts)),
@@ -201,31 +209,40 @@ impl Course<'_> {
                 Job::Filter => self.keep(at, event, &texts)?,
                 // A mapper has no place here; calling it as a transformer makes
                 // the step fail by name.
-                Job::Transformer | Job::Mapper => message = self.transform(at, event, &texts, &message)?,
+                Job::Transformer | Job::Mapper => {
+                    if let Some(made) = self.transform(at, event, &texts, &message)? {
+                        message = made;
+                    }
+                }
             }
         }
         Ok(message)
     }
 
     fn keep(&mut self, at: usize, event: &Event, texts: &EventTexts) -> Result<(), Halt> {
-        let (step, plugin) = (&self.steps[at], &self.plugins[at]);
-        let guest = Guest::new(self.limits, &texts.id, event.occurred_at).after(&self.past);
-        let called = plugin.call_keep(&texts.event(event), &step.config, guest, self.limits);
+        let (guest, limits) = self.visit(at, &texts.id, event.occurred_at);
+        let called = self.plugins[at].call_keep(&texts.event(event), &self.steps[at].config, guest, &limits);
         let verdict = self.report(at, called, |verdict| match verdict {
             VerdictOut::Keep => StepOutcome::Kept,
             VerdictOut::Drop(reason) => StepOutcome::Dropped { reason: convert::reason(reason.clone()) },
         })?;
         match verdict {
-            VerdictOut::Keep => Ok(()),
-            VerdictOut::Drop(reason) => Err(Halt::Stopped { reason: convert::reason(reason) }),
+            None | Some(VerdictOut::Keep) => Ok(()),
+            Some(VerdictOut::Drop(reason)) => Err(Halt::Stopped { reason: convert::reason(reason) }),
         }
     }
 
-    fn transform(&mut self, at: usize, event: &Event, texts: &EventTexts, message: &Message) -> Result<Message, Halt> {
-        let (step, plugin) = (&self.steps[at], &self.plugins[at]);
-        let guest = Guest::new(self.limits, &texts.id, event.occurred_at).after(&self.past);
+    /// Nothing when the step failed and is passed over.
+    fn transform(
+        &mut self,
+        at: usize,
+        event: &Event,
+        texts: &EventTexts,
+        message: &Message,
+    ) -> Result<Option<Message>, Halt> {
+        let (guest, limits) = self.visit(at, &texts.id, event.occurred_at);
         let (event, given) = (texts.event(event), convert::message_in(message));
-        let called = plugin.call_transform(&event, &given, &step.config, guest, self.limits);
+        let called = self.plugins[at].call_transform(&event, &given, &self.steps[at].config, guest, &limits);
         let parsed = called.and_then(|made| match made {
             Ok(made) => convert::message(made).map(Ok),
             Err(refusal) => Ok(Err(refusal)),
@@ -233,32 +250,52 @@ impl Course<'_> {
         self.report(at, parsed, |_| StepOutcome::Transformed)
     }
 
-    /// Writes down what step `at` came to and passes on what it made.
+    /// A call of step `at`: what it finds, and what it may use.
+    fn visit(&self, at: usize, about: &str, now: Timestamp) -> (Guest, Limits) {
+        let step = &self.steps[at];
+        let limits = self.limits.within(&step.budget, &self.ceilings);
+        (Guest::new(&limits, about, now).granted(&step.grants).after(&self.past), limits)
+    }
+
+    /// Writes down what step `at` came to and passes on what it made, if the
+    /// pipeline goes on: nothing when the step failed and is passed over.
     fn report<R>(
         &mut self,
         at: usize,
         called: Called<Result<R, RefusalOut>>,
         outcome: impl FnOnce(&R) -> StepOutcome,
-    ) -> Result<R, Halt> {
-        let Step { plugin, version, job, .. } = &self.steps[at];
-        let failed = |message| Halt::Failed { number: at + 1, plugin: plugin.to_string(), message };
+    ) -> Result<Option<R>, Halt> {
+        let Step { plugin, version, job, on_failure, .. } = &self.steps[at];
+        let failed = |message: &str| match on_failure {
+            OnFailure::Fail => {
+                Err(Halt::Failed { number: at + 1, plugin: plugin.to_string(), message: message.to_owned() })
+            }
+            OnFailure::Pass => Ok(None),
+            OnFailure::Drop => {
+                let reason = format!("step {} ({plugin}) failed, and then drops the event: {message}", at + 1);
+                Err(Halt::Stopped { reason })
+            }
+        };
         let (outcome, result) = match called.result {
-            Ok(Ok(made)) => (outcome(&made), Ok(made)),
+            Ok(Ok(made)) => (outcome(&made), Ok(Some(made))),
             Ok(Err(refusal)) => {
                 let (code, message) = convert::refusal(refusal);
-                (StepOutcome::Refused { code, message: message.clone() }, Err(failed(message)))
+                let result = failed(&message);
+                (StepOutcome::Refused { code, message }, result)
             }
-            Err(Failure::Fault(fault)) => {
-                let (limit, message) = (fault.limit.as_str().to_owned(), fault.message);
-                (StepOutcome::Faulted { limit, message: message.clone() }, Err(failed(message)))
+            Err(Failure::Fault(Fault { limit, message, backtrace })) => {
+                let result = failed(&message);
+                (StepOutcome::Faulted { limit: limit.as_str().to_owned(), message, backtrace }, result)
             }
             Err(Failure::NoRoom) => return Err(Halt::Unavailable),
         };
+        let spared = (outcome.is_failure() && *on_failure != OnFailure::Fail).then_some(*on_failure);
         self.reports.push(StepReport {
             plugin: plugin.clone(),
             version: *version,
             job: *job,
             outcome,
+            on_failure: spared,
             log: called.log,
             fuel: called.fuel,
             duration_us: called.duration_us,

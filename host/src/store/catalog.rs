@@ -117,5 +117,8 @@ pub struct PluginUpload {
     pub component: Arc<[u8]>,
     pub jobs: Vec<Job>,
     pub description: Description,
+    pub compile_ms: u64,
+    /// The key that it came with.
+    pub uploaded_by: Option<KeyId>,
     pub created_at: Timestamp,
 }

@@ -11,7 +11,7 @@ use crate::domain::dialect::{Dialect, Dialects, Plan};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
-use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
 use crate::domain::plugin::{Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
@@ -22,7 +22,7 @@ use crate::domain::time::Timestamp;
 /// All that one tenant has set up.
 pub struct TenantPicture {
     pub tenant: Tenant,
-    pub keys: Vec<KeyHash>,
+    pub keys: Vec<(KeyHash, KeyId)>,
     pub sources: BTreeMap<SourceId, Source>,
     pub endpoints: BTreeMap<EndpointId, SealedEndpoint>,
     pub plugins: PluginVersions,
@@ -106,7 +106,7 @@ pub struct Picture {
 #[derive(Default)]
 struct State {
     tenants: HashMap<TenantId, Arc<TenantPicture>>,
-    keys: HashMap<KeyHash, TenantId>,
+    keys: HashMap<KeyHash, (TenantId, KeyId)>,
     inbound: HashMap<SourceToken, (TenantId, SourceId)>,
     house: Arc<PluginVersions>,
 }
@@ -127,13 +127,13 @@ impl Picture {
         let _turn = self.refreshing.lock().await;
         let part = catalog.picture(tenant).await?.map(Arc::new);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.keys.retain(|_, owner| *owner != tenant);
+        state.keys.retain(|_, (owner, _)| *owner != tenant);
         state.inbound.retain(|_, (owner, _)| *owner != tenant);
         let Some(part) = part else {
             state.tenants.remove(&tenant);
             return Ok(());
         };
-        state.keys.extend(part.keys.iter().map(|key| (*key, tenant)));
+        state.keys.extend(part.keys.iter().map(|(hash, key)| (*hash, (tenant, *key))));
         state.inbound.extend(part.sources.values().map(|source| (source.token.clone(), (tenant, source.id))));
         state.tenants.insert(tenant, part);
         Ok(())
@@ -165,8 +165,8 @@ impl Picture {
         tenants
     }
 
-    /// Whose key this is.
-    pub fn tenant_by_key(&self, key: &KeyHash) -> Option<TenantId> {
+    /// Whose key this is, and which.
+    pub fn tenant_by_key(&self, key: &KeyHash) -> Option<(TenantId, KeyId)> {
         self.read(|state| state.keys.get(key).copied())
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use field_mapper::FieldMapper;
+use hookyard::domain::budget::Ceilings;
 use hookyard::domain::event::{Draft, Event};
 use hookyard::domain::id::{EventId, TenantId};
 use hookyard::domain::message::Message;
@@ -38,8 +39,7 @@ pub(crate) async fn run() {
     println!("field-mapper: {} bytes, admitted in {:.0?}", component.len(), started.elapsed());
 
     let config = load::mapping().to_string();
-    let step =
-        Step { plugin: "field-mapper".parse().expect("a name"), version: 1, digest, job: Job::Transformer, config };
+    let step = Step::new("field-mapper".parse().expect("a name"), 1, digest, Job::Transformer, config);
     let pipeline = Pipeline { steps: vec![step] };
     let event = Arc::new(event());
     let mut costs: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
@@ -91,6 +91,7 @@ async fn fresh(sandbox: &Sandbox, pipeline: &Pipeline, event: &Arc<Event>) -> (D
             event: event.clone(),
             message: enveloped(event),
             past: Past::default(),
+            ceilings: Ceilings::default(),
         };
         let run = sandbox.run_endpoint(job).await;
         assert!(matches!(run.result, EndpointResult::Send(_)), "{:?}", run.steps);

@@ -28,14 +28,18 @@ contract! {
     async fn a_tenant_reads_back_whole(store: &Store) -> Kept {
         let mut acme = tenant("acme");
         store.catalog.create_tenant(&acme, key(1)).await?;
-        store.catalog.create_key(acme.id, key(2)).await?;
+        let another = key(2);
+        let (hash, id) = (another.hash, another.id);
+        store.catalog.create_key(acme.id, another).await?;
 
         let stored = picture(store, acme.id).await?;
         assert_eq!(stored.tenant, acme);
-        assert_eq!(stored.keys, [key(1).hash, key(2).hash]);
+        let [first, second] = &stored.keys[..] else { panic!("two keys, not {}", stored.keys.len()) };
+        assert_eq!((first.0, second), (key(1).hash, &(hash, id)));
 
         acme.name = "acme & sons".to_owned();
         acme.plan = None;
+        acme.limits.fuel = 1;
         acme.dialect = "svix".to_owned();
         store.catalog.update_tenant(&acme).await?;
         assert_eq!(picture(store, acme.id).await?.tenant, acme);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hookyard::domain::attempt::{Answer, Attempt};
+use hookyard::domain::budget::{Budget, Ceilings};
 use hookyard::domain::claim::ClaimToken;
 use hookyard::domain::delivery::{Next, Outcome};
 use hookyard::domain::endpoint::{Endpoint, Status};
@@ -16,7 +17,7 @@ use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{KeyHash, SourceToken};
 use hookyard::domain::message::{Message, Method};
-use hookyard::domain::pipeline::{LogLevel, LogLine, Pipeline, Step, StepOutcome, StepReport};
+use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
 use hookyard::domain::request::{Fate, Request};
 use hookyard::domain::retry::RetryPolicy;
@@ -50,6 +51,7 @@ pub(super) fn tenant(name: &str) -> Tenant {
         name: name.to_owned(),
         plan: Some("gold".to_owned()),
         dialect: "standard-webhooks".to_owned(),
+        limits: Ceilings { fuel: 7, memory: 8, output: 9, log: 10 },
         created_at: NOW,
     }
 }
@@ -79,6 +81,10 @@ pub(super) fn pipeline(config: &str) -> Pipeline {
         digest: Digest::of(b"component"),
         job: Job::Transformer,
         config: config.to_owned(),
+        on_failure: OnFailure::Drop,
+        grants: serde_json::from_str(r#"{"history": true, "secrets": ["crm"], "http": ["a.example"]}"#)
+            .expect("grants"),
+        budget: Budget { fuel: Some(5), memory: Some(6), output: None, log: Some(7) },
     };
     Pipeline { steps: vec![step] }
 }
@@ -158,6 +164,7 @@ pub(super) fn steps(text: &str) -> Vec<StepReport> {
         version: 2,
         job: Job::Filter,
         outcome: StepOutcome::Refused { code: "bad".to_owned(), message: text.to_owned() },
+        on_failure: Some(OnFailure::Pass),
         log: vec![LogLine { level: LogLevel::Warn, text: "hm".to_owned() }],
         fuel: 12_345,
         duration_us: 678,

@@ -5,7 +5,7 @@ use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginV
 use hookyard::store::catalog::PluginUpload;
 use serde_json::json;
 
-use super::given::{NOW, a_tenant};
+use super::given::{NOW, a_tenant, id};
 
 fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
     let example = Example {
@@ -29,6 +29,8 @@ fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
             capabilities: vec!["history".to_owned()],
             examples: vec![example],
         },
+        compile_ms: 280,
+        uploaded_by: Some(id()),
         created_at: NOW,
     }
 }
@@ -50,6 +52,8 @@ contract! {
         let sent = upload(owner, "mine", b"first");
         assert_eq!(answered.owner, owner);
         assert_eq!((answered.name, answered.version, answered.digest), (sent.name, 1, sent.digest));
+        assert_eq!(answered.compile_ms, sent.compile_ms);
+        assert!(answered.uploaded_by.is_some());
         assert_eq!((answered.size, answered.jobs, answered.created_at), (5, sent.jobs, sent.created_at));
         assert_eq!(format!("{:?}", answered.description), format!("{:?}", sent.description));
         assert_eq!(store.catalog.component(sent.digest).await?.as_deref(), Some(b"first".as_slice()));

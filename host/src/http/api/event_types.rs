@@ -143,7 +143,7 @@ fn size(kind: &EventKind) -> usize {
 }
 
 async fn check_schema(app: &App, caller: &TenantCaller, schema: &Value) -> Result<(), ApiError> {
-    match app.intake.check_schema(caller.id(), schema).await {
+    match app.intake.check_schema(&caller.picture().tenant, schema).await {
         Ok(()) => Ok(()),
         Err(CheckFailure::Issues(issues)) => {
             let all: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect();

@@ -12,7 +12,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Params};
-use crate::domain::id::TenantId;
+use crate::domain::id::{KeyId, TenantId};
 use crate::domain::pipeline::Pipeline;
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
 use crate::domain::time::Timestamp;
@@ -45,6 +45,9 @@ struct View<'a> {
     summary: &'a str,
     /// Comes with Hookyard and cannot be deleted.
     first_party: bool,
+    compile_ms: u64,
+    /// The key that it was uploaded with.
+    uploaded_by: Option<KeyId>,
     created_at: Timestamp,
 }
 
@@ -80,6 +83,8 @@ impl<'a> View<'a> {
             capabilities: &plugin.description.capabilities,
             summary: &plugin.description.summary,
             first_party: plugin.owner == Owner::House,
+            compile_ms: plugin.compile_ms,
+            uploaded_by: plugin.uploaded_by,
             created_at: plugin.created_at,
         }
     }
@@ -100,6 +105,7 @@ async fn upload(
     }
     let component: std::sync::Arc<[u8]> = input::read_body(request.into_body(), MAX_COMPONENT).await?.as_ref().into();
     let admitted = app.sandbox.admit(component.clone()).await?;
+    let compile_ms = admitted.compile_ms();
     let plugin = app
         .catalog
         .add_plugin(PluginUpload {
@@ -108,6 +114,8 @@ async fn upload(
             digest: admitted.digest,
             component,
             jobs: admitted.jobs,
+            compile_ms,
+            uploaded_by: Some(caller.key()),
             description: admitted.description,
             created_at: app.clock.now(),
         })

@@ -6,9 +6,11 @@ use serde_json::value::RawValue;
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
-use crate::domain::id::TenantId;
-use crate::domain::pipeline::{MAX_STEPS, Pipeline, Place, Step};
-use crate::domain::plugin::{PluginName, PluginVersion};
+use crate::domain::budget::Budget;
+use crate::domain::grants::{Capability, Grants};
+use crate::domain::pipeline::{MAX_STEPS, OnFailure, Pipeline, Place, Step};
+use crate::domain::plugin::{Job, Owner, PluginName, PluginVersion};
+use crate::domain::tenant::Tenant;
 use crate::house;
 use crate::sandbox::CheckFailure;
 use crate::store::picture::{PluginVersions, TenantPicture};
@@ -16,13 +18,16 @@ use crate::store::picture::{PluginVersions, TenantPicture};
 /// At most this many bytes in one step's configuration.
 const MAX_CONFIG: usize = 64 * 1024;
 
-/// `{plugin, version?, config?}`
+/// `{plugin, version?, config?, on_failure?, grants?, budget?}`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepForm {
     plugin: String,
     version: Option<u32>,
     config: Option<Box<RawValue>>,
+    on_failure: Option<OnFailure>,
+    grants: Option<Grants>,
+    budget: Option<Budget>,
 }
 
 /// A step as it is shown: with the version that it is pinned to.
@@ -31,12 +36,17 @@ pub(super) struct StepView<'a> {
     plugin: &'a PluginName,
     version: u32,
     config: &'a RawValue,
+    on_failure: OnFailure,
+    grants: &'a Grants,
+    #[serde(skip_serializing_if = "Budget::is_default")]
+    budget: Budget,
 }
 
 impl<'a> StepView<'a> {
     fn of(step: &'a Step) -> Self {
         let config = serde_json::from_str(&step.config).unwrap_or(RawValue::NULL);
-        Self { plugin: &step.plugin, version: step.version, config }
+        let Step { plugin, version, on_failure, grants, budget, .. } = step;
+        Self { plugin, version: *version, config, on_failure: *on_failure, grants, budget: *budget }
     }
 }
 
@@ -55,7 +65,7 @@ pub(super) async fn pipeline(
     let mut steps = Vec::with_capacity(forms.len());
     for (at, form) in forms.into_iter().enumerate() {
         let step = resolve(caller.picture(), &house, place, at, form)?;
-        check(app, caller.id(), at, &step).await?;
+        check(app, &caller.picture().tenant, at, &step).await?;
         steps.push(step);
     }
     Ok(Pipeline { steps })
@@ -83,7 +93,41 @@ fn resolve(
     if config.len() > MAX_CONFIG {
         return Err(ApiError::invalid(field("config"), format!("at most {MAX_CONFIG} bytes are allowed")));
     }
-    Ok(Step { plugin: plugin.name.clone(), version: plugin.version, digest: plugin.digest, job, config })
+    let mut step = Step::new(plugin.name.clone(), plugin.version, plugin.digest, job, config);
+    step.on_failure = form.on_failure.unwrap_or_default();
+    if job == Job::Mapper && step.on_failure == OnFailure::Pass {
+        let problem = "a mapper cannot be passed over, because nothing would be left to go on with; `fail` keeps the \
+                       request to be run again, `drop` ignores it";
+        return Err(ApiError::invalid(field("on_failure"), problem));
+    }
+    step.grants = grants(plugin, form.grants.unwrap_or_default())
+        .map_err(|(name, problem)| ApiError::invalid(field(&format!("grants{name}")), problem))?;
+    step.budget = form.budget.unwrap_or_default();
+    if let Err(excess) = step.budget.check(&tenant.tenant.limits) {
+        return Err(ApiError::invalid(field(&format!("budget.{}", excess.field)), excess.to_string()));
+    }
+    Ok(step)
+}
+
+/// What a step with `plugin` is granted: all that it needs, and nothing that it
+/// could not use. Otherwise which grant is wrong, and why.
+pub(super) fn grants(plugin: &PluginVersion, mut given: Grants) -> Result<Grants, (String, String)> {
+    let wants =
+        |capability: &Capability| plugin.description.capabilities.iter().any(|name| name == capability.as_str());
+    if plugin.owner == Owner::House {
+        // They read what is the tenant's own, and their code is ours.
+        given.history |= wants(&Capability::History);
+        given.summaries |= wants(&Capability::Summaries);
+    }
+    if let Some(missing) = Capability::ALL.into_iter().find(|one| wants(one) && !given.has(*one)) {
+        let (name, example) = (missing.as_str(), Grants::example(missing));
+        return Err((format!(".{name}"), format!("`{}` wants `{name}`; grant it with {example}", plugin.name)));
+    }
+    if let Some(needless) = Capability::ALL.into_iter().find(|one| given.has(*one) && !wants(one)) {
+        let name = needless.as_str();
+        return Err((format!(".{name}"), format!("`{}` does not use `{name}`; leave the grant out", plugin.name)));
+    }
+    Ok(given)
 }
 
 enum NotFound {
@@ -108,7 +152,7 @@ fn find<'a>(
 }
 
 /// Asks the plugin what it thinks of its configuration, in the sandbox.
-async fn check(app: &App, tenant: TenantId, at: usize, step: &Step) -> Result<(), ApiError> {
+async fn check(app: &App, tenant: &Tenant, at: usize, step: &Step) -> Result<(), ApiError> {
     let field = |path: &str| match path {
         "" => format!("steps[{at}].config"),
         path if path.starts_with('[') => format!("steps[{at}].config{path}"),
@@ -117,7 +161,7 @@ async fn check(app: &App, tenant: TenantId, at: usize, step: &Step) -> Result<()
     if !app.sandbox.is_loaded(step.digest) {
         house::load(&*app.catalog, &app.sandbox, step.digest).await?;
     }
-    match app.sandbox.check(tenant, step.digest, &step.config).await {
+    match app.sandbox.check(tenant.id, step, &tenant.limits).await {
         Ok(()) => Ok(()),
         Err(CheckFailure::Issues(issues)) => {
             let all: Vec<String> =

@@ -14,6 +14,7 @@ use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
 use crate::clock::{mint, random};
+use crate::domain::budget::{Ceilings, Excess};
 use crate::domain::dialect::Dialect;
 use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::KeyText;
@@ -33,6 +34,7 @@ struct Form {
     name: String,
     plan: Option<String>,
     dialect: Option<String>,
+    limits: Option<Ceilings>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +44,7 @@ struct Change {
     #[serde(default)]
     plan: Patch<String>,
     dialect: Option<String>,
+    limits: Option<Ceilings>,
 }
 
 /// The one view that has a key in it.
@@ -73,6 +76,7 @@ async fn create(
         name: input::name(form.name)?,
         plan: form.plan.map(|text| plan(&dialect, text)).transpose()?,
         dialect: dialect.name.clone(),
+        limits: limits(form.limits.unwrap_or_default())?,
         created_at: now,
     };
     let (text, key) = new_key(&app);
@@ -123,6 +127,9 @@ async fn change(
         Patch::Clear => tenant.plan = None,
         Patch::Set(text) => tenant.plan = Some(plan(&dialect, text)?),
     }
+    if let Some(given) = change.limits {
+        tenant.limits = limits(given)?;
+    }
     app.catalog.update_tenant(&tenant).await?;
     app.picture.refresh(&*app.catalog, id).await?;
     Ok(Json(tenant))
@@ -159,6 +166,16 @@ fn new_key(app: &App) -> (String, NewKey) {
     let now = app.clock.now();
     let key = KeyText::new(random());
     (key.reveal().to_owned(), NewKey { id: mint(now), hash: key.hash(), created_at: now })
+}
+
+/// Ceilings that the sandbox can hold.
+fn limits(given: Ceilings) -> Result<Ceilings, ApiError> {
+    match given.check() {
+        Ok(()) => Ok(given),
+        Err(Excess { field, wanted, allowed }) => {
+            Err(ApiError::invalid(format!("limits.{field}"), format!("{wanted} is not between 1 and {allowed}")))
+        }
+    }
 }
 
 /// A plan's name: one of the dialect's, where the dialect has plans.

@@ -121,7 +121,14 @@ async fn on_event(
     let pipeline = steps::pipeline(app, caller, Place::Endpoint, forms).await?;
     let message = dialect.envelope(&event);
     let (past, _room) = app.recall.past(caller.picture(), &pipeline, &event).await?;
-    let job = EndpointJob { tenant: caller.id(), pipeline, event: Arc::new(event), message, past };
+    let job = EndpointJob {
+        tenant: caller.id(),
+        pipeline,
+        event: Arc::new(event),
+        message,
+        past,
+        ceilings: caller.picture().tenant.limits,
+    };
     let run = app.sandbox.run_endpoint(job).await;
     let (outcome, reason, message) = match run.result {
         EndpointResult::Send(message) => ("send", None, Some(MessageView::of(&dialect.finish(message)))),
@@ -161,7 +168,7 @@ async fn on_request(
         headers: form.headers.into_list(),
         body: body(&form.body),
     };
-    let run = app.intake.interpret(&source, Arc::new(request), now).await;
+    let run = app.intake.interpret(caller.picture(), &source, Arc::new(request), now).await;
     let (outcome, reason, events) = match run.result {
         SourceResult::Events(events) => ("events", None, events),
         SourceResult::Ignored { reason } => ("ignore", Some(reason), Vec::new()),

@@ -19,11 +19,12 @@ use crate::store::catalog::NewKey;
 type Written = Result<(), StoreError>;
 
 pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, key: &NewKey) -> Written {
-    sqlx::query("INSERT INTO tenants (id, name, plan, dialect, created_at) VALUES (?, ?, ?, ?, ?)")
+    sqlx::query("INSERT INTO tenants (id, name, plan, dialect, limits, created_at) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(id_text(&tenant.id))
         .bind(tenant.name.as_str())
         .bind(tenant.plan.as_deref())
         .bind(tenant.dialect.as_str())
+        .bind(json(&tenant.limits))
         .bind(tenant.created_at.as_millis())
         .execute(&mut *conn)
         .await
@@ -32,10 +33,13 @@ pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, 
 }
 
 pub(super) async fn update_tenant(conn: &mut SqliteConnection, tenant: &Tenant) -> Written {
-    let updated = sqlx::query("UPDATE tenants SET name = ?, plan = ?, dialect = ? WHERE id = ? AND deleted_at IS NULL")
+    const UPDATE: &str = "
+        UPDATE tenants SET name = ?, plan = ?, dialect = ?, limits = ? WHERE id = ? AND deleted_at IS NULL";
+    let updated = sqlx::query(UPDATE)
         .bind(tenant.name.as_str())
         .bind(tenant.plan.as_deref())
         .bind(tenant.dialect.as_str())
+        .bind(json(&tenant.limits))
         .bind(id_text(&tenant.id))
         .execute(conn)
         .await
@@ -57,6 +61,8 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         "DELETE FROM endpoints WHERE tenant_id = ?",
         "DELETE FROM event_types WHERE tenant_id = ?",
         "DELETE FROM plugins WHERE owner = ?",
+        "DELETE FROM plugin_moves WHERE tenant_id = ?",
+        "DELETE FROM plugin_use WHERE tenant_id = ?",
     ] {
         sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
     }

@@ -11,7 +11,7 @@ use super::{plugins, sealed};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
-use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
 use crate::domain::plugin::Owner;
 use crate::domain::source::Source;
@@ -42,10 +42,11 @@ pub(super) async fn picture(
 }
 
 async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option<Tenant>, StoreError> {
-    let row = sqlx::query("SELECT name, plan, dialect, created_at FROM tenants WHERE id = ? AND deleted_at IS NULL")
-        .bind(id_text(&id))
-        .fetch_optional(conn)
-        .await?;
+    let row =
+        sqlx::query("SELECT name, plan, dialect, limits, created_at FROM tenants WHERE id = ? AND deleted_at IS NULL")
+            .bind(id_text(&id))
+            .fetch_optional(conn)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     let row = Columns(&row);
     Ok(Some(Tenant {
@@ -53,17 +54,22 @@ async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option
         name: row.text("name")?.to_owned(),
         plan: row.maybe_text("plan")?,
         dialect: row.text("dialect")?.to_owned(),
+        limits: row.maybe_json("limits")?.unwrap_or_default(),
         created_at: row.at("created_at")?,
     }))
 }
 
-async fn read_keys(conn: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<KeyHash>, StoreError> {
-    let rows = sqlx::query("SELECT hash FROM keys WHERE tenant_id = ? ORDER BY id")
+async fn read_keys(conn: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<(KeyHash, KeyId)>, StoreError> {
+    let rows = sqlx::query("SELECT hash, id FROM keys WHERE tenant_id = ? ORDER BY id")
         .bind(id_text(&tenant))
         .fetch_all(conn)
         .await?;
-    let hash = |row| Columns(row).bytes("hash")?.try_into().map(KeyHash).map_err(|_| corrupt("keys.hash"));
-    rows.iter().map(hash).collect()
+    let key = |row| {
+        let row = Columns(row);
+        let hash = row.bytes("hash")?.try_into().map(KeyHash).map_err(|_| corrupt("keys.hash"))?;
+        Ok((hash, row.parsed("id")?))
+    };
+    rows.iter().map(key).collect()
 }
 
 async fn read_sources(

@@ -10,14 +10,14 @@ use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
 
 const SELECT: &str = "
-    SELECT name, version, digest, size, jobs, description, created_at FROM plugins WHERE owner = ?";
+    SELECT name, version, digest, size, jobs, description, compile_ms, uploaded_by, created_at FROM plugins WHERE owner = ?";
 
 /// Stores an upload, or finds the version that it already is.
 pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Result<PluginVersion, StoreError> {
     const COMPONENT: &str = "INSERT INTO components (digest, component) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING";
     const VERSION: &str = "
-        INSERT INTO plugins (owner, name, version, digest, size, jobs, description, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO plugins (owner, name, version, digest, size, jobs, description, compile_ms, uploaded_by, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     if let Owner::Tenant(tenant) = upload.owner {
         require(conn, tenant).await?;
     }
@@ -35,6 +35,8 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
         size: upload.component.len() as u64,
         jobs: upload.jobs,
         description: upload.description,
+        compile_ms: upload.compile_ms,
+        uploaded_by: upload.uploaded_by,
         created_at: upload.created_at,
     };
     let digest = version.digest.to_string();
@@ -47,6 +49,8 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
         .bind(i64::try_from(version.size).unwrap_or(i64::MAX))
         .bind(json(&version.jobs))
         .bind(json(&version.description))
+        .bind(i64::try_from(version.compile_ms).unwrap_or(i64::MAX))
+        .bind(version.uploaded_by.map(|key| key.to_string()))
         .bind(version.created_at.as_millis())
         .execute(conn)
         .await?;
@@ -89,6 +93,8 @@ pub(super) async fn versions<'e>(
             size: row.int("size")?,
             jobs: row.json("jobs")?,
             description: row.json("description")?,
+            compile_ms: row.int("compile_ms")?,
+            uploaded_by: row.maybe_parsed("uploaded_by")?,
             created_at: row.at("created_at")?,
         })
     };

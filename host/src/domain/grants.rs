@@ -1,0 +1,126 @@
+//! Capabilities: what a plugin may reach beside its arguments, and which of
+//! them a tenant lets a step have. What nobody granted cannot be called.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// What a component can import if its description names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// Earlier events of the same subject.
+    History,
+    /// What a language model says of these.
+    Summaries,
+    /// HMAC with a secret that the tenant stored under a name.
+    Secrets,
+    /// A few values that outlive the call.
+    State,
+    /// Requests to named hosts.
+    Http,
+}
+
+impl Capability {
+    pub const ALL: [Self; 5] = [Self::History, Self::Summaries, Self::Secrets, Self::State, Self::Http];
+
+    /// As descriptions and grants name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::History => "history",
+            Self::Summaries => "summaries",
+            Self::Secrets => "secrets",
+            Self::State => "state",
+            Self::Http => "http",
+        }
+    }
+
+    /// The one that a description means by `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+
+    /// Whether the same arguments may come to another answer with it.
+    pub fn is_effect(self) -> bool {
+        matches!(self, Self::State | Self::Http)
+    }
+}
+
+/// What one step may reach. Nothing, unless its tenant says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grants {
+    #[serde(skip_serializing_if = "is_false")]
+    pub history: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub summaries: bool,
+    /// The names of the tenant's secrets that it may sign with.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub state: bool,
+    /// The hosts that it may send requests to, as `api.example.com`, or
+    /// `api.example.com:8443` for a port that is not the scheme's own.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub http: BTreeSet<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Grants {
+    pub fn has(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::History => self.history,
+            Capability::Summaries => self.summaries,
+            Capability::Secrets => !self.secrets.is_empty(),
+            Capability::State => self.state,
+            Capability::Http => !self.http.is_empty(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What plugins that come with the server have without being asked for: to
+    /// read what is the tenant's own.
+    pub fn of_the_house() -> Self {
+        Self { history: true, summaries: true, ..Self::default() }
+    }
+
+    /// How a tenant grants `capability`, as JSON.
+    pub fn example(capability: Capability) -> &'static str {
+        match capability {
+            Capability::History => r#"{"history": true}"#,
+            Capability::Summaries => r#"{"summaries": true}"#,
+            Capability::Secrets => r#"{"secrets": ["name"]}"#,
+            Capability::State => r#"{"state": true}"#,
+            Capability::Http => r#"{"http": ["api.example.com"]}"#,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_granted_by_default_and_every_example_grants_its_capability() {
+        for capability in Capability::ALL {
+            assert!(!Grants::default().has(capability), "{capability:?}");
+            let granted: Grants = serde_json::from_str(Grants::example(capability)).unwrap();
+            for other in Capability::ALL {
+                assert_eq!(granted.has(other), other == capability, "{capability:?} {other:?}");
+            }
+            assert_eq!(Capability::named(capability.as_str()), Some(capability));
+        }
+    }
+
+    #[test]
+    fn what_is_not_granted_is_not_written() {
+        assert_eq!(serde_json::to_string(&Grants::default()).unwrap(), "{}");
+        assert!(serde_json::from_str::<Grants>(r#"{"files": true}"#).is_err());
+    }
+}
