@@ -12,6 +12,7 @@ mod hostile;
 mod journey;
 mod layering;
 mod platforms;
+mod registry;
 mod retries;
 mod senders;
 mod signatures;

@@ -32,3 +32,13 @@ CREATE TABLE plugin_use (
     memory      BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, day, plugin, version)
 ) WITHOUT ROWID;
+
+-- The last version that a name had: a number is never given twice, also after
+-- the version was deleted.
+CREATE TABLE plugin_numbers (
+    owner TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    last  BIGINT NOT NULL,
+    PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+INSERT INTO plugin_numbers (owner, name, last) SELECT owner, name, max(version) FROM plugins GROUP BY owner, name;

@@ -39,5 +39,6 @@ pub mod subscription;
 pub mod template;
 pub mod tenant;
 pub mod time;
+pub mod upgrade;
 pub mod url;
 pub mod verification;

@@ -174,6 +174,14 @@ impl From<StoreError> for ApiError {
                 Self::Conflict { field: Some("name".to_owned()), problem: "the name is taken".to_owned() }
             }
             StoreError::NotFound => Self::NotFound,
+            StoreError::Changed => Self::Conflict {
+                field: None,
+                problem: "somebody else changed it meanwhile; look at it again and repeat".to_owned(),
+            },
+            StoreError::InUse => Self::Conflict {
+                field: Some("name".to_owned()),
+                problem: "a step uses it; move or remove the step first".to_owned(),
+            },
             StoreError::Full | StoreError::Closed => Self::Busy,
             other => Self::Internal(other),
         }

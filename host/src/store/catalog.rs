@@ -14,6 +14,7 @@ use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
+use crate::domain::upgrade::{Moved, Repinned};
 
 /// Tenants, keys, sources, endpoints and plugins.
 ///
@@ -91,8 +92,17 @@ pub trait Catalog: Send + Sync {
     /// Every version of one owner's plugins.
     fn plugins(&self, owner: Owner) -> Reply<'_, Vec<PluginVersion>>;
 
-    /// Deletes all versions of a plugin.
-    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName) -> Reply<'a, ()>;
+    /// Deletes one version of a plugin, or all. Refused with
+    /// [`super::StoreError::InUse`] while a step pins one of them. Its number is
+    /// never given to another.
+    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName, version: Option<u32>) -> Reply<'a, ()>;
+
+    /// Moves steps of a plugin to other versions: all of them, or none with
+    /// [`super::StoreError::Changed`] when a pipeline is not what it was.
+    fn move_steps(&self, tenant: TenantId, change: StepMove) -> Reply<'_, ()>;
+
+    /// The plugin's last move that was not taken back, and its number.
+    fn last_move<'a>(&'a self, tenant: TenantId, plugin: &'a PluginName) -> Reply<'a, Option<(i64, Vec<Moved>)>>;
 
     /// The component with this digest, whoever uploaded it: digests are asked
     /// for by whoever loads code into the sandbox, never by a tenant.
@@ -107,6 +117,21 @@ pub struct NewKey {
     pub id: KeyId,
     pub hash: KeyHash,
     pub created_at: Timestamp,
+}
+
+/// Steps that change their versions together.
+pub struct StepMove {
+    pub plugin: PluginName,
+    pub pipelines: Vec<Repinned>,
+    pub log: MoveLog,
+}
+
+/// What a move means for the moves before it.
+pub enum MoveLog {
+    /// It is one more, which can be taken back.
+    Add { moved: Vec<Moved>, at: Timestamp },
+    /// It takes back the one with this number.
+    TakeBack { number: i64 },
 }
 
 /// A component that passed the gate.

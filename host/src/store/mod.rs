@@ -31,6 +31,10 @@ pub enum StoreError {
     OverLimit,
     /// There is no such row in this tenant.
     NotFound,
+    /// It is not what it was when the caller looked.
+    Changed,
+    /// Something of the tenant uses it.
+    InUse,
     /// As much is waiting to be written as may; try again in a moment.
     Full,
     /// The store is closing or has failed, and takes no more writes.
@@ -47,6 +51,8 @@ impl fmt::Display for StoreError {
             Self::NameTaken => f.write_str("the name is taken"),
             Self::OverLimit => f.write_str("the tenant has as many as it may"),
             Self::NotFound => f.write_str("there is no such row"),
+            Self::Changed => f.write_str("it has changed since it was looked at"),
+            Self::InUse => f.write_str("something uses it"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),
             Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),

@@ -215,7 +215,7 @@ contract! {
         assert!(not_found(catalog.rotate_secret(acme, id(), &secret, NOW, NOW).await));
         assert!(not_found(catalog.delete_endpoint(acme, id()).await));
         assert!(not_found(catalog.put_event_type(nobody, &event_type("a.b")).await));
-        assert!(not_found(catalog.delete_plugin(acme, &"a".parse().expect("a plugin name")).await));
+        assert!(not_found(catalog.delete_plugin(acme, &"a".parse().expect("a plugin name"), None).await));
         assert!(catalog.picture(nobody).await?.is_none());
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! Plugin versions never change, and components are kept while they are used.
 
 use hookyard::domain::id::TenantId;
-use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginVersion};
-use hookyard::store::catalog::PluginUpload;
+use hookyard::domain::pipeline::Pipeline;
+use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginName, PluginVersion};
+use hookyard::domain::upgrade::{Moved, Repinned, Whose};
+use hookyard::store::StoreError;
+use hookyard::store::catalog::{MoveLog, PluginUpload, StepMove};
 use serde_json::json;
 
-use super::given::{NOW, a_tenant, id};
+use super::given::{NOW, a_tenant, endpoint, id, source};
 
 fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
     let example = Example {
@@ -84,12 +87,89 @@ contract! {
         store.catalog.add_plugin(upload(Owner::Tenant(tenant), "mine", b"shared")).await?;
         store.catalog.add_plugin(upload(Owner::House, "house", b"shared")).await?;
 
-        store.catalog.delete_plugin(tenant, &name).await?;
+        store.catalog.delete_plugin(tenant, &name, None).await?;
 
         assert!(store.catalog.plugins(Owner::Tenant(tenant)).await?.is_empty());
         assert_eq!(store.catalog.component(Digest::of(b"own")).await?, None);
         assert!(store.catalog.component(Digest::of(b"shared")).await?.is_some());
         assert_eq!(numbers(&store.catalog.plugins(Owner::House).await?), [("house".to_owned(), 1)]);
+        Ok(())
+    }
+
+    async fn a_versions_number_is_never_given_again(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let name = "mine".parse().expect("a plugin name");
+        let add = async |component: &[u8]| store.catalog.add_plugin(upload(Owner::Tenant(tenant), "mine", component)).await;
+        add(b"first").await?;
+        add(b"second").await?;
+        store.catalog.delete_plugin(tenant, &name, Some(2)).await?;
+        assert_eq!(add(b"second").await?.version, 3);
+        store.catalog.delete_plugin(tenant, &name, None).await?;
+        assert_eq!(add(b"first").await?.version, 4);
+        let missing = store.catalog.delete_plugin(tenant, &name, Some(1)).await;
+        assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
+        Ok(())
+    }
+
+    async fn a_version_that_a_step_pins_stays(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let name = "field-mapper".parse().expect("a plugin name");
+        for component in ["one", "two", "three"] {
+            store.catalog.add_plugin(upload(Owner::Tenant(tenant), "field-mapper", component.as_bytes())).await?;
+        }
+        // It has a step with version 3.
+        store.catalog.create_source(&source(tenant, "in")).await?;
+        for version in [None, Some(3)] {
+            let kept = store.catalog.delete_plugin(tenant, &name, version).await;
+            assert!(matches!(kept, Err(StoreError::InUse)), "{kept:?}");
+        }
+        store.catalog.delete_plugin(tenant, &name, Some(2)).await?;
+        assert_eq!(numbers(&store.catalog.plugins(Owner::Tenant(tenant)).await?).len(), 2);
+        Ok(())
+    }
+
+    async fn steps_move_together_or_not_at_all_and_back(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (source, endpoint) = (source(tenant, "in"), endpoint(tenant, "out"));
+        store.catalog.create_source(&source).await?;
+        store.catalog.create_endpoint(&endpoint, None, None).await?;
+        let repinned = |whose, before: &Pipeline| {
+            let mut after = before.clone();
+            after.steps[0].version = 4;
+            Repinned { whose, before: before.clone(), after }
+        };
+        let both = || vec![
+            repinned(Whose::Source(source.id), &source.pipeline),
+            repinned(Whose::Endpoint(endpoint.id), &endpoint.pipeline),
+        ];
+        let plugin: PluginName = "field-mapper".parse().expect("a plugin name");
+        let moved = vec![Moved { whose: Whose::Source(source.id), step: 0, from: 3, to: 4 }];
+        let add = |pipelines| StepMove {
+            plugin: plugin.clone(),
+            pipelines,
+            log: MoveLog::Add { moved: moved.clone(), at: NOW },
+        };
+        let mut stale = both();
+        stale[1].before.steps[0].config = "{}".to_owned();
+        let refused = store.catalog.move_steps(tenant, add(stale)).await;
+        assert!(matches!(refused, Err(StoreError::Changed)), "{refused:?}");
+        assert_eq!(store.catalog.last_move(tenant, &plugin).await?, None);
+        let picture = store.catalog.picture(tenant).await?.expect("the tenant exists");
+        assert_eq!(picture.sources[&source.id].pipeline, source.pipeline, "the first of the two has not moved");
+
+        store.catalog.move_steps(tenant, add(both())).await?;
+        let picture = store.catalog.picture(tenant).await?.expect("the tenant exists");
+        assert_eq!(picture.sources[&source.id].pipeline.steps[0].version, 4);
+        assert_eq!(picture.endpoints[&endpoint.id].endpoint.pipeline.steps[0].version, 4);
+        let (number, last) = store.catalog.last_move(tenant, &plugin).await?.expect("there is one");
+        assert_eq!(last, moved);
+        assert_eq!(store.catalog.last_move(a_tenant(store, "other").await?, &plugin).await?, None);
+
+        let back = || StepMove { plugin: plugin.clone(), pipelines: Vec::new(), log: MoveLog::TakeBack { number } };
+        store.catalog.move_steps(tenant, back()).await?;
+        assert_eq!(store.catalog.last_move(tenant, &plugin).await?, None);
+        let twice = store.catalog.move_steps(tenant, back()).await;
+        assert!(matches!(twice, Err(StoreError::Changed)), "{twice:?}");
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod sources;
 mod steps;
 mod tenants;
 mod trial;
+mod upgrades;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -30,4 +31,5 @@ pub(super) fn routes() -> Router<App> {
         .merge(deliveries::routes())
         .merge(plugins::routes())
         .merge(trial::routes())
+        .merge(upgrades::routes())
 }

@@ -12,19 +12,19 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Params};
-use crate::domain::id::{KeyId, TenantId};
-use crate::domain::pipeline::Pipeline;
+use crate::domain::id::KeyId;
+use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
 use crate::domain::time::Timestamp;
 use crate::sandbox::MAX_COMPONENT;
 use crate::store::catalog::PluginUpload;
-use crate::store::picture::TenantPicture;
+use crate::store::picture::{PluginVersions, TenantPicture};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/plugins", post(upload).get(list))
         .route("/plugins/{name}", get(show).delete(delete))
-        .route("/plugins/{name}/versions/{version}", get(show_version))
+        .route("/plugins/{name}/versions/{version}", get(show_version).delete(delete_version))
 }
 
 #[derive(Deserialize)]
@@ -173,26 +173,42 @@ async fn delete(
     caller: TenantCaller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
+    remove(&app, &caller, &name, None).await
+}
+
+/// `DELETE /v1/plugins/{name}/versions/{n}`: unless a step uses it.
+async fn delete_version(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let version: u32 = version.parse().map_err(|_| ApiError::NotFound)?;
+    remove(&app, &caller, &name, Some(version)).await
+}
+
+async fn remove(app: &App, caller: &TenantCaller, name: &str, version: Option<u32>) -> Result<StatusCode, ApiError> {
     let name: PluginName = name.parse().map_err(|_| ApiError::NotFound)?;
     let Some(versions) = caller.picture().plugins.get(&name) else {
         let first_party = app.picture.house().contains_key(&name);
         return Err(if first_party { ApiError::Forbidden } else { ApiError::NotFound });
     };
-    if let Some(user) = user_of(caller.picture(), &name) {
-        let problem = format!("{user} has a step that uses `{name}`; remove the step first");
+    if let Some(user) = user_of(caller.picture(), &name, version) {
+        let problem = format!("{user} has a step that uses `{name}`; move it to another version or remove it first");
         return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
     }
-    app.catalog.delete_plugin(caller.id(), &name).await?;
+    app.catalog.delete_plugin(caller.id(), &name, version).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    for plugin in versions.values().filter(|plugin| !elsewhere(&app, caller.id(), plugin.digest)) {
+    let gone = versions.values().filter(|plugin| version.is_none_or(|version| plugin.version == version));
+    for plugin in gone.filter(|plugin| !is_used(app, plugin.digest)) {
         app.sandbox.unload(plugin.digest);
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whatever has a step with this plugin.
-fn user_of(tenant: &TenantPicture, name: &PluginName) -> Option<String> {
-    let uses = |pipeline: &Pipeline| pipeline.steps.iter().any(|step| step.plugin == *name);
+/// Whatever has a step with this plugin, in this version or in any.
+fn user_of(tenant: &TenantPicture, name: &PluginName, version: Option<u32>) -> Option<String> {
+    let pins = |step: &Step| step.plugin == *name && version.is_none_or(|version| step.version == version);
+    let uses = |pipeline: &Pipeline| pipeline.steps.iter().any(pins);
     let source = tenant.sources.values().find(|source| uses(&source.pipeline)).map(|source| source.id.to_string());
     source.or_else(|| {
         let mut endpoints = tenant.endpoints.values().map(|sealed| &sealed.endpoint);
@@ -200,12 +216,11 @@ fn user_of(tenant: &TenantPicture, name: &PluginName) -> Option<String> {
     })
 }
 
-/// Whether somebody else has uploaded the very same component.
-fn elsewhere(app: &App, except: TenantId, digest: Digest) -> bool {
-    let has = |versions: &crate::store::picture::PluginVersions| {
-        versions.values().flat_map(BTreeMap::values).any(|plugin| plugin.digest == digest)
-    };
-    has(&app.picture.house()) || app.picture.tenants().iter().any(|part| part.tenant.id != except && has(&part.plugins))
+/// Whether anybody still has the very same component.
+fn is_used(app: &App, digest: Digest) -> bool {
+    let has =
+        |versions: &PluginVersions| versions.values().flat_map(BTreeMap::values).any(|plugin| plugin.digest == digest);
+    has(&app.picture.house()) || app.picture.tenants().iter().any(|part| has(&part.plugins))
 }
 
 fn shown<T: Serialize>(view: &T) -> serde_json::Value {

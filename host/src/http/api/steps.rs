@@ -85,33 +85,77 @@ fn resolve(
         }
         NotFound::Version => ApiError::invalid(field("version"), "the plugin has no such version"),
     })?;
-    let job = place.job_for(at, &plugin.jobs).map_err(|misplaced| {
-        let jobs: Vec<String> = plugin.jobs.iter().map(ToString::to_string).collect();
-        ApiError::invalid(field("plugin"), format!("{misplaced}, and `{}` is a {}", plugin.name, jobs.join(" and a ")))
-    })?;
     let config = form.config.map_or_else(|| "{}".to_owned(), |config| config.get().to_owned());
     if config.len() > MAX_CONFIG {
         return Err(ApiError::invalid(field("config"), format!("at most {MAX_CONFIG} bytes are allowed")));
     }
-    let mut step = Step::new(plugin.name.clone(), plugin.version, plugin.digest, job, config);
-    step.on_failure = form.on_failure.unwrap_or_default();
+    // Its job is found by `fit`.
+    let step = Step::new(plugin.name.clone(), plugin.version, plugin.digest, Job::Filter, config);
+    let step = Step {
+        on_failure: form.on_failure.unwrap_or_default(),
+        grants: form.grants.unwrap_or_default(),
+        budget: form.budget.unwrap_or_default(),
+        ..step
+    };
+    fit(&tenant.tenant, place, at, plugin, step)
+}
+
+/// A step that is to have another version of its plugin. It fits, and has
+/// accepted its configuration.
+pub(super) async fn refit(
+    app: &App,
+    caller: &TenantCaller,
+    place: Place,
+    at: usize,
+    plugin: &PluginVersion,
+    step: Step,
+) -> Result<Step, ApiError> {
+    let tenant = &caller.picture().tenant;
+    let step = fit(tenant, place, at, plugin, step)?;
+    check(app, tenant, at, &step).await?;
+    Ok(step)
+}
+
+/// The step with the job that its plugin does there and the grants that it has,
+/// if it may stand there with all that it says.
+fn fit(tenant: &Tenant, place: Place, at: usize, plugin: &PluginVersion, step: Step) -> Result<Step, ApiError> {
+    let field = |name: &str| format!("steps[{at}].{name}");
+    let job = place.job_for(at, &plugin.jobs).map_err(|misplaced| {
+        let jobs: Vec<String> = plugin.jobs.iter().map(ToString::to_string).collect();
+        ApiError::invalid(field("plugin"), format!("{misplaced}, and `{}` is a {}", plugin.name, jobs.join(" and a ")))
+    })?;
     if job == Job::Mapper && step.on_failure == OnFailure::Pass {
         let problem = "a mapper cannot be passed over, because nothing would be left to go on with; `fail` keeps the \
                        request to be run again, `drop` ignores it";
         return Err(ApiError::invalid(field("on_failure"), problem));
     }
-    step.grants = grants(plugin, form.grants.unwrap_or_default())
+    let grants = grants(plugin, step.grants)
         .map_err(|(name, problem)| ApiError::invalid(field(&format!("grants{name}")), problem))?;
-    step.budget = form.budget.unwrap_or_default();
-    if let Err(excess) = step.budget.check(&tenant.tenant.limits) {
+    if let Err(excess) = step.budget.check(&tenant.limits) {
         return Err(ApiError::invalid(field(&format!("budget.{}", excess.field)), excess.to_string()));
     }
-    Ok(step)
+    Ok(Step { job, grants, ..step })
+}
+
+/// The version of a plugin that is named, or its newest.
+pub(super) fn version<'a>(
+    tenant: &'a TenantPicture,
+    house: &'a PluginVersions,
+    plugin: &PluginName,
+    version: Option<u32>,
+) -> Result<&'a PluginVersion, ApiError> {
+    find(tenant, house, &plugin.to_string(), version).map_err(|wrong| match wrong {
+        NotFound::Plugin => ApiError::NotFound,
+        NotFound::Version => {
+            let problem = format!("`{plugin}` has no version {}; it may have been deleted", version.unwrap_or(0));
+            ApiError::invalid("version", problem)
+        }
+    })
 }
 
 /// What a step with `plugin` is granted: all that it needs, and nothing that it
 /// could not use. Otherwise which grant is wrong, and why.
-pub(super) fn grants(plugin: &PluginVersion, mut given: Grants) -> Result<Grants, (String, String)> {
+fn grants(plugin: &PluginVersion, mut given: Grants) -> Result<Grants, (String, String)> {
     let wants =
         |capability: &Capability| plugin.description.capabilities.iter().any(|name| name == capability.as_str());
     if plugin.owner == Owner::House {

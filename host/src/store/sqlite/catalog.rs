@@ -1,7 +1,7 @@
 //! The catalogue's promises, kept on SQLite. What is secret is sealed here,
 //! before it is handed to the writer.
 
-use super::{SqliteStore, changes, picture, plugins, sealed};
+use super::{SqliteStore, changes, moves, picture, plugins, sealed};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
@@ -11,7 +11,8 @@ use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
-use crate::store::catalog::{Catalog, NewKey, PluginUpload};
+use crate::domain::upgrade::Moved;
+use crate::store::catalog::{Catalog, NewKey, PluginUpload, StepMove};
 use crate::store::picture::TenantPicture;
 use crate::store::{Reply, StoreError};
 
@@ -117,9 +118,17 @@ impl Catalog for SqliteStore {
         Box::pin(plugins::versions(&self.readers, owner))
     }
 
-    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName) -> Reply<'a, ()> {
+    fn delete_plugin<'a>(&'a self, tenant: TenantId, name: &'a PluginName, version: Option<u32>) -> Reply<'a, ()> {
         let name = name.clone();
-        self.change(move |conn| Box::pin(async move { plugins::delete(conn, Owner::Tenant(tenant), &name).await }))
+        self.change(move |conn| Box::pin(async move { plugins::delete(conn, tenant, &name, version).await }))
+    }
+
+    fn move_steps(&self, tenant: TenantId, change: StepMove) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(moves::steps(conn, tenant, change)))
+    }
+
+    fn last_move<'a>(&'a self, tenant: TenantId, plugin: &'a PluginName) -> Reply<'a, Option<(i64, Vec<Moved>)>> {
+        Box::pin(moves::last(&self.readers, tenant, plugin.clone()))
     }
 
     fn component(&self, digest: Digest) -> Reply<'_, Option<Vec<u8>>> {

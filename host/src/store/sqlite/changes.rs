@@ -61,6 +61,7 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         "DELETE FROM endpoints WHERE tenant_id = ?",
         "DELETE FROM event_types WHERE tenant_id = ?",
         "DELETE FROM plugins WHERE owner = ?",
+        "DELETE FROM plugin_numbers WHERE owner = ?",
         "DELETE FROM plugin_moves WHERE tenant_id = ?",
         "DELETE FROM plugin_use WHERE tenant_id = ?",
     ] {

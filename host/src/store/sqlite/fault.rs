@@ -16,7 +16,12 @@ const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
 pub(super) fn is_ones_own(error: &StoreError) -> bool {
     match error {
         StoreError::Database(error) => matches!(primary(error), Some(CONSTRAINT | TOO_BIG | MISMATCH)),
-        StoreError::NameTaken | StoreError::OverLimit | StoreError::NotFound | StoreError::Corrupt(_) => true,
+        StoreError::NameTaken
+        | StoreError::OverLimit
+        | StoreError::NotFound
+        | StoreError::Changed
+        | StoreError::InUse
+        | StoreError::Corrupt(_) => true,
         StoreError::Full | StoreError::Closed => false,
     }
 }

@@ -22,6 +22,7 @@ mod changes;
 mod checkpoint;
 mod fault;
 mod ledger;
+mod moves;
 mod open;
 mod picture;
 mod plugins;

@@ -5,6 +5,8 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::bulk::json;
 use super::changes::require;
 use super::rows::Columns;
+use crate::domain::id::TenantId;
+use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
@@ -27,10 +29,11 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
     if let Some(same) = before.iter().find(|version| version.digest == upload.digest) {
         return Ok(same.clone());
     }
+    let number = next_number(conn, &owner, &upload.name).await?;
     let version = PluginVersion {
         owner: upload.owner,
         name: upload.name,
-        version: 1 + before.iter().map(|version| version.version).max().unwrap_or(0),
+        version: number,
         digest: upload.digest,
         size: upload.component.len() as u64,
         jobs: upload.jobs,
@@ -57,11 +60,36 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
     Ok(version)
 }
 
-/// Deletes all versions of a plugin, and components that nobody has any more.
-pub(super) async fn delete(conn: &mut SqliteConnection, owner: Owner, name: &PluginName) -> Result<(), StoreError> {
-    let deleted = sqlx::query("DELETE FROM plugins WHERE owner = ? AND name = ?")
-        .bind(owner_text(owner))
+/// A number that the name never had.
+async fn next_number(conn: &mut SqliteConnection, owner: &str, name: &PluginName) -> Result<u32, StoreError> {
+    const NEXT: &str = "
+        INSERT INTO plugin_numbers (owner, name, last) VALUES (?, ?, 1)
+        ON CONFLICT (owner, name) DO UPDATE SET last = last + 1 RETURNING last";
+    let row = sqlx::query(NEXT).bind(owner).bind(name.to_string()).fetch_one(conn).await?;
+    Columns(&row).int("last")
+}
+
+/// Deletes versions of a plugin that no step pins, and components that nobody
+/// has any more.
+pub(super) async fn delete(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    name: &PluginName,
+    version: Option<u32>,
+) -> Result<(), StoreError> {
+    const PIPELINES: &str = "
+        SELECT pipeline FROM sources WHERE tenant_id = ?1 UNION ALL SELECT pipeline FROM endpoints WHERE tenant_id = ?1";
+    for row in sqlx::query(PIPELINES).bind(tenant.to_string()).fetch_all(&mut *conn).await? {
+        let pipeline: Pipeline = Columns(&row).json("pipeline")?;
+        let pins = |step: &Step| step.plugin == *name && version.is_none_or(|version| step.version == version);
+        if pipeline.steps.iter().any(pins) {
+            return Err(StoreError::InUse);
+        }
+    }
+    let deleted = sqlx::query("DELETE FROM plugins WHERE owner = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
+        .bind(owner_text(Owner::Tenant(tenant)))
         .bind(name.to_string())
+        .bind(version.map(i64::from))
         .execute(&mut *conn)
         .await?;
     if deleted.rows_affected() == 0 {
