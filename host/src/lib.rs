@@ -23,11 +23,12 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub mod chat;
 pub mod cli;
 pub mod clock;
+pub mod compose;
 pub mod config;
 mod demo;
 pub mod dialects;
@@ -37,6 +38,7 @@ pub mod handoff;
 pub mod house;
 pub mod http;
 pub mod intake;
+pub mod notices;
 pub mod recall;
 pub mod sandbox;
 pub mod shutdown;
@@ -46,9 +48,11 @@ pub mod upkeep;
 
 use chat::Chat;
 use clock::Clock;
+use compose::Composer;
 use config::Settings;
 use dispatch::{Dispatch, Lanes, Sender};
 use domain::dialect::Dialects;
+use domain::faulting::Faulting;
 use domain::retry::RetryPolicy;
 use domain::sender::Senders;
 use intake::Intake;
@@ -57,6 +61,7 @@ use sandbox::{Sandbox, SandboxSettings};
 use store::seal::Seal;
 use store::sqlite::SqliteStore;
 use store::{Catalog, Ledger, Picture};
+use upkeep::Upkeep;
 
 /// Deliveries in flight have this long to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -104,6 +109,7 @@ pub struct Host {
     app: http::App,
     dispatch: Arc<Dispatch>,
     arrivals: handoff::Arrivals,
+    noticed: mpsc::Receiver<Faulting>,
     store: Arc<SqliteStore>,
 }
 
@@ -147,26 +153,29 @@ impl Host {
         (dialects, senders): (Arc<Dialects>, Arc<Senders>),
     ) -> Result<Self, RunError> {
         let (handoff, arrivals) = handoff::handoff();
+        let (notices, noticed) = notices::notices();
         let urls = Arc::new(settings.urls);
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
-        let origin = url::Url::parse(&public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let composer = Composer { sandbox: sandbox.clone(), recall };
+        let origin =
+            url::Url::parse(&public_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let dispatch = Arc::new(Dispatch {
             ledger: ledger.clone(),
             catalog: catalog.clone(),
             picture: picture.clone(),
-            sandbox: sandbox.clone(),
             sender: Sender::new(urls.clone()).map_err(RunError::Client)?,
             clock: clock.clone(),
             lanes: Lanes::default(),
             dialects: dialects.clone(),
-            recall: recall.clone(),
+            composer: composer.clone(),
+            notices: notices.clone(),
             default_retry: RetryPolicy::default(),
-            origin: origin.unwrap_or_default(),
+            origin: origin.clone(),
         });
-        let intake = Intake {
+        let intake = Arc::new(Intake {
             catalog: catalog.clone(),
             ledger: ledger.clone(),
             picture: picture.clone(),
@@ -175,7 +184,8 @@ impl Host {
             clock: clock.clone(),
             dialects: dialects.clone(),
             senders: senders.clone(),
-        };
+            notices,
+        });
         let app = Arc::new(http::Parts {
             catalog,
             ledger,
@@ -189,19 +199,21 @@ impl Host {
             urls,
             dialects,
             senders,
-            recall,
+            composer,
+            origin,
             ready: AtomicBool::new(true),
         });
-        Ok(Self { app, dispatch, arrivals, store })
+        Ok(Self { app, dispatch, arrivals, noticed, store })
     }
 
     /// Serves until `shutdown` is over, then drains: open exchanges end,
     /// deliveries in flight are settled, the store is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { app, dispatch, arrivals, store } = self;
+        let Self { app, dispatch, arrivals, noticed, store } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
-        let upkeep = tokio::spawn(upkeep::run(app.catalog.clone(), app.ledger.clone(), stopped.clone()));
+        let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, stopped.clone()));
+        let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), stopped));
         shutdown.await;
         tracing::info!("stopping: no more connections, deliveries in flight end");
@@ -213,10 +225,17 @@ impl Host {
         if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");
         }
+        let _noticed = noticing.await;
+        upkeep::count(&upkeep_of(&app)).await;
         drop(app);
         store.close().await;
         tracing::info!("stopped");
     }
+}
+
+fn upkeep_of(app: &http::App) -> Upkeep {
+    let (catalog, ledger) = (app.catalog.clone(), app.ledger.clone());
+    Upkeep { catalog, ledger, sandbox: app.sandbox.clone(), clock: app.clock.clone() }
 }
 
 /// Every dialect that somebody speaks is there.

@@ -84,6 +84,11 @@ impl Recall {
         Ok((Past { events, summary }, room))
     }
 
+    /// Whether a step of `pipeline` may see what came before.
+    pub fn is_wanted(&self, tenant: &TenantPicture, pipeline: &Pipeline) -> bool {
+        !self.capabilities(tenant, pipeline).is_empty()
+    }
+
     /// First the tenant's own room: one that waits there keeps nobody out.
     async fn enter(&self, tenant: TenantId) -> Room {
         let own = {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// The modules that each module may name with `crate::`.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let one = |more: &[&'static str]| [&["domain"], more].concat();
-    let two =
-        |more: &[&'static str]| [one(&["store", "clock", "handoff", "telemetry", "shutdown"]), more.to_vec()].concat();
+    let two = |more: &[&'static str]| {
+        [one(&["store", "clock", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
+    };
     BTreeMap::from([
         ("domain", vec![]),
         ("store", one(&[])),
@@ -19,13 +20,15 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("dialects", one(&[])),
         ("clock", one(&[])),
         ("handoff", one(&[])),
+        ("notices", one(&[])),
         ("shutdown", one(&[])),
         ("recall", two(&["sandbox", "chat"])),
+        ("compose", two(&["sandbox", "recall"])),
         ("intake", two(&["sandbox", "house"])),
-        ("dispatch", two(&["sandbox", "recall"])),
+        ("dispatch", two(&["sandbox", "compose"])),
         ("house", two(&["sandbox"])),
-        ("upkeep", two(&[])),
-        ("http", two(&["sandbox", "intake", "recall", "house", "config"])),
+        ("upkeep", two(&["sandbox"])),
+        ("http", two(&["sandbox", "intake", "compose", "house", "config"])),
     ])
 }
 

@@ -12,6 +12,7 @@ mod hostile;
 mod journey;
 mod layering;
 mod platforms;
+mod preview;
 mod registry;
 mod retries;
 mod senders;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::prepare::{Made, prepare};
-use super::send::{Exchange, SignedRequest};
+use super::send::Exchange;
 use super::{Dispatch, has_time};
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
@@ -15,6 +15,7 @@ use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::AttemptId;
 use crate::domain::message::Message;
 use crate::domain::retry::Jitter;
+use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Prepared, Settlement};

@@ -10,13 +10,13 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::compose::Composer;
 use crate::domain::claim::{Claim, LEASE};
 use crate::domain::dialect::Dialects;
 use crate::domain::id::EndpointId;
 use crate::domain::retry::RetryPolicy;
 use crate::handoff::{Arrivals, Handoff, Held};
-use crate::recall::Recall;
-use crate::sandbox::Sandbox;
+use crate::notices::Notices;
 use crate::shutdown::stopped;
 use crate::store::ledger::Except;
 use crate::store::{Catalog, Ledger, Picture};
@@ -43,12 +43,12 @@ pub struct Dispatch {
     pub ledger: Arc<dyn Ledger>,
     pub catalog: Arc<dyn Catalog>,
     pub picture: Arc<Picture>,
-    pub sandbox: Sandbox,
     pub sender: Sender,
     pub clock: Arc<dyn Clock>,
     pub lanes: Lanes,
     pub dialects: Arc<Dialects>,
-    pub recall: Recall,
+    pub composer: Composer,
+    pub notices: Notices,
     /// For endpoints without a schedule of their own, in dialects without one.
     pub default_retry: RetryPolicy,
     /// This server's host name, as receivers are told it.

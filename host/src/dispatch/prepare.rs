@@ -1,5 +1,5 @@
-//! Makes a delivery's message: the dialect's envelope, then the pipeline. Runs
-//! once per delivery; every retry sends what the first attempt made.
+//! Makes a delivery's message, once: every retry sends what the first attempt
+//! made.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use super::Dispatch;
 use crate::domain::claim::Claim;
 use crate::domain::delivery::{Cause, Next};
 use crate::domain::dialect::Dialect;
+use crate::domain::faulting::is_notice;
 use crate::domain::message::Message;
-use crate::domain::pipeline::StepReport;
-use crate::sandbox::{EndpointJob, EndpointResult};
+use crate::domain::upgrade::Whose;
+use crate::sandbox::EndpointResult;
 use crate::store::ledger::Prepared;
 use crate::store::picture::{SealedEndpoint, TenantPicture};
 
@@ -42,37 +43,28 @@ pub(super) async fn prepare(
     if let Some(message) = &claim.message {
         return Made::Message { prepared: None, message: message.clone() };
     }
-    let message = dialect.envelope(&claim.event);
+    let later = || Made::Later(Next::RetryAt(dispatch.clock.now() + AFTER_BUSY));
     let pipeline = &sealed.endpoint.pipeline;
-    if pipeline.steps.is_empty() {
-        return made(Vec::new(), dialect.finish(message));
-    }
-    let (past, _room) = match dispatch.recall.past(tenant, pipeline, &claim.event).await {
-        Ok(past) => past,
+    let run = match dispatch.composer.compose(tenant, dialect, pipeline, claim.event.clone(), false).await {
+        Ok(run) => run,
         Err(error) => {
             tracing::warn!(delivery.id = %claim.delivery, error = %error, "the subject's history could not be read");
-            return Made::Later(Next::RetryAt(dispatch.clock.now() + AFTER_BUSY));
+            return later();
         }
     };
-    let job = EndpointJob {
-        tenant: claim.tenant,
-        pipeline: pipeline.clone(),
-        event: claim.event.clone(),
-        message,
-        past,
-        ceilings: tenant.tenant.limits,
-    };
-    let run = dispatch.sandbox.run_endpoint(job).await;
+    if !is_notice(&claim.event) {
+        let whose = Whose::Endpoint(claim.endpoint);
+        dispatch.notices.saw(claim.tenant, whose, claim.event.id, &run.steps, dispatch.clock.now());
+    }
     let next = match run.result {
-        EndpointResult::Send(message) => return made(run.steps, dialect.finish(message)),
+        EndpointResult::Send(message) => {
+            let message = Arc::new(message);
+            let prepared = Prepared { steps: run.steps, message: Some(message.clone()) };
+            return Made::Message { prepared: Some(prepared), message };
+        }
         EndpointResult::Dropped { reason } => Next::Dropped { reason },
         EndpointResult::Failed { number, plugin, message } => Next::Dead(Cause::Step { number, plugin, message }),
-        EndpointResult::Unavailable => return Made::Later(Next::RetryAt(dispatch.clock.now() + AFTER_BUSY)),
+        EndpointResult::Unavailable => return later(),
     };
     Made::Nothing { prepared: Prepared { steps: run.steps, message: None }, next }
-}
-
-fn made(steps: Vec<StepReport>, message: Message) -> Made {
-    let message = Arc::new(message);
-    Made::Message { prepared: Some(Prepared { steps, message: Some(message.clone()) }), message }
 }

@@ -11,13 +11,9 @@ use reqwest::{Client, Response};
 use super::dial::{GuardedResolver, ResolveError};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
 use crate::domain::delivery::{Outcome, Unreachable};
-use crate::domain::dialect::Dialect;
-use crate::domain::endpoint::Endpoint;
-use crate::domain::event::Event;
 use crate::domain::header::Header;
-use crate::domain::message::Message;
 use crate::domain::retry::parse_retry_after;
-use crate::domain::secret::Secret;
+use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
 use crate::domain::url::{DeliveryUrl, UrlPolicy};
 
@@ -31,46 +27,15 @@ const READ_ANSWER: usize = 64 * 1024;
 const KEPT_HEADERS: usize = 32;
 const KEPT_HEADER: usize = 512;
 
-/// A message on its way, with the headers that this attempt alone has.
-pub struct SignedRequest<'a> {
-    pub url: DeliveryUrl,
-    /// The dialect's own, the signature last. Made anew at every attempt: a
-    /// receiver refuses an old timestamp.
-    pub signature: Vec<Header>,
-    message: &'a Message,
-    endpoint: &'a Endpoint,
-    deadline: Duration,
-    sent_at: Timestamp,
-}
-
-impl<'a> SignedRequest<'a> {
-    /// Nothing when a secret cannot sign.
-    pub fn new<'s>(
-        dialect: &Dialect,
-        event: &Event,
-        url: DeliveryUrl,
-        message: &'a Message,
-        endpoint: &'a Endpoint,
-        secrets: impl Iterator<Item = &'s Secret>,
-        (origin, sent_at): (&str, Timestamp),
-    ) -> Option<Self> {
-        let headers = dialect.headers_for(event, origin, sent_at);
-        let (signature, all_signed) = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
-        all_signed.then(|| Self { url, signature, message, endpoint, deadline: dialect.deadline(), sent_at })
-    }
-
-    /// What the endpoint's owner set goes over what a plugin set, and the
-    /// signature over both.
-    fn wire(&self) -> Wire<'_> {
-        let headers = self.message.headers.iter().chain(&self.endpoint.headers).chain(&self.signature);
-        Wire {
-            method: self.message.method.as_str(),
-            url: &self.url,
-            headers: headers.collect(),
-            body: self.message.body.clone(),
-            deadline: self.deadline,
-            sent_at: self.sent_at,
-        }
+/// A signed request as it is sent.
+fn wire<'a>(request: &'a SignedRequest<'_>) -> Wire<'a> {
+    Wire {
+        method: request.message.method.as_str(),
+        url: &request.url,
+        headers: request.headers().collect(),
+        body: request.message.body.clone(),
+        deadline: request.deadline,
+        sent_at: request.sent_at,
     }
 }
 
@@ -124,7 +89,7 @@ impl Sender {
 
     /// One try. Failure is an answer here, not an error.
     pub async fn send(&self, request: &SignedRequest<'_>) -> Exchange {
-        self.exchange(&request.wire()).await
+        self.exchange(&wire(request)).await
     }
 
     pub(super) async fn exchange(&self, wire: &Wire<'_>) -> Exchange {

@@ -36,6 +36,14 @@ impl Subscription {
         self.event_types.iter().any(|pattern| pattern.0 == event_type)
     }
 
+    /// Whether it asks for a type by more than a star: by name, or by what
+    /// stands before the dot.
+    pub fn asks_for(&self, event_type: &str) -> bool {
+        let group = event_type.split_once('.').map_or(event_type, |(group, _)| group);
+        let names_it = |pattern: &&TypePattern| pattern.0.starts_with(group);
+        self.event_types.iter().filter(names_it).any(|pattern| pattern.fits(event_type))
+    }
+
     pub fn fits_account(&self, account: Option<&str>) -> bool {
         self.accounts.is_empty() || account.is_some_and(|account| self.accounts.iter().any(|one| one == account))
     }

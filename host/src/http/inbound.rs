@@ -54,7 +54,7 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
         body: read_body(body, MAX_BODY).await?,
     };
     match app.intake.receive(&tenant, source, arrival).await? {
-        Taken::In(Receipt { request_id, event_ids }) => {
+        Taken::In(Receipt { request_id, event_ids, .. }) => {
             Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids })).into_response())
         }
         Taken::Answered(Reply::Text(word)) => Ok(([(CONTENT_TYPE, "text/plain")], word).into_response()),

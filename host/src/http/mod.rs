@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 
 use crate::clock::Clock;
+use crate::compose::Composer;
 use crate::domain::dialect::Dialects;
 use crate::domain::key::KeyHash;
 use crate::domain::sender::Senders;
 use crate::domain::url::UrlPolicy;
 use crate::handoff::Handoff;
 use crate::intake::Intake;
-use crate::recall::Recall;
 use crate::sandbox::Sandbox;
 use crate::store::{Catalog, Ledger, Picture};
 
@@ -35,7 +35,7 @@ pub struct Parts {
     pub ledger: Arc<dyn Ledger>,
     pub picture: Arc<Picture>,
     pub sandbox: Sandbox,
-    pub intake: Intake,
+    pub intake: Arc<Intake>,
     pub handoff: Handoff,
     pub clock: Arc<dyn Clock>,
     pub operator: KeyHash,
@@ -44,7 +44,9 @@ pub struct Parts {
     pub urls: Arc<UrlPolicy>,
     pub dialects: Arc<Dialects>,
     pub senders: Arc<Senders>,
-    pub recall: Recall,
+    pub composer: Composer,
+    /// This server's host name, as receivers are told it.
+    pub origin: String,
     pub ready: AtomicBool,
 }
 

@@ -67,6 +67,7 @@ impl Intake {
             message: Message::with_type("application/json", ""),
             past: Past::default(),
             ceilings: tenant.tenant.limits,
+            trace: false,
         });
         let misfit = |pointer: &str, problem: &str| {
             let event_type = draft.event_type.clone();

@@ -17,12 +17,14 @@ use crate::domain::id::{EndpointId, EventId, TenantId};
 use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
 use crate::handoff::{Handoff, Slot};
+use crate::notices::Notices;
 use crate::sandbox::Sandbox;
 use crate::store::ledger::{FreshDelivery, Idempotency, Received, Recorded, Recording, Start};
 use crate::store::picture::{SealedEndpoint, TenantPicture};
 use crate::store::{Catalog, Ledger, Picture, StoreError};
 
 mod check;
+pub mod notify;
 pub mod publish;
 pub mod receive;
 pub mod replay;
@@ -40,6 +42,7 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
     pub dialects: Arc<Dialects>,
     pub senders: Arc<Senders>,
+    pub notices: Notices,
 }
 
 /// Why nothing was taken in.

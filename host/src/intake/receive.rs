@@ -15,6 +15,7 @@ use crate::domain::plugin::Job;
 use crate::domain::request::{Fate, Request};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::domain::upgrade::Whose;
 use crate::domain::verification::{Judgement, Reply, Rules};
 use crate::sandbox::{SourceJob, SourceResult, SourceRun};
 use crate::store::ledger::{Idempotency, Received};
@@ -39,6 +40,8 @@ pub struct Arrival {
 pub struct Receipt {
     pub request_id: RequestId,
     pub event_ids: Vec<EventId>,
+    /// Why it is kept and led to nothing.
+    pub quarantined: Option<String>,
 }
 
 /// What became of a request.
@@ -122,7 +125,7 @@ impl Intake {
     ) -> Result<Receipt, IntakeError> {
         let (request_id, now) = (request.id, self.clock.now());
         let receipt = self.interpret_and_record(tenant, source, request, now, Again::Yes).await?;
-        Ok(receipt.unwrap_or(Receipt { request_id, event_ids: Vec::new() }))
+        Ok(receipt.unwrap_or(Receipt { request_id, event_ids: Vec::new(), quarantined: None }))
     }
 
     /// Nothing when the request must not come twice and did.
@@ -135,6 +138,7 @@ impl Intake {
         again: Again,
     ) -> Result<Option<Receipt>, IntakeError> {
         let run = self.interpret(tenant, source, Arc::new(request.clone()), now).await;
+        self.notices.saw(source.tenant, Whose::Source(source.id), request.id, &run.steps, now);
         let (events, fate) = match run.result {
             SourceResult::Events(events) => self.fitting(tenant, events).await?,
             SourceResult::Ignored { reason } => (Vec::new(), Fate::Ignored { reason }),
@@ -161,7 +165,11 @@ impl Intake {
             event.id = event_ids.first().map(ToString::to_string), events = event_ids.len(), deliveries,
             "request {request_id}: {}", fate.state(),
         );
-        Ok(Some(Receipt { request_id, event_ids }))
+        let quarantined = match fate {
+            Fate::Quarantined { reason } => Some(reason),
+            _ => None,
+        };
+        Ok(Some(Receipt { request_id, event_ids, quarantined }))
     }
 
     /// All of a request's events, or none and why: half a request would be

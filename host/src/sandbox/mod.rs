@@ -31,7 +31,7 @@ mod wasi;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -52,6 +52,7 @@ use crate::domain::id::TenantId;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Digest, Owner};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{PluginUse, Tally};
 
 pub use self::admit::{Admitted, Rejected};
 pub use self::compile::{SUBCOMMAND, compile_child};
@@ -180,6 +181,7 @@ struct Shared {
     /// One compiler at a time: it takes every core as it is.
     compiling: Semaphore,
     limits: Arc<Limits>,
+    tally: Mutex<Tally>,
     loaded: RwLock<HashMap<Digest, Arc<Plugin>>>,
 }
 
@@ -201,6 +203,7 @@ impl Sandbox {
             admitting: Semaphore::new(MAX_ADMISSIONS),
             compiling: Semaphore::new(1),
             limits: Arc::new(limits),
+            tally: Mutex::default(),
             loaded: RwLock::default(),
         })))
     }
@@ -296,6 +299,9 @@ impl Sandbox {
             Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::source(&plugins, job, &limits)).await,
             Err(unavailable) => Err(unavailable),
         };
+        if let Ok(run) = &run {
+            self.0.tally().add(tenant, &run.steps);
+        }
         run.unwrap_or_else(|unavailable| {
             unavailable.report(tenant);
             SourceRun { steps: Vec::new(), result: SourceResult::Unavailable }
@@ -304,15 +310,45 @@ impl Sandbox {
 
     /// What an endpoint's pipeline makes of an event.
     pub async fn run_endpoint(&self, job: EndpointJob) -> EndpointRun {
-        let (tenant, limits) = (job.tenant, Arc::clone(&self.0.limits));
-        let run = match self.0.plugins(&job.pipeline) {
-            Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::endpoint(&plugins, job, &limits)).await,
+        self.run_endpoints(vec![job]).await.pop().unwrap_or_else(EndpointRun::unavailable)
+    }
+
+    /// What one pipeline makes of several events of its tenant, in one visit to
+    /// a sandbox thread.
+    pub async fn run_endpoints(&self, jobs: Vec<EndpointJob>) -> Vec<EndpointRun> {
+        let Some(EndpointJob { tenant, pipeline, .. }) = jobs.first() else { return Vec::new() };
+        let (tenant, count, limits) = (*tenant, jobs.len(), Arc::clone(&self.0.limits));
+        let runs = match self.0.plugins(pipeline) {
+            Ok(plugins) => {
+                let run = move |job| run::endpoint(&plugins, job, &limits);
+                let work = move || jobs.into_iter().map(run).collect::<Vec<EndpointRun>>();
+                self.0.crew.run(Owner::Tenant(tenant), work).await
+            }
             Err(unavailable) => Err(unavailable),
         };
-        run.unwrap_or_else(|unavailable| {
+        if let Ok(runs) = &runs {
+            let mut tally = self.0.tally();
+            runs.iter().for_each(|run: &EndpointRun| tally.add(tenant, &run.steps));
+        }
+        runs.unwrap_or_else(|unavailable| {
             unavailable.report(tenant);
-            EndpointRun { steps: Vec::new(), result: EndpointResult::Unavailable }
+            std::iter::repeat_with(EndpointRun::unavailable).take(count).collect()
         })
+    }
+
+    /// What was used since this was asked last. Whoever cannot write it down
+    /// puts it back.
+    pub fn take_use(&self) -> Vec<PluginUse> {
+        self.0.tally().take()
+    }
+
+    pub fn put_back_use(&self, uses: Vec<PluginUse>) {
+        self.0.tally().put_back(uses);
+    }
+
+    /// What one tenant used and is not written down yet.
+    pub fn used_by(&self, tenant: TenantId) -> Vec<PluginUse> {
+        self.0.tally().of(tenant)
     }
 
     /// The plugin, from the compiled code that is kept, or compiled now.
@@ -385,6 +421,11 @@ struct Fresh {
 impl Shared {
     fn link(&self, code: &Compiled) -> wasmtime::Result<Plugin> {
         Plugin::new(&self.engine, &code.load(&self.engine)?)
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        // Counting cannot panic half-way.
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plugin(&self, digest: Digest) -> Option<Arc<Plugin>> {

@@ -76,12 +76,27 @@ pub struct EndpointJob {
     /// What those of its steps see that have the capabilities.
     pub past: Past,
     pub ceilings: Ceilings,
+    /// Whether what each step made is to be told.
+    pub trace: bool,
 }
 
 /// What became of an [`EndpointJob`].
 pub struct EndpointRun {
     pub steps: Vec<StepReport>,
+    /// With `trace`: the message after each of the steps that made one.
+    pub between: Vec<Option<Message>>,
     pub result: EndpointResult,
+}
+
+impl EndpointRun {
+    /// There was nothing to run.
+    pub fn of_no_steps(message: Message) -> Self {
+        Self { steps: Vec::new(), between: Vec::new(), result: EndpointResult::Send(message) }
+    }
+
+    pub(super) fn unavailable() -> Self {
+        Self { steps: Vec::new(), between: Vec::new(), result: EndpointResult::Unavailable }
+    }
 }
 
 /// What an endpoint's pipeline came to.
@@ -142,16 +157,17 @@ pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -
 
 /// Runs an endpoint's pipeline; `plugins` are those of its steps.
 pub(super) fn endpoint(plugins: &[Arc<Plugin>], job: EndpointJob, limits: &Limits) -> EndpointRun {
-    let EndpointJob { tenant: _, pipeline, event, message, past, ceilings } = job;
+    let EndpointJob { tenant: _, pipeline, event, message, past, ceilings, trace } = job;
     let past = Arc::new(past);
     let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, reports: Vec::new() };
-    let result = match course.reshape(&event, message) {
+    let mut between = trace.then(Vec::new);
+    let result = match course.reshape(&event, message, between.as_mut()) {
         Ok(message) => EndpointResult::Send(message),
         Err(Halt::Stopped { reason }) => EndpointResult::Dropped { reason },
         Err(Halt::Failed { number, plugin, message }) => EndpointResult::Failed { number, plugin, message },
         Err(Halt::Unavailable) => EndpointResult::Unavailable,
     };
-    EndpointRun { steps: course.reports, result }
+    EndpointRun { steps: course.reports, between: between.unwrap_or_default(), result }
 }
 
 impl Course<'_> {
@@ -202,19 +218,27 @@ impl Course<'_> {
         Ok(events)
     }
 
-    fn reshape(&mut self, event: &Event, mut message: Message) -> Result<Message, Halt> {
+    fn reshape(
+        &mut self,
+        event: &Event,
+        mut message: Message,
+        mut between: Option<&mut Vec<Option<Message>>>,
+    ) -> Result<Message, Halt> {
         let texts = EventTexts::of(event);
         for (at, step) in self.steps.iter().enumerate() {
-            match step.job {
-                Job::Filter => self.keep(at, event, &texts)?,
+            let made = match step.job {
+                Job::Filter => {
+                    self.keep(at, event, &texts)?;
+                    None
+                }
                 // A mapper has no place here; calling it as a transformer makes
                 // the step fail by name.
-                Job::Transformer | Job::Mapper => {
-                    if let Some(made) = self.transform(at, event, &texts, &message)? {
-                        message = made;
-                    }
-                }
+                Job::Transformer | Job::Mapper => self.transform(at, event, &texts, &message)?,
+            };
+            if let Some(between) = &mut between {
+                between.push(made.clone());
             }
+            message = made.unwrap_or(message);
         }
         Ok(message)
     }

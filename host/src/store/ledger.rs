@@ -14,6 +14,7 @@ use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
 use crate::domain::request::{Fate, Request};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{Day, PluginUse};
 
 /// Events and what became of them.
 ///
@@ -23,7 +24,8 @@ use crate::domain::time::Timestamp;
 /// at a time; a settlement whose claim is no longer held changes nothing.
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::claim_due`],
-/// [`Self::take_over`] and settlements, which name the claim they come from.
+/// [`Self::take_over`], [`Self::add_plugin_use`] and settlements, which name the
+/// claim they come from.
 pub trait Ledger: Send + Sync {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share.
@@ -83,6 +85,12 @@ pub trait Ledger: Send + Sync {
 
     /// Oldest first.
     fn attempts(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Vec<StoredAttempt>>;
+
+    /// Adds to what plugins used on a day, of any tenants.
+    fn add_plugin_use(&self, day: Day, uses: Vec<PluginUse>) -> Reply<'_, ()>;
+
+    /// What one tenant's plugins used on `from` and after, by day.
+    fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>>;
 
     /// Whether a write goes through: for readiness.
     fn ping(&self) -> Reply<'_, ()>;

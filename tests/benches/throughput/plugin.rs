@@ -92,6 +92,7 @@ async fn fresh(sandbox: &Sandbox, pipeline: &Pipeline, event: &Arc<Event>) -> (D
             message: enveloped(event),
             past: Past::default(),
             ceilings: Ceilings::default(),
+            trace: false,
         };
         let run = sandbox.run_endpoint(job).await;
         assert!(matches!(run.result, EndpointResult::Send(_)), "{:?}", run.steps);

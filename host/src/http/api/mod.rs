@@ -12,7 +12,9 @@ mod events;
 mod explain;
 mod plugins;
 mod requests;
+mod reruns;
 mod sources;
+mod stats;
 mod steps;
 mod tenants;
 mod trial;
@@ -31,5 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(deliveries::routes())
         .merge(plugins::routes())
         .merge(trial::routes())
+        .merge(reruns::routes())
+        .merge(stats::routes())
         .merge(upgrades::routes())
 }

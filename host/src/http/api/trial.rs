@@ -1,6 +1,7 @@
 //! `POST /v1/try`: what production would do. The same compiled code, limits and
 //! path; nothing is stored or sent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,19 +15,23 @@ use super::super::error::ApiError;
 use super::super::input;
 use super::deliveries::MessageView;
 use super::events::EventForm;
+use super::requests::Bytes;
 use super::steps::{self, StepForm};
 use super::tenants;
 use crate::clock::mint;
 use crate::domain::dialect::Dialect;
 use crate::domain::event::Event;
 use crate::domain::header::Header;
-use crate::domain::id::SourceId;
 use crate::domain::key::SourceToken;
-use crate::domain::pipeline::{Place, StepReport};
+use crate::domain::message::Message;
+use crate::domain::pipeline::{Pipeline, Place, StepReport};
 use crate::domain::request::Request;
+use crate::domain::signed_request::SignedRequest;
 use crate::domain::source::Source;
+use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
-use crate::sandbox::{EndpointJob, EndpointResult, SourceResult};
+use crate::sandbox::{EndpointResult, SourceResult};
+use crate::store::picture::SealedEndpoint;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/try", post(attempt))
@@ -35,12 +40,20 @@ pub(super) fn routes() -> Router<App> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
-    #[serde(default)]
-    steps: Vec<StepForm>,
+    /// Absent: those of the endpoint or the source, if one is named.
+    steps: Option<Vec<StepForm>>,
     event: Option<EventForm>,
-    /// The envelope's; the tenant's own, when absent.
+    /// An event that is stored.
+    event_id: Option<String>,
+    /// Whose dialect, secret, headers and URL are used.
+    endpoint: Option<String>,
+    /// The envelope's; the endpoint's or the tenant's own, when absent.
     dialect: Option<String>,
     request: Option<RequestForm>,
+    /// A request that is stored.
+    request_id: Option<String>,
+    /// The source that it is for; that of the stored request, when absent.
+    source: Option<String>,
 }
 
 /// `{body, headers?, query?, event_type?}`
@@ -60,7 +73,7 @@ struct RequestForm {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Headers {
-    Object(std::collections::BTreeMap<String, String>),
+    Object(BTreeMap<String, String>),
     List(Vec<Header>),
 }
 
@@ -86,10 +99,37 @@ struct Trial {
     /// `send`, `events`, `drop`, `ignore` or `fail`.
     outcome: &'static str,
     reason: Option<String>,
-    steps: Vec<StepReport>,
+    steps: Vec<StepTrial>,
     message: Option<MessageView>,
+    /// What would go over the wire; an endpoint has to be named for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<SignedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<Event>>,
+}
+
+/// A step's report, and the message as it stood after it.
+#[derive(Serialize)]
+struct StepTrial {
+    #[serde(flatten)]
+    report: StepReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageView>,
+}
+
+#[derive(Serialize)]
+struct SignedView {
+    method: &'static str,
+    url: String,
+    headers: BTreeMap<String, String>,
+    #[serde(flatten)]
+    body: Bytes,
+}
+
+impl Trial {
+    fn fail(reason: String, steps: Vec<StepTrial>) -> Self {
+        Self { outcome: "fail", reason: Some(reason), steps, message: None, signed: None, events: None }
+    }
 }
 
 /// `POST /v1/try`
@@ -98,77 +138,127 @@ async fn attempt(
     caller: TenantCaller,
     input::Json(form): input::Json<Form>,
 ) -> Result<Json<Trial>, ApiError> {
-    match (form.event, form.request) {
-        (Some(event), None) => {
-            let name = form.dialect.as_deref().unwrap_or(&caller.picture().tenant.dialect);
-            let dialect = tenants::dialect(&app, name)?;
-            on_event(&app, &caller, &dialect, form.steps, event).await.map(Json)
-        }
-        (None, Some(request)) => on_request(&app, &caller, form.steps, request).await.map(Json),
-        _ => Err(ApiError::invalid("event", "give either `event` or `request`")),
+    let given = [form.event.is_some(), form.event_id.is_some(), form.request.is_some(), form.request_id.is_some()];
+    if given.into_iter().filter(|given| *given).count() != 1 {
+        return Err(ApiError::invalid("event", "give one of `event`, `event_id`, `request` and `request_id`"));
+    }
+    let on_event = given[0] || given[1];
+    let stray = match on_event {
+        true => form.source.is_some().then_some("source"),
+        false => form.endpoint.as_ref().map(|_| "endpoint").or(form.dialect.as_ref().map(|_| "dialect")),
+    };
+    if let Some(field) = stray {
+        return Err(ApiError::invalid(field, "an event has an endpoint and a dialect, a request has a source"));
+    }
+    match on_event {
+        true => try_event(&app, &caller, form).await.map(Json),
+        false => try_request(&app, &caller, form).await.map(Json),
     }
 }
 
-async fn on_event(
-    app: &App,
-    caller: &TenantCaller,
-    dialect: &Dialect,
-    forms: Vec<StepForm>,
-    event: EventForm,
-) -> Result<Trial, ApiError> {
+async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial, ApiError> {
     let now = app.clock.now();
-    let event = event.parse("event.")?.into_event(mint(now), caller.id(), now, None);
-    let pipeline = steps::pipeline(app, caller, Place::Endpoint, forms).await?;
-    let message = dialect.envelope(&event);
-    let (past, _room) = app.recall.past(caller.picture(), &pipeline, &event).await?;
-    let job = EndpointJob {
-        tenant: caller.id(),
-        pipeline,
-        event: Arc::new(event),
-        message,
-        past,
-        ceilings: caller.picture().tenant.limits,
+    let event = match (form.event, form.event_id) {
+        (Some(event), _) => event.parse("event.")?.into_event(mint(now), caller.id(), now, None),
+        (None, id) => {
+            let missing = || ApiError::invalid("event_id", "there is no such event");
+            let id = id.and_then(|text| text.parse().ok()).ok_or_else(missing)?;
+            app.ledger.event(caller.id(), id).await?.ok_or_else(missing)?
+        }
     };
-    let run = app.sandbox.run_endpoint(job).await;
-    let (outcome, reason, message) = match run.result {
-        EndpointResult::Send(message) => ("send", None, Some(MessageView::of(&dialect.finish(message)))),
-        EndpointResult::Dropped { reason } => ("drop", Some(reason), None),
+    let sealed = match form.endpoint {
+        Some(text) => {
+            let sealed = text.parse().ok().and_then(|id| caller.picture().endpoints.get(&id));
+            Some(sealed.ok_or_else(|| ApiError::invalid("endpoint", "there is no such endpoint"))?)
+        }
+        None => None,
+    };
+    let own = sealed.map_or(&caller.picture().tenant.dialect, |sealed| &sealed.endpoint.dialect);
+    let dialect = tenants::dialect(app, form.dialect.as_deref().unwrap_or(own))?;
+    let pipeline = match (form.steps, sealed) {
+        (None, Some(sealed)) => sealed.endpoint.pipeline.clone(),
+        (steps, _) => steps::pipeline(app, caller, Place::Endpoint, steps.unwrap_or_default()).await?,
+    };
+    let event = Arc::new(event);
+    let run = app.composer.compose(caller.picture(), &dialect, &pipeline, event.clone(), true).await?;
+    let between = run.between.into_iter().chain(std::iter::repeat(None));
+    let steps = run.steps.into_iter().zip(between);
+    let steps = steps.map(|(report, made)| StepTrial { report, message: made.as_ref().map(MessageView::of) }).collect();
+    let message = match run.result {
+        EndpointResult::Send(message) => message,
+        EndpointResult::Dropped { reason } => {
+            let trial = Trial::fail(reason, steps);
+            return Ok(Trial { outcome: "drop", ..trial });
+        }
         EndpointResult::Failed { number, plugin, message } => {
-            ("fail", Some(format!("step {number} ({plugin}): {message}")), None)
+            return Ok(Trial::fail(format!("step {number} ({plugin}): {message}"), steps));
         }
         EndpointResult::Unavailable => return Err(ApiError::Busy),
     };
-    Ok(Trial { outcome, reason, steps: run.steps, message, events: None })
+    let signed = match sealed.map(|sealed| signed(app, &dialect, sealed, &event, &message)).transpose() {
+        Ok(signed) => signed,
+        Err(reason) => return Ok(Trial::fail(reason, steps)),
+    };
+    let shown = Some(MessageView::of(&message));
+    Ok(Trial { outcome: "send", reason: None, steps, message: shown, signed, events: None })
 }
 
-async fn on_request(
+/// What dispatch would send now, or why it could not.
+fn signed(
     app: &App,
-    caller: &TenantCaller,
-    forms: Vec<StepForm>,
-    form: RequestForm,
-) -> Result<Trial, ApiError> {
+    dialect: &Dialect,
+    sealed: &SealedEndpoint,
+    event: &Event,
+    message: &Message,
+) -> Result<SignedView, String> {
     let now = app.clock.now();
-    let source = Source {
-        id: mint(now),
-        tenant: caller.id(),
-        name: "try".to_owned(),
-        token: SourceToken::given(""),
-        event_type: form.event_type.map(|text| input::field("request.event_type", &text)).transpose()?,
-        verification: Verification::none(),
-        pipeline: steps::pipeline(app, caller, Place::Source, forms).await?,
-        created_at: now,
+    let endpoint = &sealed.endpoint;
+    let url = endpoint.url.join(message.target.as_deref()).map_err(|error| format!("its target {error}"))?;
+    let occasion = (app.origin.as_str(), now);
+    let request = SignedRequest::new(dialect, event, url, message, endpoint, sealed.signing(now), occasion)
+        .ok_or_else(|| format!("{} cannot sign it with the endpoint's secret; rotate the secret", dialect.title))?;
+    Ok(SignedView {
+        method: message.method.as_str(),
+        url: request.url.as_str().to_owned(),
+        headers: request.headers().map(|header| (header.name.clone(), header.value.clone())).collect(),
+        body: Bytes::of(&message.body),
+    })
+}
+
+async fn try_request(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial, ApiError> {
+    let now = app.clock.now();
+    let stored = match form.request_id {
+        Some(text) => {
+            let missing = || ApiError::invalid("request_id", "there is no such request");
+            let id = text.parse().map_err(|_| missing())?;
+            Some(app.ledger.request(caller.id(), id).await?.ok_or_else(missing)?.request)
+        }
+        None => None,
     };
-    let request = Request {
-        id: mint(now),
-        tenant: caller.id(),
-        source: mint::<SourceId>(now),
-        received_at: now,
-        method: "POST".to_owned(),
-        query: form.query,
-        headers: form.headers.into_list(),
-        body: body(&form.body),
+    let known = match (&form.source, &stored) {
+        (Some(text), _) => {
+            let source = text.parse().ok().and_then(|id| caller.picture().sources.get(&id));
+            Some(source.ok_or_else(|| ApiError::invalid("source", "there is no such source"))?)
+        }
+        (None, Some(request)) => caller.picture().sources.get(&request.source),
+        (None, None) => None,
+    };
+    let mut source = known.cloned().unwrap_or_else(|| unnamed_source(caller, now));
+    if known.is_none() || form.steps.is_some() {
+        source.pipeline = steps::pipeline(app, caller, Place::Source, form.steps.unwrap_or_default()).await?;
+    }
+    let request = match (stored, form.request) {
+        (Some(request), _) => request,
+        (None, Some(given)) => {
+            if let Some(text) = &given.event_type {
+                source.event_type = Some(input::field("request.event_type", text)?);
+            }
+            given.into_request(&source, now)
+        }
+        (None, None) => return Err(ApiError::invalid("request", "give a request")),
     };
     let run = app.intake.interpret(caller.picture(), &source, Arc::new(request), now).await;
+    let steps = run.steps.into_iter().map(|report| StepTrial { report, message: None }).collect();
     let (outcome, reason, events) = match run.result {
         SourceResult::Events(events) => ("events", None, events),
         SourceResult::Ignored { reason } => ("ignore", Some(reason), Vec::new()),
@@ -178,7 +268,36 @@ async fn on_request(
         }
         SourceResult::Unavailable => return Err(ApiError::Busy),
     };
-    Ok(Trial { outcome, reason, steps: run.steps, message: None, events: Some(events) })
+    Ok(Trial { outcome, reason, steps, message: None, signed: None, events: Some(events) })
+}
+
+/// A source for steps that are not anybody's yet.
+fn unnamed_source(caller: &TenantCaller, now: Timestamp) -> Source {
+    Source {
+        id: mint(now),
+        tenant: caller.id(),
+        name: "try".to_owned(),
+        token: SourceToken::given(""),
+        event_type: None,
+        verification: Verification::none(),
+        pipeline: Pipeline::default(),
+        created_at: now,
+    }
+}
+
+impl RequestForm {
+    fn into_request(self, source: &Source, now: Timestamp) -> Request {
+        Request {
+            id: mint(now),
+            tenant: source.tenant,
+            source: source.id,
+            received_at: now,
+            method: "POST".to_owned(),
+            query: self.query,
+            headers: self.headers.into_list(),
+            body: body(&self.body),
+        }
+    }
 }
 
 /// A body given as JSON text is that text; any other JSON is the body.

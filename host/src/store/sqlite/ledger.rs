@@ -3,12 +3,13 @@
 
 use super::upkeep::{self, ClaimDue};
 use super::writer::Operation;
-use super::{SqliteStore, reads};
+use super::{SqliteStore, reads, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
     Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement,
     StoredAttempt, StoredRequest,
@@ -98,6 +99,14 @@ impl Ledger for SqliteStore {
 
     fn attempts(&self, tenant: TenantId, delivery: DeliveryId) -> Reply<'_, Vec<StoredAttempt>> {
         Box::pin(reads::attempts(&self.readers, tenant, delivery))
+    }
+
+    fn add_plugin_use(&self, day: Day, uses: Vec<PluginUse>) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(usage::add(conn, day, uses)))
+    }
+
+    fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>> {
+        Box::pin(usage::since(&self.readers, tenant, from))
     }
 
     fn ping(&self) -> Reply<'_, ()> {

@@ -32,6 +32,7 @@ mod rows;
 mod sealed;
 mod settle;
 mod upkeep;
+mod usage;
 mod writer;
 
 pub use open::OpenError;

@@ -27,6 +27,7 @@ use crate::store::StoreError;
 
 mod actions;
 mod form;
+mod shadow;
 mod view;
 
 const NOT_ASKED: &str = "the receiver has not been asked yet";
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/endpoints", post(create).get(list))
         .route("/endpoints/{id}", get(show).patch(change).delete(delete))
+        .route("/endpoints/{id}/shadow", post(shadow::shadow))
         .merge(actions::routes())
 }
 

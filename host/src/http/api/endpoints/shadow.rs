@@ -1,0 +1,232 @@
+//! `POST /v1/endpoints/{id}/shadow`: what other steps would have made of the
+//! last events, next to what the endpoint's own make of them. Nothing is stored
+//! or sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::super::App;
+use super::super::super::auth::TenantCaller;
+use super::super::super::error::ApiError;
+use super::super::super::input::{self, Id};
+use super::super::steps::{self, StepForm};
+use super::super::tenants;
+use super::find;
+use crate::domain::dialect::Dialect;
+use crate::domain::diff::{Difference, diff};
+use crate::domain::event::Event;
+use crate::domain::id::{EndpointId, EventId};
+use crate::domain::message::Message;
+use crate::domain::pipeline::{Pipeline, Place};
+use crate::sandbox::{EndpointResult, EndpointRun};
+use crate::store::ledger::EventQuery;
+
+/// Events that are compared unless told otherwise, and at most.
+const USUALLY: u32 = 1_000;
+const AT_MOST: u32 = 20_000;
+/// Events that are looked at for those that the endpoint wants, at most.
+const LOOKED_AT: u64 = 200_000;
+/// Read at a time, and run in one visit to the sandbox.
+const PAGE: u32 = 500;
+const VISIT: usize = 50;
+/// No more is begun after this long: callers have a minute.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Events that are shown of each kind, and differences of each.
+const SHOWN: u32 = 10;
+const DIFFERENCES: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Form {
+    steps: Vec<StepForm>,
+    last: Option<u32>,
+}
+
+/// How many events came to what.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Counts {
+    /// Both send the same message, drop the event, or fail.
+    same: u32,
+    /// Both send, and not the same.
+    changed: u32,
+    /// The other steps drop what would have been sent or had failed.
+    dropped: u32,
+    /// The other steps fail and the endpoint's own did not.
+    failed: u32,
+    /// The other steps send what was dropped or had failed.
+    added: u32,
+}
+
+/// What running it cost.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Cost {
+    fuel: u64,
+    duration_us: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Comparison {
+    compared: u32,
+    /// Events that were looked at, whether or not the endpoint wants them.
+    looked_at: u64,
+    /// Whether all were compared that were asked for or are there; otherwise
+    /// time ran out.
+    complete: bool,
+    #[serde(flatten)]
+    counts: Counts,
+    current: Cost,
+    candidate: Cost,
+    /// The newest few of each kind that is not the same.
+    examples: Vec<Example>,
+}
+
+#[derive(Serialize)]
+struct Example {
+    event_id: EventId,
+    kind: &'static str,
+    current: Outcome,
+    candidate: Outcome,
+    /// From the current message to the candidate's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diff: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    /// `send`, `drop` or `fail`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(super) async fn shadow(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EndpointId>,
+    input::Json(form): input::Json<Form>,
+) -> Result<Json<Comparison>, ApiError> {
+    let endpoint = find(&caller, id)?;
+    let last = form.last.unwrap_or(USUALLY);
+    if !(1..=AT_MOST).contains(&last) {
+        return Err(ApiError::invalid("last", format!("give 1 to {AT_MOST}")));
+    }
+    let dialect = tenants::dialect(&app, &endpoint.dialect)?;
+    let candidate = steps::pipeline(&app, &caller, Place::Endpoint, form.steps).await?;
+    let mut comparison = Comparison {
+        compared: 0,
+        looked_at: 0,
+        complete: false,
+        counts: Counts::default(),
+        current: Cost::default(),
+        candidate: Cost::default(),
+        examples: Vec::new(),
+    };
+    let end = app.clock.now() + PATIENCE;
+    let mut older_than = None;
+    while app.clock.now() < end {
+        let query = EventQuery { older_than, limit: PAGE, ..EventQuery::default() };
+        let page = app.ledger.events(caller.id(), query).await?;
+        older_than = page.last().map(|event| event.id);
+        let (read, room) = (page.len(), (last - comparison.compared) as usize);
+        let wanted = page.into_iter().filter(|event| dialect.wants(&endpoint.subscription, event).is_ok());
+        let events: Vec<Arc<Event>> = wanted.take(room).map(Arc::new).collect();
+        comparison.looked_at += read as u64;
+        for visit in events.chunks(VISIT) {
+            compare(&app, &caller, &dialect, [&endpoint.pipeline, &candidate], visit, &mut comparison).await?;
+        }
+        let enough = comparison.compared == last || comparison.looked_at >= LOOKED_AT;
+        if enough || read < PAGE as usize {
+            comparison.complete = true;
+            break;
+        }
+    }
+    Ok(Json(comparison))
+}
+
+async fn compare(
+    app: &App,
+    caller: &TenantCaller,
+    dialect: &Dialect,
+    [current, candidate]: [&Pipeline; 2],
+    events: &[Arc<Event>],
+    comparison: &mut Comparison,
+) -> Result<(), ApiError> {
+    let tenant = caller.picture();
+    let (before, after) = tokio::join!(
+        app.composer.compose_all(tenant, dialect, current, events),
+        app.composer.compose_all(tenant, dialect, candidate, events),
+    );
+    for ((event, before), after) in events.iter().zip(before?).zip(after?) {
+        let unavailable = |run: &EndpointRun| matches!(run.result, EndpointResult::Unavailable);
+        if unavailable(&before) || unavailable(&after) {
+            return Err(ApiError::Busy);
+        }
+        comparison.add(event.id, &before, &after);
+    }
+    Ok(())
+}
+
+impl Comparison {
+    fn add(&mut self, event_id: EventId, before: &EndpointRun, after: &EndpointRun) {
+        use EndpointResult::{Dropped, Failed, Send};
+        self.compared += 1;
+        self.current.add(before);
+        self.candidate.add(after);
+        let counts = &mut self.counts;
+        let (kind, count) = match (&before.result, &after.result) {
+            (Send(one), Send(other)) if one != other => ("changed", &mut counts.changed),
+            (Send(_) | Failed { .. }, Dropped { .. }) => ("dropped", &mut counts.dropped),
+            (Send(_) | Dropped { .. }, Failed { .. }) => ("failed", &mut counts.failed),
+            (Dropped { .. } | Failed { .. }, Send(_)) => ("added", &mut counts.added),
+            _ => {
+                counts.same += 1;
+                return;
+            }
+        };
+        *count += 1;
+        if *count > SHOWN {
+            return;
+        }
+        let diff = match (&before.result, &after.result) {
+            (Send(one), Send(other)) => diff(&document(one), &document(other), DIFFERENCES),
+            _ => Vec::new(),
+        };
+        let [current, candidate] = [before, after].map(|run| Outcome::of(&run.result));
+        self.examples.push(Example { event_id, kind, current, candidate, diff });
+    }
+}
+
+impl Cost {
+    fn add(&mut self, run: &EndpointRun) {
+        self.fuel += run.steps.iter().map(|step| step.fuel).sum::<u64>();
+        self.duration_us += run.steps.iter().map(|step| step.duration_us).sum::<u64>();
+    }
+}
+
+impl Outcome {
+    fn of(result: &EndpointResult) -> Self {
+        match result {
+            EndpointResult::Send(_) => Self { outcome: "send", reason: None },
+            EndpointResult::Dropped { reason } => Self { outcome: "drop", reason: Some(reason.clone()) },
+            EndpointResult::Failed { number, plugin, message } => {
+                Self { outcome: "fail", reason: Some(format!("step {number} ({plugin}): {message}")) }
+            }
+            EndpointResult::Unavailable => Self { outcome: "fail", reason: None },
+        }
+    }
+}
+
+/// A message as a document that can be compared: its body parsed where it is
+/// JSON.
+fn document(message: &Message) -> Value {
+    let text = || Value::String(String::from_utf8_lossy(&message.body).into_owned());
+    let body = serde_json::from_slice(&message.body).unwrap_or_else(|_| text());
+    let header = |header: &crate::domain::header::Header| (header.name.clone(), Value::from(header.value.clone()));
+    let headers: serde_json::Map<String, Value> = message.headers.iter().map(header).collect();
+    json!({"method": message.method.as_str(), "target": message.target, "headers": headers, "body": body})
+}

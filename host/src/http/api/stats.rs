@@ -1,0 +1,89 @@
+//! `GET /v1/stats`: what the tenant's plugins used, and what they may.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::Params;
+use crate::domain::budget::{Ceilings, FUEL_TABLE};
+use crate::domain::plugin::PluginName;
+use crate::domain::time::Timestamp;
+use crate::domain::usage::{Day, Usage, day};
+
+/// Days that are counted together unless told otherwise, and at most.
+const USUALLY: u32 = 30;
+const AT_MOST: u32 = 366;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/stats", get(show))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatsParams {
+    days: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Stats {
+    /// Since when, at midnight UTC.
+    since: Timestamp,
+    /// What a unit of fuel is; see the README.
+    fuel_table: &'static str,
+    limits: Ceilings,
+    plugins: Vec<PluginStats>,
+}
+
+#[derive(Serialize)]
+struct PluginStats {
+    plugin: PluginName,
+    version: u32,
+    #[serde(flatten)]
+    usage: Usage,
+    days: Vec<DayStats>,
+}
+
+#[derive(Serialize)]
+struct DayStats {
+    day: Timestamp,
+    #[serde(flatten)]
+    usage: Usage,
+}
+
+/// `GET /v1/stats?days=30`
+async fn show(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<StatsParams>,
+) -> Result<Json<Stats>, ApiError> {
+    let days = params.days.unwrap_or(USUALLY);
+    if !(1..=AT_MOST).contains(&days) {
+        return Err(ApiError::invalid("days", format!("give 1 to {AT_MOST}")));
+    }
+    let today = day(app.clock.now());
+    let from = today - Day::from(days) + 1;
+    let mut used = app.ledger.plugin_use(caller.id(), from).await?;
+    used.extend(app.sandbox.used_by(caller.id()).into_iter().map(|used| (today, used)));
+    let mut plugins: BTreeMap<(PluginName, u32), BTreeMap<Day, Usage>> = BTreeMap::new();
+    for (day, used) in used {
+        plugins.entry((used.plugin, used.version)).or_default().entry(day).or_default().add(&used.usage);
+    }
+    let plugins = plugins.into_iter().map(|((plugin, version), days)| {
+        let mut usage = Usage::default();
+        days.values().for_each(|day| usage.add(day));
+        let days = days.into_iter().map(|(day, usage)| DayStats { day: midnight(day), usage }).collect();
+        PluginStats { plugin, version, usage, days }
+    });
+    let limits = caller.picture().tenant.limits;
+    Ok(Json(Stats { since: midnight(from), fuel_table: FUEL_TABLE, limits, plugins: plugins.collect() }))
+}
+
+fn midnight(day: Day) -> Timestamp {
+    Timestamp::from_millis(day * 24 * 60 * 60 * 1000)
+}

@@ -1,0 +1,57 @@
+//! What plugins used, by day.
+
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::bulk::id_text;
+use super::rows::Columns;
+use crate::domain::id::TenantId;
+use crate::domain::usage::{Day, PluginUse, Usage};
+use crate::store::StoreError;
+
+/// Adds to what is there.
+pub(super) async fn add(conn: &mut SqliteConnection, day: Day, uses: Vec<PluginUse>) -> Result<(), StoreError> {
+    const ADD: &str = "
+        INSERT INTO plugin_use (tenant_id, day, plugin, version, calls, refused, faulted, fuel, duration_us, memory)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (tenant_id, day, plugin, version) DO UPDATE SET calls = calls + excluded.calls,
+            refused = refused + excluded.refused, faulted = faulted + excluded.faulted, fuel = fuel + excluded.fuel,
+            duration_us = duration_us + excluded.duration_us, memory = max(memory, excluded.memory)";
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    for PluginUse { tenant, plugin, version, usage } in uses {
+        sqlx::query(ADD)
+            .bind(id_text(&tenant))
+            .bind(day)
+            .bind(plugin.to_string())
+            .bind(i64::from(version))
+            .bind(number(usage.calls))
+            .bind(number(usage.refused))
+            .bind(number(usage.faulted))
+            .bind(number(usage.fuel))
+            .bind(number(usage.duration_us))
+            .bind(number(usage.memory))
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// One tenant's use on `from` and after.
+pub(super) async fn since(pool: &SqlitePool, tenant: TenantId, from: Day) -> Result<Vec<(Day, PluginUse)>, StoreError> {
+    const SELECT: &str = "
+        SELECT day, plugin, version, calls, refused, faulted, fuel, duration_us, memory FROM plugin_use
+        WHERE tenant_id = ? AND day >= ? ORDER BY day, plugin, version";
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).bind(from).fetch_all(pool).await?;
+    let used = |row| {
+        let row = Columns(row);
+        let usage = Usage {
+            calls: row.int("calls")?,
+            refused: row.int("refused")?,
+            faulted: row.int("faulted")?,
+            fuel: row.int("fuel")?,
+            duration_us: row.int("duration_us")?,
+            memory: row.int("memory")?,
+        };
+        Ok((row.int("day")?, PluginUse { tenant, plugin: row.parsed("plugin")?, version: row.int("version")?, usage }))
+    };
+    rows.iter().map(used).collect()
+}
