@@ -3,13 +3,15 @@
 //! They are plugin versions like any other: a step pins one, and a newer binary
 //! that brings a changed component adds a version beside the old.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::domain::plugin::{Digest, Owner, PluginName};
-use crate::sandbox::{Rejected, Sandbox};
+use crate::sandbox::{ComponentBytes, Components, Rejected, Sandbox};
 use crate::store::catalog::PluginUpload;
 use crate::store::{Catalog, Picture, StoreError};
+use crate::telemetry::Chain;
 
 /// Built by `build.rs` from `plugins/`.
 const COMPONENTS: &[(&str, &[u8])] = &[
@@ -88,10 +90,9 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
     Ok(())
 }
 
-/// Loads every plugin version that somebody uses into the sandbox, and no
-/// other: compiled code is large. One that cannot be loaded is reported and left
-/// out: its steps wait, everything else goes on.
-pub async fn load_used(picture: &Picture, catalog: &dyn Catalog, sandbox: &Sandbox) -> Result<(), StoreError> {
+/// Has the compiled code of every plugin version that somebody uses. After an
+/// update of the compiler that takes a while, and calls wait for theirs.
+pub async fn ready_used(picture: &Picture, sandbox: &Sandbox) {
     let house = picture.house();
     let newest = |name: &str| {
         let name: PluginName = name.parse().ok()?;
@@ -106,28 +107,20 @@ pub async fn load_used(picture: &Picture, catalog: &dyn Catalog, sandbox: &Sandb
             used.extend(newest(JSON_SCHEMA));
         }
     }
-    for plugin in house.values().flat_map(BTreeMap::values).filter(|plugin| !used.contains(&plugin.digest)) {
-        // Those of a first start have just been admitted.
-        sandbox.unload(plugin.digest);
-    }
     for digest in used {
-        load(catalog, sandbox, digest).await?;
+        sandbox.ready(digest).await;
     }
-    Ok(())
 }
 
-/// Has the plugin in the sandbox, if that can be: from the compiled cache, or
-/// compiled again.
-pub async fn load(catalog: &dyn Catalog, sandbox: &Sandbox, digest: Digest) -> Result<(), StoreError> {
-    if sandbox.load_cached(digest).await {
-        return Ok(());
+/// The catalogue, as the sandbox asks for components.
+pub struct Shelf(pub Arc<dyn Catalog>);
+
+impl Components for Shelf {
+    fn component(&self, digest: Digest) -> ComponentBytes {
+        let catalog = self.0.clone();
+        Box::pin(async move {
+            let found = catalog.component(digest).await;
+            found.inspect_err(|error| tracing::error!(error = %Chain(error), "a component cannot be read")).ok()?
+        })
     }
-    let Some(component) = catalog.component(digest).await? else {
-        tracing::error!(plugin.digest = %digest, "the component is missing");
-        return Ok(());
-    };
-    if let Err(rejected) = sandbox.load(component.into()).await {
-        tracing::error!(plugin.digest = %digest, error = %rejected, "not loaded");
-    }
-    Ok(())
 }

@@ -128,12 +128,13 @@ impl Host {
             compiled_dir: settings.data.join("compiled"),
             mac_key: derive(&settings.master_key, b"compiled plugins"),
             compiler: settings.compiler.clone(),
+            components: Arc::new(house::Shelf(catalog.clone())),
             ..SandboxSettings::default()
         })
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
-        house::load_used(&picture, &*catalog, &sandbox).await.map_err(RunError::Catalogue)?;
+        house::ready_used(&picture, &sandbox).await;
         // The database is locked for this process: whoever held claims is dead.
         let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
         if taken_over > 0 {

@@ -2,7 +2,7 @@
 //! production does.
 
 use hookyard_tests::api::client;
-use hookyard_tests::{Api, Host, Receiver, build, eventually, text};
+use hookyard_tests::{Api, Host, Receiver, build, eventually, list, text};
 use serde_json::{Value, json};
 
 fn mapper(to: &str) -> Value {
@@ -160,7 +160,7 @@ async fn quarantined_requests_go_through_the_corrected_pipeline() {
 async fn notices(tenant: &Api, at_least: usize) -> Vec<Value> {
     eventually("a notice", async || {
         let found = tenant.get("/v1/events?type=plugin.faulting").await.expect(200);
-        let items = found["items"].as_array().unwrap().clone();
+        let items = list(&found["items"]).clone();
         (items.len() >= at_least).then_some(items)
     })
     .await

@@ -107,9 +107,6 @@ impl Intake {
         let house = self.picture.house();
         let newest = house.get(&name).and_then(|versions| versions.values().next_back());
         let plugin = newest.ok_or(IntakeError::Busy)?;
-        if !self.sandbox.is_loaded(plugin.digest) {
-            house::load(&*self.catalog, &self.sandbox, plugin.digest).await?;
-        }
         let config = serde_json::json!({ "schema": schema }).to_string();
         Ok(Step::new(name, plugin.version, plugin.digest, Job::Filter, config))
     }

@@ -36,6 +36,11 @@ impl Compiled {
         Self(code)
     }
 
+    /// In bytes.
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         deserialize(engine, &self.0)
     }
@@ -72,6 +77,11 @@ impl CompiledDir {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is a file for `digest`, sealed or not.
+    pub(super) fn has(&self, digest: Digest) -> bool {
+        self.path(digest).exists()
     }
 
     /// The code for `digest`, when there is a file with our seal.

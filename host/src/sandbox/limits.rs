@@ -46,6 +46,11 @@ pub struct Limits {
     pub compile_deadline: Duration,
     /// Address space of the process that compiles.
     pub compile_memory: u64,
+    /// Plugins whose code is in memory. Each has a file descriptor, and a
+    /// process may usually have 1,024.
+    pub loaded_plugins: usize,
+    /// Bytes of their code.
+    pub loaded_bytes: usize,
     /// Calls of one tenant that may wait.
     pub queue_per_owner: usize,
     /// Calls that may wait altogether.
@@ -86,6 +91,8 @@ impl Default for Limits {
             component: MAX_COMPONENT,
             compile_deadline: Duration::from_secs(60),
             compile_memory: 4 << 30,
+            loaded_plugins: 400,
+            loaded_bytes: 256 << 20,
             queue_per_owner: 1_024,
             queue: 16_384,
         }

@@ -23,15 +23,16 @@ mod gate;
 mod guest;
 mod imports;
 mod limits;
+mod loaded;
 mod past;
 mod plugin;
 mod queue;
 mod run;
 mod wasi;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -45,6 +46,7 @@ use self::crew::Crew;
 use self::engine::Role;
 use self::fault::Failure;
 use self::guest::Guest;
+use self::loaded::{Loaded, Room};
 use self::plugin::Plugin;
 use self::queue::Capacity;
 use crate::domain::budget::Ceilings;
@@ -81,6 +83,26 @@ pub struct SandboxSettings {
     /// Plugins that run at the same time.
     pub threads: usize,
     pub limits: Limits,
+    /// What was admitted, for what has to be compiled again.
+    pub components: Arc<dyn Components>,
+}
+
+/// A component's bytes, some time later; nothing when there is no such one, or
+/// when it cannot be read now.
+pub type ComponentBytes = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+/// Where components are kept that were admitted before.
+pub trait Components: Send + Sync {
+    fn component(&self, digest: Digest) -> ComponentBytes;
+}
+
+/// No component was ever admitted.
+pub struct NoComponents;
+
+impl Components for NoComponents {
+    fn component(&self, _digest: Digest) -> ComponentBytes {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 impl Default for SandboxSettings {
@@ -95,6 +117,7 @@ impl Default for SandboxSettings {
             compiler: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hookyard")),
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             limits: Limits::default(),
+            components: Arc::new(NoComponents),
         }
     }
 }
@@ -182,17 +205,22 @@ struct Shared {
     compiling: Semaphore,
     limits: Arc<Limits>,
     tally: Mutex<Tally>,
-    loaded: RwLock<HashMap<Digest, Arc<Plugin>>>,
+    loaded: Mutex<Loaded>,
+    components: Arc<dyn Components>,
+    /// Plugins that are being loaded: each is read or compiled once, and they
+    /// take turns.
+    loading: Semaphore,
 }
 
 impl Sandbox {
     pub fn start(settings: SandboxSettings) -> Result<Self, StartError> {
-        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits } = settings;
+        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits, components } = settings;
         let threads = threads.max(1);
         let engine =
             engine::engine(&Role::run(threads, &limits)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let compiled = CompiledDir::open(&compiled_dir, mac_key, &engine)
             .map_err(|error| StartError::Directory(compiled_dir, error))?;
+        let room = Room { plugins: limits.loaded_plugins, bytes: limits.loaded_bytes };
         let capacity = Capacity { per_owner: limits.queue_per_owner, total: limits.queue };
         let crew = Crew::start(&engine, threads, capacity).map_err(StartError::Threads)?;
         Ok(Self(Arc::new(Shared {
@@ -204,7 +232,9 @@ impl Sandbox {
             compiling: Semaphore::new(1),
             limits: Arc::new(limits),
             tally: Mutex::default(),
-            loaded: RwLock::default(),
+            loaded: Mutex::new(Loaded::new(room)),
+            components,
+            loading: Semaphore::new(threads),
         })))
     }
 
@@ -224,7 +254,7 @@ impl Sandbox {
         let (limits, bytes) = (Arc::clone(&self.0.limits), Arc::clone(&component));
         let inspected = spawn_blocking(move || gate::inspect(&bytes, &limits).map(|jobs| (jobs, Digest::of(&bytes))));
         let (jobs, digest) = inspected.await.map_err(|_| Rejected::Unavailable)??;
-        let (plugin, fresh) = self.prepare(digest, &component, deadline).await?;
+        let (plugin, size, fresh) = self.prepare(digest, &component, deadline).await?;
         let (limits, examined) = (Arc::clone(&self.0.limits), Arc::clone(&plugin));
         let description = self
             .0
@@ -235,50 +265,63 @@ impl Sandbox {
             .await
             .map_err(|_| Rejected::Unavailable)??;
         let compile_time = self.keep(digest, fresh).await;
-        self.insert(digest, plugin);
+        self.0.loaded().insert(digest, plugin, size);
         Ok(Admitted { digest, jobs, description, compile_time })
     }
 
-    /// Loads a component that was admitted before, when its compiled code is
-    /// kept. Says whether it is loaded now.
-    pub async fn load_cached(&self, digest: Digest) -> bool {
-        if self.is_loaded(digest) {
-            return true;
+    /// Has the compiled code of a component that was admitted before, making it
+    /// again where it is not kept: after an update of this program.
+    pub async fn ready(&self, digest: Digest) {
+        if !self.0.compiled.has(digest)
+            && let Err(unavailable) = self.plugin(digest).await
+        {
+            tracing::error!(plugin.digest = %digest, ?unavailable, "a plugin in use could not be made ready");
         }
-        match self.cached(digest).await {
-            Some(plugin) => {
-                self.insert(digest, plugin);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Loads a component that was admitted before, and compiles it again if
-    /// need be.
-    pub async fn load(&self, component: Arc<[u8]>) -> Result<Digest, Rejected> {
-        let digest = Digest::of(&component);
-        if !self.is_loaded(digest) {
-            let (plugin, fresh) = self.prepare(digest, &component, PATIENCE).await?;
-            self.keep(digest, fresh).await;
-            self.insert(digest, plugin);
-        }
-        Ok(digest)
-    }
-
-    pub fn is_loaded(&self, digest: Digest) -> bool {
-        self.0.plugin(digest).is_some()
     }
 
     /// Forgets the plugin; calls that run keep it until they end.
     pub fn unload(&self, digest: Digest) {
-        self.0.loaded.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+        self.0.loaded().remove(digest);
+    }
+
+    /// The plugin: in memory, or from the compiled code on the disk, or compiled
+    /// again.
+    async fn plugin(&self, digest: Digest) -> Result<Arc<Plugin>, Unavailable> {
+        if let Some(plugin) = self.0.loaded().get(digest) {
+            return Ok(plugin);
+        }
+        let _turn = self.0.loading.acquire().await.map_err(|_| Unavailable::Closed)?;
+        // Somebody else may have wanted it, and had their turn before.
+        if let Some(plugin) = self.0.loaded().get(digest) {
+            return Ok(plugin);
+        }
+        if let Some((plugin, size)) = self.cached(digest).await {
+            self.0.loaded().insert(digest, plugin.clone(), size);
+            return Ok(plugin);
+        }
+        let component = self.0.components.component(digest).await.ok_or(Unavailable::NotLoaded(digest))?;
+        let prepared = self.prepare(digest, &component, PATIENCE).await;
+        let (plugin, size, fresh) = prepared.map_err(|rejected| {
+            tracing::error!(plugin.digest = %digest, error = %rejected, "a plugin does not compile any more");
+            Unavailable::NotLoaded(digest)
+        })?;
+        self.keep(digest, fresh).await;
+        self.0.loaded().insert(digest, plugin.clone(), size);
+        Ok(plugin)
+    }
+
+    async fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Unavailable> {
+        let mut plugins = Vec::with_capacity(pipeline.steps.len());
+        for step in &pipeline.steps {
+            plugins.push(self.plugin(step.digest).await?);
+        }
+        Ok(plugins)
     }
 
     /// What a step's plugin thinks of its configuration, with what the step may
     /// use.
     pub async fn check(&self, tenant: TenantId, step: &Step, ceilings: &Ceilings) -> Result<(), CheckFailure> {
-        let plugin = self.0.plugin(step.digest).ok_or(CheckFailure::Unavailable)?;
+        let plugin = self.plugin(step.digest).await.map_err(|_| CheckFailure::Unavailable)?;
         let (limits, config) = (self.0.limits.within(&step.budget, ceilings), step.config.clone());
         let work = move || {
             let guest = Guest::new(&limits, "check", Timestamp::from_millis(0));
@@ -295,7 +338,7 @@ impl Sandbox {
     /// What a source's pipeline makes of a request.
     pub async fn run_source(&self, job: SourceJob) -> SourceRun {
         let (tenant, limits) = (job.tenant, Arc::clone(&self.0.limits));
-        let run = match self.0.plugins(&job.pipeline) {
+        let run = match self.plugins(&job.pipeline).await {
             Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::source(&plugins, job, &limits)).await,
             Err(unavailable) => Err(unavailable),
         };
@@ -318,7 +361,7 @@ impl Sandbox {
     pub async fn run_endpoints(&self, jobs: Vec<EndpointJob>) -> Vec<EndpointRun> {
         let Some(EndpointJob { tenant, pipeline, .. }) = jobs.first() else { return Vec::new() };
         let (tenant, count, limits) = (*tenant, jobs.len(), Arc::clone(&self.0.limits));
-        let runs = match self.0.plugins(pipeline) {
+        let runs = match self.plugins(pipeline).await {
             Ok(plugins) => {
                 let run = move |job| run::endpoint(&plugins, job, &limits);
                 let work = move || jobs.into_iter().map(run).collect::<Vec<EndpointRun>>();
@@ -351,15 +394,15 @@ impl Sandbox {
         self.0.tally().of(tenant)
     }
 
-    /// The plugin, from the compiled code that is kept, or compiled now.
+    /// The plugin and the size of its code, from what is kept, or compiled now.
     async fn prepare(
         &self,
         digest: Digest,
         component: &[u8],
         deadline: Duration,
-    ) -> Result<(Arc<Plugin>, Option<Fresh>), Rejected> {
-        if let Some(plugin) = self.cached(digest).await {
-            return Ok((plugin, None));
+    ) -> Result<(Arc<Plugin>, usize, Option<Fresh>), Rejected> {
+        if let Some((plugin, size)) = self.cached(digest).await {
+            return Ok((plugin, size, None));
         }
         let started = Instant::now();
         let compiled = {
@@ -380,19 +423,19 @@ impl Sandbox {
             .await
             .map_err(|_| Rejected::Unavailable)?
             .map_err(|error| Rejected::Contract(format!("{error:#}")))?;
-        Ok((plugin, Some(Fresh { code, took })))
+        Ok((plugin, code.size(), Some(Fresh { code, took })))
     }
 
-    async fn cached(&self, digest: Digest) -> Option<Arc<Plugin>> {
+    async fn cached(&self, digest: Digest) -> Option<(Arc<Plugin>, usize)> {
         let shared = Arc::clone(&self.0);
         let read = spawn_blocking(move || {
             let code = shared.compiled.read(digest)?;
-            let linked = shared.link(&code);
+            let linked = shared.link(&code).map(|plugin| (Arc::new(plugin), code.size()));
             linked
                 .inspect_err(|error| tracing::warn!(plugin.digest = %digest, %error, "compiled code is of no use"))
                 .ok()
         });
-        read.await.ok().flatten().map(Arc::new)
+        read.await.ok().flatten()
     }
 
     /// Keeps code that was just compiled. Says how long compiling took.
@@ -405,10 +448,6 @@ impl Sandbox {
             tracing::error!(plugin.digest = %digest, %error, "compiled code could not be kept");
         }
         took
-    }
-
-    fn insert(&self, digest: Digest, plugin: Arc<Plugin>) {
-        self.0.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin);
     }
 }
 
@@ -428,13 +467,9 @@ impl Shared {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn plugin(&self, digest: Digest) -> Option<Arc<Plugin>> {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
-    }
-
-    fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Unavailable> {
-        let plugin = |digest| self.plugin(digest).ok_or(Unavailable::NotLoaded(digest));
-        pipeline.steps.iter().map(|step| plugin(step.digest)).collect()
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        // Nothing that can panic runs under the lock.
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::domain::grants::{Capability, Grants};
 use crate::domain::pipeline::{MAX_STEPS, OnFailure, Pipeline, Place, Step};
 use crate::domain::plugin::{Job, Owner, PluginName, PluginVersion};
 use crate::domain::tenant::Tenant;
-use crate::house;
 use crate::sandbox::CheckFailure;
 use crate::store::picture::{PluginVersions, TenantPicture};
 
@@ -202,9 +201,6 @@ async fn check(app: &App, tenant: &Tenant, at: usize, step: &Step) -> Result<(),
         path if path.starts_with('[') => format!("steps[{at}].config{path}"),
         path => format!("steps[{at}].config.{path}"),
     };
-    if !app.sandbox.is_loaded(step.digest) {
-        house::load(&*app.catalog, &app.sandbox, step.digest).await?;
-    }
     match app.sandbox.check(tenant.id, step, &tenant.limits).await {
         Ok(()) => Ok(()),
         Err(CheckFailure::Issues(issues)) => {
