@@ -32,6 +32,9 @@ pub(super) const MAX_TABLE_ELEMENTS: u32 = 50_000;
 /// the tools add a small component.
 const MAX_NESTED: u64 = 128;
 const MAX_DEPTH: usize = 4;
+/// Components that are made of those inside. Each makes all that it is made of:
+/// their numbers multiply, and the compiler writes every one of them down.
+const MAX_COMPONENT_INSTANCES: u64 = 128;
 const MAX_FUNCTIONS: u64 = 50_000;
 /// The interpreter loop of CPython is 200 KiB.
 const MAX_FUNCTION_BODY: u64 = 512 << 10;
@@ -150,6 +153,7 @@ struct Gate<'a> {
     memories: u64,
     tables: u64,
     instances: u64,
+    component_instances: u64,
 }
 
 impl<'a> Gate<'a> {
@@ -166,6 +170,7 @@ impl<'a> Gate<'a> {
             memories: 0,
             tables: 0,
             instances: 0,
+            component_instances: 0,
         }
     }
 
@@ -214,6 +219,10 @@ impl<'a> Gate<'a> {
                 self.instances += u64::from(section.count());
                 // Half of them only rename what the others export.
                 bound("core instances", self.instances, 4 * u64::from(MAX_CORE_INSTANCES))
+            }
+            Payload::ComponentInstanceSection(section) => {
+                self.component_instances += u64::from(section.count());
+                bound("instances of components", self.component_instances, MAX_COMPONENT_INSTANCES)
             }
             Payload::MemorySection(section) => self.check_memories(section),
             Payload::TableSection(section) => self.check_tables(section),
