@@ -21,6 +21,10 @@ const MAX_SUMMARY: usize = 500;
 /// Bytes of a configuration's schema.
 const MAX_SCHEMA: usize = 256 << 10;
 const MAX_EXAMPLES: usize = 32;
+/// More than there are, so that a later host's can be named as well.
+const MAX_CAPABILITIES: usize = 16;
+/// Bytes of a plugin's own words in a refusal.
+const MAX_QUOTE: usize = 1 << 10;
 
 /// A component that passed.
 #[derive(Debug)]
@@ -70,7 +74,9 @@ impl fmt::Display for Rejected {
             Self::Contract(why) => write!(f, "the component does not keep to the contract of `wit/`: {why}"),
             Self::Describe(fault) => write!(f, "`settings.describe` failed: {}", fault.message),
             Self::Description { field, problem } => write!(f, "the description's `{field}` {problem}"),
-            Self::Example { name, problem } => write!(f, "the example `{}`: {problem}", name.escape_debug()),
+            Self::Example { name, problem } => {
+                write!(f, "the example `{}`: {}", cut(name, 64).escape_debug(), cut(problem, MAX_QUOTE))
+            }
             Self::Unavailable => f.write_str("the host has no room for it now; try again in a moment"),
         }
     }
@@ -133,8 +139,11 @@ fn description(described: DescriptionOut, imported: &[Capability]) -> Result<Des
 
 /// Whoever reads a description sees what the plugin can learn.
 fn check_capabilities(declared: &[String], imported: &[Capability]) -> Result<(), String> {
+    if declared.len() > MAX_CAPABILITIES {
+        return Err(format!("has {} entries and {MAX_CAPABILITIES} are allowed", declared.len()));
+    }
     if let Some(unknown) = declared.iter().find(|name| Capability::named(name).is_none()) {
-        return Err(format!("has `{}`, which this host does not have", unknown.escape_debug()));
+        return Err(format!("has `{}`, which this host does not have", cut(unknown, 64).escape_debug()));
     }
     let is_declared = |capability: &&Capability| declared.iter().any(|name| name == capability.as_str());
     match imported.iter().find(|capability| !is_declared(capability)) {
@@ -145,6 +154,10 @@ fn check_capabilities(declared: &[String], imported: &[Capability]) -> Result<()
             imports::interface(*missing)
         )),
     }
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 fn example(out: ExampleOut) -> Result<Example, Rejected> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::Issue;
 use super::contract::{
-    DraftOut, EventIn, FieldIn, LevelOut, MessageIn, MessageOut, PastEventIn, RefusalOut, RequestIn,
+    DraftOut, EventIn, FieldIn, IssueOut, LevelOut, MessageIn, MessageOut, PastEventIn, RefusalOut, RequestIn,
 };
 use super::fault::Fault;
 use super::limits::Limits;
@@ -18,6 +19,11 @@ use crate::domain::request::Request;
 
 /// Bytes that are kept of a reason or a refusal.
 const MAX_REASON: usize = 1 << 10;
+
+/// Issues of one configuration that are shown, and the bytes of each.
+const MAX_ISSUES: usize = 16;
+const MAX_ISSUE: usize = 256;
+const MAX_PATH: usize = 128;
 
 /// The texts of an event that have to be made, once for all of its steps.
 pub(super) struct EventTexts {
@@ -174,6 +180,18 @@ pub(super) fn refusal(made: RefusalOut) -> (String, String) {
 
 pub(super) fn reason(text: String) -> String {
     cut(text, MAX_REASON)
+}
+
+/// What a person can read of what is wrong with a configuration.
+pub(super) fn issues(mut made: Vec<IssueOut>) -> Vec<Issue> {
+    let more = made.len().saturating_sub(MAX_ISSUES);
+    made.truncate(MAX_ISSUES);
+    let short = |IssueOut { path, message }| Issue { path: cut(path, MAX_PATH), message: cut(message, MAX_ISSUE) };
+    let mut issues: Vec<Issue> = made.into_iter().map(short).collect();
+    if more > 0 {
+        issues.push(Issue { path: String::new(), message: format!("and {more} more") });
+    }
+    issues
 }
 
 fn cut(mut text: String, most: usize) -> String {

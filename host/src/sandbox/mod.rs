@@ -329,7 +329,7 @@ impl Sandbox {
         };
         match self.0.crew.run(Owner::Tenant(tenant), work).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(issues))) => Err(CheckFailure::Issues(issues.into_iter().map(Issue::from).collect())),
+            Ok(Ok(Err(issues))) => Err(CheckFailure::Issues(convert::issues(issues))),
             Ok(Err(Failure::Fault(fault))) => Err(CheckFailure::Faulted(fault.message)),
             Ok(Err(Failure::NoRoom)) | Err(_) => Err(CheckFailure::Unavailable),
         }
@@ -470,11 +470,5 @@ impl Shared {
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         // Nothing that can panic runs under the lock.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<contract::IssueOut> for Issue {
-    fn from(contract::IssueOut { path, message }: contract::IssueOut) -> Self {
-        Self { path, message }
     }
 }
