@@ -8,6 +8,7 @@ mod demo;
 mod documents;
 mod durability;
 mod explain;
+mod golden;
 mod hostile;
 mod journey;
 mod layering;
