@@ -10,6 +10,7 @@ mod durability;
 mod explain;
 mod golden;
 mod hostile;
+mod hostile_set;
 mod journey;
 mod layering;
 mod platforms;
