@@ -31,6 +31,7 @@ pub mod clock;
 pub mod compose;
 pub mod config;
 mod demo;
+pub mod dial;
 pub mod dialects;
 pub mod dispatch;
 pub mod domain;
@@ -50,6 +51,7 @@ use chat::Chat;
 use clock::Clock;
 use compose::Composer;
 use config::Settings;
+use dial::Dialler;
 use dispatch::{Dispatch, Lanes, Sender};
 use domain::dialect::Dialects;
 use domain::faulting::Faulting;
@@ -167,7 +169,7 @@ impl Host {
             ledger: ledger.clone(),
             catalog: catalog.clone(),
             picture: picture.clone(),
-            sender: Sender::new(urls.clone()).map_err(RunError::Client)?,
+            sender: Sender::new(Arc::new(Dialler::new(urls.clone()).map_err(RunError::Client)?)),
             clock: clock.clone(),
             lanes: Lanes::default(),
             dialects: dialects.clone(),

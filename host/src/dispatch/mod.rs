@@ -22,7 +22,6 @@ use crate::store::ledger::Except;
 use crate::store::{Catalog, Ledger, Picture};
 
 pub mod attempt;
-mod dial;
 mod handshake;
 mod prepare;
 mod send;

@@ -1,26 +1,21 @@
-//! One HTTP exchange with a receiver, by policy: no redirect, no proxy, no
-//! retry inside the client, one deadline over everything, a bounded answer.
+//! One HTTP exchange with a receiver: one deadline over everything, a bounded
+//! answer. Where it may go is decided by `dial`.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::{Client, Response};
+use reqwest::Response;
 
-use super::dial::{GuardedResolver, ResolveError};
+use crate::dial::{Dialler, unreachable};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
 use crate::domain::delivery::{Outcome, Unreachable};
 use crate::domain::header::Header;
 use crate::domain::retry::parse_retry_after;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
-use crate::domain::url::{DeliveryUrl, UrlPolicy};
+use crate::domain::url::DeliveryUrl;
 
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-/// Idle connections are closed before most servers close them under us.
-const IDLE: Duration = Duration::from_secs(20);
-const IDLE_PER_HOST: usize = 64;
 /// At most this many bytes of an answer are read.
 const READ_ANSWER: usize = 64 * 1024;
 /// At most this many of its headers are kept, cut to this length.
@@ -58,33 +53,11 @@ pub struct Exchange {
 }
 
 /// Sends signed requests.
-pub struct Sender {
-    client: Client,
-    urls: Arc<UrlPolicy>,
-}
+pub struct Sender(Arc<Dialler>);
 
 impl Sender {
-    pub fn new(urls: Arc<UrlPolicy>) -> Result<Self, reqwest::Error> {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring offers TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(GuardedResolver { urls: urls.clone() }))
-            // The target was checked, the place that it points to was not.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_DEADLINE)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http1_only()
-            .user_agent(concat!("Hookyard/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, urls })
+    pub fn new(dialler: Arc<Dialler>) -> Self {
+        Self(dialler)
     }
 
     /// One try. Failure is an answer here, not an error.
@@ -103,34 +76,18 @@ impl Sender {
     }
 
     async fn request(&self, wire: &Wire<'_>) -> Result<(Outcome, Answer), Unreachable> {
-        // The connector asks no resolver about a host that is an address, and
-        // the operator's policy may be another than when the URL was stored.
-        wire.url.judge(&self.urls).map_err(|error| Unreachable::Forbidden(error.to_string()))?;
-        let mut response = self.client.execute(build(wire)?).await.map_err(classify)?;
+        let mut response = self.0.send(wire.method, wire.url, &wire.headers, wire.body.clone()).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, wire.sent_at));
         let headers = kept_headers(&response);
-        let (body, cut) = read(&mut response).await.map_err(classify)?;
+        let (body, cut) = read(&mut response).await.map_err(unreachable)?;
         let outcome = match status {
             200..300 => Outcome::Accepted { status },
             _ => Outcome::Refused { status, retry_after },
         };
         Ok((outcome, Answer { headers, body, cut }))
     }
-}
-
-fn build(wire: &Wire<'_>) -> Result<reqwest::Request, Unreachable> {
-    let method = http::Method::from_bytes(wire.method.as_bytes()).expect("what is sent has a plain method");
-    let mut built = reqwest::Request::new(method, wire.url.as_url().clone());
-    for Header { name, value } in &wire.headers {
-        let broken = |_| Unreachable::Broken(format!("header `{name}` cannot be sent"));
-        let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
-        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|_| broken(()))?;
-        built.headers_mut().insert(name, value);
-    }
-    *built.body_mut() = Some(wire.body.clone().into());
-    Ok(built)
 }
 
 fn kept_headers(response: &Response) -> Vec<Header> {
@@ -156,34 +113,4 @@ async fn read(response: &mut Response) -> Result<(Vec<u8>, bool), reqwest::Error
     }
     let cut = seen > kept.len();
     Ok((kept, cut))
-}
-
-/// Where in the chain of causes the reason for a failure is.
-fn classify(error: reqwest::Error) -> Unreachable {
-    let mut root: &(dyn Error + 'static) = &error;
-    loop {
-        if let Some(resolve) = root.downcast_ref::<ResolveError>() {
-            return match resolve {
-                ResolveError::Forbidden(forbidden) => Unreachable::Forbidden(forbidden.to_string()),
-                other => Unreachable::Unresolved(other.to_string()),
-            };
-        }
-        if let Some(tls) = root.downcast_ref::<rustls::Error>() {
-            return Unreachable::Tls(tls.to_string());
-        }
-        // An `io::Error` that wraps another hides it from `source()`.
-        let inner = root.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        match inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| root.source()) {
-            Some(cause) => root = cause,
-            None => break,
-        }
-    }
-    let cause = root.to_string();
-    if error.is_connect() && error.is_timeout() {
-        Unreachable::Connect(format!("no connection within {} s", CONNECT_DEADLINE.as_secs()))
-    } else if error.is_connect() {
-        Unreachable::Connect(cause)
-    } else {
-        Unreachable::Broken(cause)
-    }
 }

@@ -42,7 +42,7 @@ impl UrlPolicy {
 /// An absolute URL without credentials that policy allows.
 ///
 /// That the host *name* is harmless proves nothing, since DNS can change its
-/// mind; addresses are judged when dialling, in `dispatch::dial`.
+/// mind; addresses are judged when dialling, in `dial`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryUrl(Url);
 
