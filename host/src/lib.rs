@@ -40,6 +40,7 @@ pub mod house;
 pub mod http;
 pub mod intake;
 pub mod notices;
+pub mod reach;
 pub mod recall;
 pub mod sandbox;
 pub mod shutdown;
@@ -58,6 +59,7 @@ use domain::faulting::Faulting;
 use domain::retry::RetryPolicy;
 use domain::sender::Senders;
 use intake::Intake;
+use reach::Reach;
 use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use store::seal::Seal;
@@ -162,14 +164,16 @@ impl Host {
         let ledger: Arc<dyn Ledger> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
-        let composer = Composer { sandbox: sandbox.clone(), recall };
+        let dialler = Arc::new(Dialler::new(urls.clone()).map_err(RunError::Client)?);
+        let reach = Reach::new(ledger.clone(), picture.clone(), dialler.clone());
+        let composer = Composer { sandbox: sandbox.clone(), recall, reach: reach.clone() };
         let origin =
             url::Url::parse(&public_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
         let dispatch = Arc::new(Dispatch {
             ledger: ledger.clone(),
             catalog: catalog.clone(),
             picture: picture.clone(),
-            sender: Sender::new(Arc::new(Dialler::new(urls.clone()).map_err(RunError::Client)?)),
+            sender: Sender::new(dialler),
             clock: clock.clone(),
             lanes: Lanes::default(),
             dialects: dialects.clone(),
@@ -188,6 +192,7 @@ impl Host {
             dialects: dialects.clone(),
             senders: senders.clone(),
             notices,
+            reach,
         });
         let app = Arc::new(http::Parts {
             catalog,

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use crate::domain::faulting::{Faulting, Streaks};
 use crate::domain::id::TenantId;
 use crate::domain::pipeline::StepReport;
+use crate::domain::place::PlaceId;
 use crate::domain::time::Timestamp;
-use crate::domain::upgrade::Whose;
 
 /// Notices that may wait to be published; more are dropped and logged.
 const WAITING: usize = 256;
@@ -31,7 +31,7 @@ pub fn notices() -> (Notices, mpsc::Receiver<Faulting>) {
 impl Notices {
     /// Takes note of what a pipeline's steps came to; `about` names the event or
     /// the request.
-    pub fn saw(&self, tenant: TenantId, whose: Whose, about: impl ToString, steps: &[StepReport], now: Timestamp) {
+    pub fn saw(&self, tenant: TenantId, whose: PlaceId, about: impl ToString, steps: &[StepReport], now: Timestamp) {
         let mut streaks = self.streaks.lock().unwrap_or_else(PoisonError::into_inner);
         for report in steps {
             let Some(failures) = streaks.note(tenant, report, now) else { continue };

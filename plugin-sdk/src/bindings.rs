@@ -67,6 +67,15 @@ capabilities! {
     summaries: "hookyard:sdk/summaries"
         imports "package hookyard:sdk; world summaries { import hookyard:plugin/summaries@0.1.0; }"
         with {}
+    secrets: "hookyard:sdk/secrets"
+        imports "package hookyard:sdk; world secrets { import hookyard:plugin/secrets@0.1.0; }"
+        with {}
+    state: "hookyard:sdk/state"
+        imports "package hookyard:sdk; world state { import hookyard:plugin/state@0.1.0; }"
+        with {}
+    http: "hookyard:sdk/http"
+        imports "package hookyard:sdk; world http { import hookyard:plugin/http@0.1.0; }"
+        with { "hookyard:plugin/types@0.1.0": crate::bindings::imports::hookyard::plugin::types }
 }
 
 /// One module and one `export!` for each interface that a plugin may export.

@@ -26,8 +26,9 @@ impl Description {
         self
     }
 
-    /// A capability that the plugin uses: `history` or `summaries`. One that is
-    /// used and not named here is refused at upload.
+    /// A capability that the plugin uses: `history`, `summaries`, `secrets`,
+    /// `state` or `http`. One that is used and not named here is refused at
+    /// upload, and one that is named has to be granted to each step.
     pub fn capability(mut self, name: &str) -> Self {
         self.capabilities.push(name.to_owned());
         self

@@ -4,8 +4,8 @@
 //! [`Mapper`] turns what a source received into events, a [`Filter`] decides
 //! whether an event goes on, a [`Transformer`] reshapes the message that is
 //! about to be sent. It is called once for each event, each time in a fresh
-//! memory, and knows nothing but its arguments: no files, no network, a clock
-//! that stands still. The same arguments always give the same answer.
+//! memory, and knows nothing but its arguments, unless it is granted more: no
+//! files, no network, a clock that stands still. The same arguments always give the same answer.
 //!
 //! # A first plugin
 //!
@@ -126,18 +126,61 @@
 //!
 //! # Capabilities
 //!
-//! Beside its arguments a plugin may ask for what came before: earlier events
-//! of the same subject ([`history`]), and what the operator's language model
-//! made of them ([`summaries`]). Its description names what it uses:
-//! [`Description::capability`].
+//! Beside its arguments a plugin may ask for more. Its description names what it
+//! uses ([`Description::capability`]), whoever configures a step sees that and
+//! grants it, and what was not granted is denied, by name:
+//!
+//! | capability | what it gives | granted with |
+//! |---|---|---|
+//! | [`history`] | earlier events of the same subject | `{"history": true}` |
+//! | [`summaries`] | what the operator's language model made of them | `{"summaries": true}` |
+//! | [`secrets`] | HMAC with a named secret, never the secret | `{"secrets": ["crm"]}` |
+//! | [`state`] | a few values that outlive the call | `{"state": true}` |
+//! | [`http`] | requests to named hosts | `{"http": ["api.example.com"]}` |
+//!
+//! With `state` or `http` the same arguments may come to another answer; without
+//! them they never do. A plugin that signs what it sends on, for a receiver that
+//! wants a signature of its own:
+//!
+//! ```
+//! use hookyard_plugin::{Description, Event, Message, Plugin, Refusal, Transformer, native, secrets};
+//!
+//! struct Signed;
+//!
+//! impl Plugin for Signed {
+//!     type Config = ();
+//!
+//!     fn describe() -> Description {
+//!         Description::new("signed", "1.0.0", "Signs the body with the secret `crm`.").capability("secrets")
+//!     }
+//! }
+//!
+//! impl Transformer for Signed {
+//!     fn transform(_: &Event, mut message: Message, _: &()) -> Result<Message, Refusal> {
+//!         let mac = secrets::hmac_sha256("crm", &message.body)
+//!             .map_err(|error| Refusal::new("unsigned", error.to_string()))?;
+//!         let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+//!         message.set_header("x-crm-signature", &hex);
+//!         Ok(message)
+//!     }
+//! }
+//!
+//! hookyard_plugin::export!(Signed: transformer);
+//!
+//! native::set_secret("crm", "Jefe");
+//! let message = Message::post("text/plain", "what do ya want for nothing?");
+//! let signed = native::transform::<Signed>(&Event::of("a.b"), message, "null").unwrap();
+//! assert!(signed.headers.iter().any(|header| header.value.starts_with("5bdcc146bf60754e")));
+//! ```
 //!
 //! # Testing
 //!
 //! No host is needed: [`native`] calls a plugin as the host does, from the
 //! configuration's text on, and [`Event::of`], [`Request::post`] and
 //! [`Message::json`] make what it is called with. [`native::logged`] takes what
-//! the plugin logged, and [`native::set_history`] sets what it finds of what
-//! came before. The end of the example above shows it.
+//! the plugin logged, [`native::set_history`] sets what it finds of what came
+//! before, and [`native::set_secret`], [`native::clear_state`] and
+//! [`native::answer_http`] stand in for what lies outside. The end of the example above shows it.
 //!
 //! # Building and uploading
 //!
@@ -167,11 +210,14 @@ mod description;
 #[doc(hidden)]
 pub mod export;
 pub mod history;
+pub mod http;
 mod json;
 pub mod log;
 pub mod native;
 mod plugin;
 mod records;
+pub mod secrets;
+pub mod state;
 pub mod summaries;
 
 pub use bindings::imports::hookyard::plugin::types::{Draft, Event, Field, Message, Refusal, Request, Verdict};

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bad_input;
+mod capabilities;
 mod catalogue;
 mod demo;
 mod documents;

@@ -51,4 +51,5 @@ mod lists;
 mod plugins;
 mod recordings;
 mod settlements;
+mod state;
 mod tenancy;

@@ -25,13 +25,23 @@ pub fn hookyard() -> &'static Path {
 /// The component of `tests/hostile`.
 pub fn hostile() -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let path = BUILT.get_or_init(|| {
+    guest(&BUILT, "hostile")
+}
+
+/// The component of `tests/capable`.
+pub fn capable() -> Vec<u8> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    guest(&BUILT, "capable")
+}
+
+fn guest(built: &OnceLock<PathBuf>, name: &str) -> Vec<u8> {
+    let path = built.get_or_init(|| {
         let guests = target_dir().join("guests");
         let mut cargo = cargo();
-        cargo.args(["build", "--package", "hostile", "--profile", "guest", "--target", "wasm32-wasip2"]);
+        cargo.args(["build", "--package", name, "--profile", "guest", "--target", "wasm32-wasip2"]);
         cargo.arg("--target-dir").arg(&guests);
         run(cargo);
-        guests.join("wasm32-wasip2/guest/hostile.wasm")
+        guests.join(format!("wasm32-wasip2/guest/{name}.wasm"))
     });
     std::fs::read(path).expect("cargo has just built it")
 }

@@ -43,7 +43,7 @@ impl Arrived {
 }
 
 /// RFC 2104 by the letter.
-fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
+pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     use sha2::{Digest, Sha256};
     assert!(key.len() <= 64, "longer keys would be hashed first");
     let pad = |byte: u8| (0..64).map(|at| key.get(at).copied().unwrap_or(0) ^ byte).collect::<Vec<u8>>();

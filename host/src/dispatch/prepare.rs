@@ -10,7 +10,7 @@ use crate::domain::delivery::{Cause, Next};
 use crate::domain::dialect::Dialect;
 use crate::domain::faulting::is_notice;
 use crate::domain::message::Message;
-use crate::domain::upgrade::Whose;
+use crate::domain::place::PlaceId;
 use crate::sandbox::EndpointResult;
 use crate::store::ledger::Prepared;
 use crate::store::picture::{SealedEndpoint, TenantPicture};
@@ -45,7 +45,8 @@ pub(super) async fn prepare(
     }
     let later = || Made::Later(Next::RetryAt(dispatch.clock.now() + AFTER_BUSY));
     let pipeline = &sealed.endpoint.pipeline;
-    let run = match dispatch.composer.compose(tenant, dialect, pipeline, claim.event.clone(), false).await {
+    let place = PlaceId::Endpoint(claim.endpoint);
+    let run = match dispatch.composer.compose(tenant, dialect, pipeline, place, claim.event.clone()).await {
         Ok(run) => run,
         Err(error) => {
             tracing::warn!(delivery.id = %claim.delivery, error = %error, "the subject's history could not be read");
@@ -53,8 +54,7 @@ pub(super) async fn prepare(
         }
     };
     if !is_notice(&claim.event) {
-        let whose = Whose::Endpoint(claim.endpoint);
-        dispatch.notices.saw(claim.tenant, whose, claim.event.id, &run.steps, dispatch.clock.now());
+        dispatch.notices.saw(claim.tenant, place, claim.event.id, &run.steps, dispatch.clock.now());
     }
     let next = match run.result {
         EndpointResult::Send(message) => {

@@ -9,9 +9,9 @@ use serde_json::value::to_raw_value;
 use super::event::{Draft, Event};
 use super::id::TenantId;
 use super::pipeline::{StepOutcome, StepReport};
+use super::place::PlaceId;
 use super::plugin::PluginName;
 use super::time::Timestamp;
-use super::upgrade::Whose;
 
 /// The type of the notice.
 pub const FAULTING: &str = "plugin.faulting";
@@ -71,7 +71,7 @@ impl Streaks {
 pub struct Faulting {
     pub tenant: TenantId,
     /// Whose step it is.
-    pub whose: Whose,
+    pub whose: PlaceId,
     /// The event or request that it failed at last.
     pub about: String,
     pub failures: u32,

@@ -2,8 +2,14 @@
 //! them a tenant lets a step have. What nobody granted cannot be called.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::url::DeliveryUrl;
+
+/// At most this many hosts in one step's grant.
+const MAX_HOSTS: usize = 16;
 
 /// What a component can import if its description names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +90,31 @@ impl Grants {
         *self == Self::default()
     }
 
+    /// Whether there is anything that a call would go out of the sandbox for.
+    pub fn reach_out(&self) -> bool {
+        self.state || !self.secrets.is_empty() || !self.http.is_empty()
+    }
+
+    /// Whether a call may have to wait: for the disk, or for another host.
+    pub fn may_wait(&self) -> bool {
+        Capability::ALL.into_iter().any(|one| one.is_effect() && self.has(one))
+    }
+
+    /// Whether every host is one, as a request's URL would have it.
+    pub fn check_hosts(&self) -> Result<(), NotAHost> {
+        if self.http.len() > MAX_HOSTS {
+            return Err(NotAHost::TooMany(self.http.len()));
+        }
+        let is_host = |host: &String| {
+            let url = DeliveryUrl::read(&format!("https://{host}/"));
+            !host.contains('*') && url.is_ok_and(|url| url.authority() == *host)
+        };
+        match self.http.iter().find(|host| !is_host(host)) {
+            None => Ok(()),
+            Some(wrong) => Err(NotAHost::Wrong(wrong.clone())),
+        }
+    }
+
     /// What plugins that come with the server have without being asked for: to
     /// read what is the tenant's own.
     pub fn of_the_house() -> Self {
@@ -102,9 +133,54 @@ impl Grants {
     }
 }
 
+/// Something granted to `http` is no host.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotAHost {
+    Wrong(String),
+    TooMany(usize),
+}
+
+impl fmt::Display for NotAHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(text) => write!(
+                f,
+                "`{}` is no host; write it as `api.example.com` or `api.example.com:8443`: lower case, no scheme, no \
+                 path, no wildcard, no port that is the scheme's own",
+                text.escape_debug()
+            ),
+            Self::TooMany(count) => write!(f, "{count} hosts, at most {MAX_HOSTS} are allowed"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_granted_by_its_name() {
+        let check = |host: &str, takes: bool| {
+            let grants = Grants { http: BTreeSet::from([host.to_owned()]), ..Grants::default() };
+            assert_eq!(grants.check_hosts().is_ok(), takes, "{host}");
+        };
+        for host in ["api.example.com", "api.example.com:8443", "127.0.0.1:8080", "[::1]:8080", "xn--e1afmkfd.example"]
+        {
+            check(host, true);
+        }
+        for host in
+            ["", "https://a.example", "a.example/", "a.example/path", "*.example.com", "A.example", "u@a.example"]
+        {
+            check(host, false);
+        }
+        for host in
+            ["a.example:443", "a.example:", "a.example?x", "a.example#x", "a b", "a\\b", "127.1", "größe.example"]
+        {
+            check(host, false);
+        }
+        let many = (0..17).map(|number| format!("h{number}.example")).collect();
+        assert_eq!(Grants { http: many, ..Grants::default() }.check_hosts(), Err(NotAHost::TooMany(17)));
+    }
 
     #[test]
     fn nothing_is_granted_by_default_and_every_example_grants_its_capability() {

@@ -68,6 +68,13 @@ pub struct Pipeline {
     pub steps: Vec<Step>,
 }
 
+impl Pipeline {
+    /// Whether a run may have to wait for something else than a processor.
+    pub fn may_wait(&self) -> bool {
+        self.steps.iter().any(|step| step.grants.may_wait())
+    }
+}
+
 /// Where a pipeline stands, which says what its steps may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -77,6 +77,12 @@ impl fmt::Display for UrlError {
 impl DeliveryUrl {
     /// A URL that a tenant gives, judged by the operator's policy.
     pub fn parse(text: &str, policy: &UrlPolicy) -> Result<Self, UrlError> {
+        let url = Self::read(text)?;
+        url.judge(policy).map(|()| url)
+    }
+
+    /// A URL that was not judged yet. Whoever dials it judges it.
+    pub fn read(text: &str) -> Result<Self, UrlError> {
         if text.len() > MAX_LENGTH {
             return Err(UrlError::TooLong);
         }
@@ -86,9 +92,7 @@ impl DeliveryUrl {
         if text[scheme_end..].contains('\\') || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(UrlError::NotAUrl);
         }
-        let url = Url::parse(text).map_err(|_| UrlError::NotAUrl)?;
-        let url = Self(url);
-        url.judge(policy).map(|()| url)
+        Url::parse(text).map(Self).map_err(|_| UrlError::NotAUrl)
     }
 
     /// A URL that was judged when it was stored.
@@ -148,6 +152,13 @@ impl DeliveryUrl {
             Host::Ipv6(address) => Some(IpAddr::V6(address)),
             Host::Domain(_) => None,
         }
+    }
+
+    /// The host as grants name it: with the port, where that is not the
+    /// scheme's own.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     pub fn as_url(&self) -> &Url {

@@ -1,8 +1,8 @@
 //! The doors: the API under `/v1`, inbound URLs, health.
 //!
 //! Handlers extract, parse, call and present. What sends is not reachable from
-//! here: but for the handshake that a caller asks for, an answer never waits for a
-//! receiver.
+//! here: but for the handshake that a caller asks for, and for hosts that a step
+//! was granted, an answer never waits for a receiver.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,7 +16,7 @@ use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Job, PluginName};
 use crate::domain::tenant::Tenant;
 use crate::house;
-use crate::sandbox::{CheckFailure, EndpointJob, EndpointResult, Past};
+use crate::sandbox::{CheckFailure, EndpointJob, EndpointResult};
 use crate::store::picture::TenantPicture;
 
 /// An event's data does not fit its type's schema.
@@ -60,15 +60,10 @@ impl Intake {
         let step = self.schema_step(schema).await?;
         let now = self.clock.now();
         let event = draft.clone().into_event(mint(now), tenant.tenant.id, now, None);
-        let run = self.sandbox.run_endpoint(EndpointJob {
-            tenant: tenant.tenant.id,
-            pipeline: Pipeline { steps: vec![step] },
-            event: Arc::new(event),
-            message: Message::with_type("application/json", ""),
-            past: Past::default(),
-            ceilings: tenant.tenant.limits,
-            trace: false,
-        });
+        let pipeline = Pipeline { steps: vec![step] };
+        let message = Message::with_type("application/json", "");
+        let job = EndpointJob::new(tenant.tenant.id, pipeline, Arc::new(event), message);
+        let run = self.sandbox.run_endpoint(EndpointJob { ceilings: tenant.tenant.limits, ..job });
         let misfit = |pointer: &str, problem: &str| {
             let event_type = draft.event_type.clone();
             IntakeError::Misfit(Misfit { at: 0, event_type, pointer: pointer.to_owned(), problem: problem.to_owned() })

@@ -18,6 +18,7 @@ use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
 use crate::handoff::{Handoff, Slot};
 use crate::notices::Notices;
+use crate::reach::Reach;
 use crate::sandbox::Sandbox;
 use crate::store::ledger::{FreshDelivery, Idempotency, Received, Recorded, Recording, Start};
 use crate::store::picture::{SealedEndpoint, TenantPicture};
@@ -43,6 +44,7 @@ pub struct Intake {
     pub dialects: Arc<Dialects>,
     pub senders: Arc<Senders>,
     pub notices: Notices,
+    pub reach: Reach,
 }
 
 /// Why nothing was taken in.

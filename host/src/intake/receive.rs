@@ -10,14 +10,14 @@ use crate::domain::event::{Draft, Event};
 use crate::domain::evidence::Evidence;
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId};
+use crate::domain::place::PlaceId;
 use crate::domain::plain;
 use crate::domain::plugin::Job;
 use crate::domain::request::{Fate, Request};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
-use crate::domain::upgrade::Whose;
 use crate::domain::verification::{Judgement, Reply, Rules};
-use crate::sandbox::{SourceJob, SourceResult, SourceRun};
+use crate::sandbox::{Outside, SourceJob, SourceResult, SourceRun};
 use crate::store::ledger::{Idempotency, Received};
 use crate::store::picture::TenantPicture;
 
@@ -137,8 +137,10 @@ impl Intake {
         now: Timestamp,
         again: Again,
     ) -> Result<Option<Receipt>, IntakeError> {
-        let run = self.interpret(tenant, source, Arc::new(request.clone()), now).await;
-        self.notices.saw(source.tenant, Whose::Source(source.id), request.id, &run.steps, now);
+        let place = PlaceId::Source(source.id);
+        let outside = self.reach.run(source.tenant, place);
+        let run = self.interpret(tenant, source, Arc::new(request.clone()), now, outside).await;
+        self.notices.saw(source.tenant, place, request.id, &run.steps, now);
         let (events, fate) = match run.result {
             SourceResult::Events(events) => self.fitting(tenant, events).await?,
             SourceResult::Ignored { reason } => (Vec::new(), Fate::Ignored { reason }),
@@ -188,13 +190,14 @@ impl Intake {
     }
 
     /// What the source's pipeline makes of a request: the one path that
-    /// production, reruns and previews share.
+    /// production, reruns and previews share, each with what its steps reach.
     pub async fn interpret(
         &self,
         tenant: &TenantPicture,
         source: &Source,
         request: Arc<Request>,
         now: Timestamp,
+        outside: Arc<dyn Outside>,
     ) -> SourceRun {
         let maps = source.pipeline.steps.first().is_some_and(|step| step.job == Job::Mapper);
         let drafts = if maps {
@@ -224,6 +227,7 @@ impl Intake {
                 new_id: Box::new(move || mint(now)),
                 now,
                 ceilings: tenant.tenant.limits,
+                outside,
             })
             .await
     }

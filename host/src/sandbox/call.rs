@@ -1,7 +1,7 @@
 //! One call of untrusted code: a store and an instance of its own, and limits on
 //! everything from the instance's first instruction on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Lift, Lower};
 use wasmtime::{Engine, Store};
@@ -141,12 +141,15 @@ fn store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.meter);
     store.set_fuel(limits.fuel).expect("the engine counts fuel");
-    let ticks = limits.deadline.as_millis() / TICK.as_millis();
-    // One more: the current tick may be about to end.
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX - 1) + 1);
+    store.set_epoch_deadline(ticks(limits.deadline));
     store.set_hostcall_fuel(limits.transfer);
     store.set_max_component_handles(limits.handles);
     store
+}
+
+/// `time` in epochs, and one more: the current tick may be about to end.
+pub(super) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
 impl<R> Called<R> {

@@ -70,6 +70,63 @@ pub(super) struct PastEventIn {
     pub(super) data: String,
 }
 
+/// A header of an answer to a plugin's request.
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct HeaderIn {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct IncomingIn {
+    pub(super) status: u16,
+    pub(super) headers: Vec<HeaderIn>,
+    pub(super) body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum HttpErrorIn {
+    #[component(name = "denied")]
+    Denied(String),
+    #[component(name = "timeout")]
+    Timeout,
+    #[component(name = "too-large")]
+    TooLarge(String),
+    #[component(name = "failed")]
+    Failed(String),
+}
+
+#[derive(Clone, Copy, Debug, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum SecretErrorIn {
+    #[component(name = "denied")]
+    Denied,
+    #[component(name = "missing")]
+    Missing,
+}
+
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(record)]
+pub(super) struct EntryIn {
+    pub(super) value: Vec<u8>,
+    pub(super) revision: u32,
+}
+
+#[derive(Clone, Debug, ComponentType, Lower)]
+#[component(variant)]
+pub(super) enum StateErrorIn {
+    #[component(name = "conflict")]
+    Conflict,
+    #[component(name = "quota")]
+    Quota(String),
+    #[component(name = "unavailable")]
+    Unavailable(String),
+}
+
 #[derive(Clone, Debug, ComponentType, Lower)]
 #[component(record)]
 pub(super) struct MessageIn<'a> {
@@ -84,6 +141,15 @@ pub(super) struct MessageIn<'a> {
 pub(super) struct FieldOut {
     pub(super) name: String,
     pub(super) value: String,
+}
+
+#[derive(Clone, Debug, ComponentType, Lift)]
+#[component(record)]
+pub(super) struct OutgoingOut {
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) headers: Vec<FieldOut>,
+    pub(super) body: Vec<u8>,
 }
 
 #[derive(Clone, Debug, ComponentType, Lift)]

@@ -3,7 +3,8 @@
 //!
 //! There are as many for short calls as there are cores, and as many again for
 //! callers whose calls take long. The latter have a lower priority, so that the
-//! kernel shares the cores in favour of the former and of everything else.
+//! kernel shares the cores in favour of the former and of everything else. Runs
+//! that may wait have a thread each, with the lowest priority.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use wasmtime::Engine;
 
 use super::Unavailable;
 use super::engine::THREAD_STACK;
+use super::patient::Room;
 use super::queue::{Capacity, FairQueue, Lane, Ticket};
 use crate::domain::plugin::Owner;
 
@@ -26,8 +28,10 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 /// call would cost more than a few ticks for nothing.
 const PATIENCE: u32 = 200;
 
-/// How much the threads of the slow lane step back.
+/// How much the threads of the slow lane step back, and those of runs that may
+/// wait: there may be many of the latter, and not all of them wait.
 const NICE: i32 = 5;
+const NICE_PATIENT: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -35,6 +39,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Crew {
     shop: Arc<Shop>,
     threads: Vec<JoinHandle<()>>,
+    room: Room,
 }
 
 /// What the threads share.
@@ -49,6 +54,8 @@ struct Floor {
     queue: FairQueue<Owner, Job>,
     /// Threads that wait for work: there is nobody to be woken otherwise.
     resting: [usize; 2],
+    /// Runs that may wait.
+    patient: usize,
     served: u64,
     ticking: bool,
     closed: bool,
@@ -56,16 +63,16 @@ struct Floor {
 
 impl Crew {
     pub(super) fn start(engine: &Engine, threads: usize, capacity: Capacity) -> std::io::Result<Self> {
-        let floor =
-            Floor { queue: FairQueue::new(capacity), resting: [0; 2], served: 0, ticking: false, closed: false };
+        let queue = FairQueue::new(capacity);
+        let floor = Floor { queue, resting: [0; 2], patient: 0, served: 0, ticking: false, closed: false };
         let shop =
             Arc::new(Shop { floor: Mutex::new(floor), work: [Condvar::new(), Condvar::new()], ticks: Condvar::new() });
-        let mut crew = Self { shop, threads: Vec::new() };
+        let mut crew = Self { shop, threads: Vec::new(), room: Room::new() };
         for number in 0..threads {
             let (quick, slow) = (Arc::clone(&crew.shop), Arc::clone(&crew.shop));
             crew.spawn(format!("sandbox-{number}"), move || quick.work(Lane::Quick))?;
             crew.spawn(format!("sandbox-slow-{number}"), move || {
-                step_back();
+                step_back(NICE);
                 slow.work(Lane::Slow);
             })?;
         }
@@ -97,6 +104,31 @@ impl Crew {
         self.shop.push(owner, Box::new(job))?;
         // The sender is dropped without a word only when the host's own code
         // panicked or the crew is closing.
+        receiver.await.map_err(|_| Unavailable::Closed)
+    }
+
+    /// The same for work that may wait for something else than a processor.
+    pub(super) async fn run_patiently<R: Send + 'static>(
+        &self,
+        owner: Owner,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Unavailable> {
+        let seat = self.room.enter(owner).await.ok_or(Unavailable::Busy)?;
+        let (sender, receiver) = oneshot::channel();
+        let shop = Arc::clone(&self.shop);
+        let thread = thread::Builder::new().name("sandbox-patient".to_owned()).stack_size(THREAD_STACK);
+        let started = thread.spawn(move || {
+            step_back(NICE_PATIENT);
+            shop.wait_along(|| {
+                // A receiver that has gone meanwhile does not want it either.
+                let _ = sender.send(work());
+            });
+            drop(seat);
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "no thread for a run that may wait");
+            return Err(Unavailable::Busy);
+        }
         receiver.await.map_err(|_| Unavailable::Closed)
     }
 }
@@ -133,12 +165,30 @@ impl Shop {
         }
     }
 
+    /// Does a job beside the lanes.
+    fn wait_along(&self, job: impl FnOnce()) {
+        {
+            let mut floor = self.lock();
+            floor.patient += 1;
+            self.begin(&mut floor);
+        }
+        attempt(job);
+        self.lock().patient -= 1;
+    }
+
+    /// Counts a job that begins, and has somebody end its epochs.
+    fn begin(&self, floor: &mut Floor) {
+        floor.served += 1;
+        if !floor.ticking {
+            floor.ticking = true;
+            self.ticks.notify_one();
+        }
+    }
+
     fn work(&self, lane: Lane) {
         while let Some((ticket, job)) = self.next(lane) {
             let before = processor_time();
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!("the sandbox's own code panicked; the call was given up");
-            }
+            attempt(job);
             let spent = processor_time().saturating_sub(before);
             let mut floor = self.lock();
             floor.queue.finish(ticket, spent);
@@ -152,11 +202,7 @@ impl Shop {
         let mut floor = self.lock();
         loop {
             if let Some(next) = floor.queue.pop(lane) {
-                floor.served += 1;
-                if !floor.ticking {
-                    floor.ticking = true;
-                    self.ticks.notify_one();
-                }
+                self.begin(&mut floor);
                 return Some(next);
             }
             if floor.closed {
@@ -175,7 +221,7 @@ impl Shop {
             engine.increment_epoch();
 
             let mut floor = self.lock();
-            let busy = floor.served != seen || floor.queue.running() > 0;
+            let busy = floor.served != seen || floor.queue.running() + floor.patient > 0;
             (seen, idle) = (floor.served, if busy { 0 } else { idle + 1 });
             if idle > PATIENCE {
                 floor.ticking = false;
@@ -191,6 +237,12 @@ impl Shop {
     }
 }
 
+fn attempt(job: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        tracing::error!("the sandbox's own code panicked; the call was given up");
+    }
+}
+
 /// What this thread used. Waiting for a processor is nobody's fault.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -198,9 +250,9 @@ fn processor_time() -> Duration {
 }
 
 /// Lowers this thread's priority, where threads have one of their own.
-fn step_back() {
+fn step_back(by: i32) {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
+    if let Err(error) = rustix::process::nice(by) {
         tracing::warn!(%error, "slow plugins run with the same priority as everything else");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use wasmtime::ResourceLimiter;
 
+use super::effects::{Deadline, Reaching};
 use super::limits::Limits;
 use super::past::Past;
 use crate::domain::grants::Grants;
@@ -25,6 +26,9 @@ pub(super) struct Guest {
     pub(super) dice: Dice,
     pub(super) past: Arc<Past>,
     pub(super) grants: Grants,
+    /// What lies outside; nothing where no step is at work.
+    pub(super) reaching: Option<Reaching>,
+    pub(super) deadline: Deadline,
 }
 
 impl Guest {
@@ -39,12 +43,19 @@ impl Guest {
             dice: Dice { seed: about.to_owned(), rolls: 0, rest: Vec::new() },
             past: Arc::default(),
             grants: Grants::default(),
+            reaching: None,
+            deadline: Deadline::after(limits.deadline),
         }
     }
 
     /// With what its step was granted.
     pub(super) fn granted(self, grants: &Grants) -> Self {
         Self { grants: grants.clone(), ..self }
+    }
+
+    /// With a way out of the sandbox, as far as it was granted one.
+    pub(super) fn reaching(self, reaching: Reaching) -> Self {
+        Self { reaching: Some(reaching), ..self }
     }
 
     /// In a world where something was before.

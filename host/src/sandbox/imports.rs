@@ -7,6 +7,7 @@ use wasmtime::{Engine, StoreContextMut, Trap};
 
 use super::contract::{HISTORY, HTTP, LOG, LevelOut, SECRETS, STATE, SUMMARIES, TYPES};
 use super::convert::log_level;
+use super::effects;
 use super::guest::Guest;
 use super::past;
 use super::wasi;
@@ -77,6 +78,11 @@ fn function(at: &mut LinkerInstance<'_, Guest>, interface: &str, function: &str)
         (LOG, "write") => at.func_wrap(function, log),
         (HISTORY, "recent") => at.func_wrap(function, past::recent),
         (SUMMARIES, "of-history") => at.func_wrap(function, past::of_history),
+        (SECRETS, "hmac-sha256") => at.func_wrap(function, effects::hmac_sha256),
+        (STATE, "get") => at.func_wrap(function, effects::get),
+        (STATE, "put") => at.func_wrap(function, effects::put),
+        (STATE, "delete") => at.func_wrap(function, effects::delete),
+        (HTTP, "send") => at.func_wrap(function, effects::send),
         _ => wasmtime::bail!("`{interface}` has no `{function}`"),
     }
 }

@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! admit    gate -> compile (a process of its own) -> cache -> plugin -> admit, example
-//! run      crew (queue) -> run -> call -> guest, imports, past, wasi
+//! run      crew (queue, patient) -> run -> call -> guest, imports, past, effects, wasi
 //! ```
 //!
-//! Knows nothing of secrets, of the store or of the network, and what it runs
-//! cannot know of them either. Limits and their reasons: [`Limits`].
+//! Knows nothing of secrets, of the store or of the network. What it runs may
+//! ask for what lies [outside](Outside), where it is granted that. Limits and their reasons: [`Limits`].
 
 mod admit;
 mod cache;
@@ -16,6 +16,7 @@ mod compile;
 mod contract;
 mod convert;
 mod crew;
+mod effects;
 mod engine;
 mod example;
 mod fault;
@@ -24,7 +25,9 @@ mod guest;
 mod imports;
 mod limits;
 mod loaded;
+mod outside;
 mod past;
+mod patient;
 mod plugin;
 mod queue;
 mod run;
@@ -61,6 +64,7 @@ pub use self::compile::{SUBCOMMAND, compile_child};
 pub use self::fault::{Fault, Limit};
 pub use self::gate::GateError;
 pub use self::limits::{Limits, MAX_COMPONENT};
+pub use self::outside::{Nowhere, Outside};
 pub use self::past::Past;
 pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceResult, SourceRun};
 
@@ -339,7 +343,10 @@ impl Sandbox {
     pub async fn run_source(&self, job: SourceJob) -> SourceRun {
         let (tenant, limits) = (job.tenant, Arc::clone(&self.0.limits));
         let run = match self.plugins(&job.pipeline).await {
-            Ok(plugins) => self.0.crew.run(Owner::Tenant(tenant), move || run::source(&plugins, job, &limits)).await,
+            Ok(plugins) => {
+                let may_wait = job.pipeline.may_wait();
+                self.0.run(tenant, may_wait, move || run::source(&plugins, job, &limits)).await
+            }
             Err(unavailable) => Err(unavailable),
         };
         if let Ok(run) = &run {
@@ -360,12 +367,13 @@ impl Sandbox {
     /// a sandbox thread.
     pub async fn run_endpoints(&self, jobs: Vec<EndpointJob>) -> Vec<EndpointRun> {
         let Some(EndpointJob { tenant, pipeline, .. }) = jobs.first() else { return Vec::new() };
-        let (tenant, count, limits) = (*tenant, jobs.len(), Arc::clone(&self.0.limits));
+        let (tenant, count, may_wait) = (*tenant, jobs.len(), pipeline.may_wait());
+        let limits = Arc::clone(&self.0.limits);
         let runs = match self.plugins(pipeline).await {
             Ok(plugins) => {
                 let run = move |job| run::endpoint(&plugins, job, &limits);
                 let work = move || jobs.into_iter().map(run).collect::<Vec<EndpointRun>>();
-                self.0.crew.run(Owner::Tenant(tenant), work).await
+                self.0.run(tenant, may_wait, work).await
             }
             Err(unavailable) => Err(unavailable),
         };
@@ -458,6 +466,17 @@ struct Fresh {
 }
 
 impl Shared {
+    /// What `work` comes to, where nobody waits with it who need not.
+    async fn run<R: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        may_wait: bool,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, Unavailable> {
+        let owner = Owner::Tenant(tenant);
+        if may_wait { self.crew.run_patiently(owner, work).await } else { self.crew.run(owner, work).await }
+    }
+
     fn link(&self, code: &Compiled) -> wasmtime::Result<Plugin> {
         Plugin::new(&self.engine, &code.load(&self.engine)?)
     }

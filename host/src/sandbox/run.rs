@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::call::Called;
 use super::contract::{RefusalOut, VerdictOut};
 use super::convert::{self, EventTexts, RequestTexts};
+use super::effects::Reaching;
 use super::fault::{Failure, Fault};
 use super::guest::Guest;
 use super::limits::Limits;
+use super::outside::{Nowhere, Outside};
 use super::past::Past;
 use super::plugin::Plugin;
 use crate::domain::budget::Ceilings;
@@ -19,6 +21,7 @@ use crate::domain::message::Message;
 use crate::domain::pipeline::{OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use crate::domain::plugin::Job;
 use crate::domain::request::Request;
+use crate::domain::state::StepRef;
 use crate::domain::time::Timestamp;
 
 /// A request that is to become events.
@@ -35,6 +38,7 @@ pub struct SourceJob {
     pub new_id: Box<dyn FnMut() -> EventId + Send>,
     pub now: Timestamp,
     pub ceilings: Ceilings,
+    pub outside: Arc<dyn Outside>,
 }
 
 /// What became of a [`SourceJob`].
@@ -78,6 +82,16 @@ pub struct EndpointJob {
     pub ceilings: Ceilings,
     /// Whether what each step made is to be told.
     pub trace: bool,
+    /// What those of its steps reach that are granted it.
+    pub outside: Arc<dyn Outside>,
+}
+
+impl EndpointJob {
+    /// One that has no past, reaches nothing and asks for nothing unusual.
+    pub fn new(tenant: TenantId, pipeline: Pipeline, event: Arc<Event>, message: Message) -> Self {
+        let (past, ceilings, outside) = (Past::default(), Ceilings::default(), Arc::new(Nowhere));
+        Self { tenant, pipeline, event, message, past, ceilings, trace: false, outside }
+    }
 }
 
 /// What became of an [`EndpointJob`].
@@ -131,14 +145,15 @@ struct Course<'a> {
     ceilings: Ceilings,
     /// What was before the event; nothing before a request.
     past: Arc<Past>,
+    outside: Arc<dyn Outside>,
     reports: Vec<StepReport>,
 }
 
 /// Runs a source's pipeline; `plugins` are those of its steps.
 pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -> SourceRun {
-    let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now, ceilings } = job;
+    let SourceJob { tenant, pipeline, request, source, event_type, drafts, new_id, now, ceilings, outside } = job;
     let past = Arc::default();
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, reports: Vec::new() };
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, outside, reports: Vec::new() };
     let events = course.draft(&request, &source, event_type.as_ref(), drafts).and_then(|(first, drafts)| {
         let events = drafts.into_iter().zip(std::iter::repeat_with(new_id)).map(|(mut draft, id)| {
             draft.occurred_at.get_or_insert(request.received_at);
@@ -157,9 +172,9 @@ pub(super) fn source(plugins: &[Arc<Plugin>], job: SourceJob, limits: &Limits) -
 
 /// Runs an endpoint's pipeline; `plugins` are those of its steps.
 pub(super) fn endpoint(plugins: &[Arc<Plugin>], job: EndpointJob, limits: &Limits) -> EndpointRun {
-    let EndpointJob { tenant: _, pipeline, event, message, past, ceilings, trace } = job;
+    let EndpointJob { tenant: _, pipeline, event, message, past, ceilings, trace, outside } = job;
     let past = Arc::new(past);
-    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, reports: Vec::new() };
+    let mut course = Course { plugins, steps: &pipeline.steps, limits, ceilings, past, outside, reports: Vec::new() };
     let mut between = trace.then(Vec::new);
     let result = match course.reshape(&event, message, between.as_mut()) {
         Ok(message) => EndpointResult::Send(message),
@@ -278,7 +293,17 @@ impl Course<'_> {
     fn visit(&self, at: usize, about: &str, now: Timestamp) -> (Guest, Limits) {
         let step = &self.steps[at];
         let limits = self.limits.within(&step.budget, &self.ceilings);
-        (Guest::new(&limits, about, now).granted(&step.grants).after(&self.past), limits)
+        let guest = Guest::new(&limits, about, now).granted(&step.grants).after(&self.past);
+        match step.grants.reach_out() {
+            true => (guest.reaching(Reaching::new(Arc::clone(&self.outside), self.step_ref(at))), limits),
+            false => (guest, limits),
+        }
+    }
+
+    fn step_ref(&self, at: usize) -> StepRef {
+        let plugin = &self.steps[at].plugin;
+        let ordinal = self.steps[..at].iter().filter(|step| step.plugin == *plugin).count();
+        StepRef { plugin: plugin.clone(), ordinal: u32::try_from(ordinal).unwrap_or(u32::MAX) }
     }
 
     /// Writes down what step `at` came to and passes on what it made, if the

@@ -9,6 +9,7 @@ use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::KeyHash;
+use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
@@ -16,7 +17,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::upgrade::{Moved, Repinned};
 
-/// Tenants, keys, sources, endpoints and plugins.
+/// Tenants, keys, sources, endpoints, plugins and named secrets.
 ///
 /// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
 /// what one tenant writes, no other tenant's picture shows; a name is taken
@@ -84,6 +85,12 @@ pub trait Catalog: Send + Sync {
     fn put_event_type<'a>(&'a self, tenant: TenantId, kind: &'a OwnKind) -> Reply<'a, ()>;
 
     fn delete_event_type<'a>(&'a self, tenant: TenantId, event_type: &'a EventType) -> Reply<'a, ()>;
+
+    /// Stores a secret under its name, in the place of one that had it before,
+    /// whose time of creation stays.
+    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret) -> Reply<'a, ()>;
+
+    fn delete_secret<'a>(&'a self, tenant: TenantId, name: &'a str) -> Reply<'a, ()>;
 
     /// Stores a component as the name's next version, or answers the version
     /// that has the same digest already.

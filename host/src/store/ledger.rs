@@ -1,5 +1,6 @@
 //! What happened: requests, events, deliveries and attempts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use crate::domain::header::Header;
 use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
+use crate::domain::place::PlaceId;
 use crate::domain::request::{Fate, Request};
+use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 
@@ -21,7 +24,8 @@ use crate::domain::usage::{Day, PluginUse};
 /// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
 /// what a method has answered is on the disk; a recording is stored whole or
 /// not at all; a tenant sees only its own rows; a delivery is held by one claim
-/// at a time; a settlement whose claim is no longer held changes nothing.
+/// at a time; a settlement whose claim is no longer held changes nothing; of two
+/// changes to a step's value that expect the same revision, one is made.
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::claim_due`],
 /// [`Self::take_over`], [`Self::add_plugin_use`] and settlements, which name the
@@ -91,6 +95,44 @@ pub trait Ledger: Send + Sync {
 
     /// What one tenant's plugins used on `from` and after, by day.
     fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>>;
+    /// What a step keeps under a key.
+    fn step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+    ) -> Reply<'a, Option<Entry>>;
+
+    /// All that a step keeps.
+    fn step_entries<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+    ) -> Reply<'a, BTreeMap<String, Entry>>;
+
+    /// Keeps a value where there is room and what is there was expected;
+    /// answers its revision. Nothing is kept for a place that is not there.
+    fn put_step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+        value: Vec<u8>,
+        expected: Option<u32>,
+    ) -> Reply<'a, Result<u32, StateError>>;
+
+    /// Forgets a value, where it is the one that was expected.
+    fn delete_step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+        expected: Option<u32>,
+    ) -> Reply<'a, Result<(), StateError>>;
 
     /// Whether a write goes through: for readiness.
     fn ping(&self) -> Reply<'_, ()>;

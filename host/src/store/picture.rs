@@ -13,6 +13,7 @@ use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
@@ -28,6 +29,8 @@ pub struct TenantPicture {
     pub plugins: PluginVersions,
     /// What the tenant described itself.
     pub event_types: BTreeMap<EventType, OwnKind>,
+    /// What steps may be let sign with, by name.
+    pub secrets: BTreeMap<String, NamedSecret>,
 }
 
 /// The URLs that a tenant's plan covers.

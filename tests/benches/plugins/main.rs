@@ -9,7 +9,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hookyard::domain::budget::Ceilings;
 use hookyard::domain::event::{Draft, Event};
 use hookyard::domain::id::{EventId, TenantId};
 use hookyard::domain::message::Message;
@@ -17,7 +16,7 @@ use hookyard::domain::pipeline::{Pipeline, Step};
 use hookyard::domain::plugin::Job;
 use hookyard::domain::time::Timestamp;
 use hookyard::house;
-use hookyard::sandbox::{EndpointJob, EndpointResult, Past, Sandbox, SandboxSettings};
+use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
 use hookyard_tests::{Api, Host, TempDir, build, text};
 use serde_json::{Value, json};
 
@@ -109,15 +108,8 @@ async fn overhead() {
     let step = Step::new("tag-filter".parse().expect("a name"), 1, digest, Job::Filter, config);
     let pipeline = Pipeline { steps: vec![step] };
     let event = Arc::new(event());
-    let job = || EndpointJob {
-        tenant: event.tenant,
-        pipeline: pipeline.clone(),
-        event: event.clone(),
-        message: Message::with_type("application/json", "{}"),
-        past: Past::default(),
-        ceilings: Ceilings::default(),
-        trace: false,
-    };
+    let message = || Message::with_type("application/json", "{}");
+    let job = || EndpointJob::new(event.tenant, pipeline.clone(), event.clone(), message());
     let mut times = Vec::new();
     for _ in 0..60 {
         let jobs: Vec<EndpointJob> = std::iter::repeat_with(job).take(500).collect();

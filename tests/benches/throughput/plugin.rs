@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use field_mapper::FieldMapper;
-use hookyard::domain::budget::Ceilings;
 use hookyard::domain::event::{Draft, Event};
 use hookyard::domain::id::{EventId, TenantId};
 use hookyard::domain::message::Message;
@@ -14,7 +13,7 @@ use hookyard::domain::pipeline::{Pipeline, Step};
 use hookyard::domain::plugin::Job;
 use hookyard::domain::time::Timestamp;
 use hookyard::house;
-use hookyard::sandbox::{EndpointJob, EndpointResult, Past, Sandbox, SandboxSettings};
+use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
 use hookyard_plugin::native;
 use hookyard_tests::{TempDir, build};
 
@@ -85,15 +84,7 @@ async fn fresh(sandbox: &Sandbox, pipeline: &Pipeline, event: &Arc<Event>) -> (D
     let mut spent = Duration::ZERO;
     let mut fuel = 0;
     for _ in 0..CALLS {
-        let job = EndpointJob {
-            tenant: event.tenant,
-            pipeline: pipeline.clone(),
-            event: event.clone(),
-            message: enveloped(event),
-            past: Past::default(),
-            ceilings: Ceilings::default(),
-            trace: false,
-        };
+        let job = EndpointJob::new(event.tenant, pipeline.clone(), event.clone(), enveloped(event));
         let run = sandbox.run_endpoint(job).await;
         assert!(matches!(run.result, EndpointResult::Send(_)), "{:?}", run.steps);
         spent += Duration::from_micros(run.steps[0].duration_us);

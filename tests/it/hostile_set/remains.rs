@@ -9,7 +9,7 @@ use hookyard::domain::message::Message;
 use hookyard::domain::pipeline::{Pipeline, Step};
 use hookyard::domain::plugin::Job;
 use hookyard::domain::time::Timestamp;
-use hookyard::sandbox::{EndpointJob, EndpointResult, Past, Sandbox, SandboxSettings};
+use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
 use hookyard_tests::{TempDir, build};
 
 use super::plugin::Plugin;
@@ -60,13 +60,8 @@ fn with_answer(body: String) -> Vec<u8> {
 
 async fn admitted(sandbox: &Sandbox, component: Vec<u8>) -> Pipeline {
     let digest = sandbox.admit(component.into()).await.expect("it is a plugin").digest;
-    let step = Step {
-        plugin: "case".parse().expect("a name"),
-        version: 1,
-        digest,
-        job: Job::Transformer,
-        config: "{}".to_owned(),
-    };
+    let name = "case".parse().expect("a name");
+    let step = Step::new(name, 1, digest, Job::Transformer, "{}".to_owned());
     Pipeline { steps: vec![step] }
 }
 
@@ -82,7 +77,7 @@ fn job(pipeline: &Pipeline, tenant: TenantId) -> EndpointJob {
     };
     let event: Event = draft.into_event(EventId::floor(at), tenant, at, None);
     let message = Message::with_type("application/json", "{}".to_owned());
-    EndpointJob { tenant, pipeline: pipeline.clone(), event: Arc::new(event), message, past: Past::default() }
+    EndpointJob::new(tenant, pipeline.clone(), Arc::new(event), message)
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use hookyard::domain::id::TenantId;
 use hookyard::domain::pipeline::Pipeline;
+use hookyard::domain::place::PlaceId;
 use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginName, PluginVersion};
-use hookyard::domain::upgrade::{Moved, Repinned, Whose};
+use hookyard::domain::upgrade::{Moved, Repinned};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::{MoveLog, PluginUpload, StepMove};
 use serde_json::json;
@@ -139,11 +140,11 @@ contract! {
             Repinned { whose, before: before.clone(), after }
         };
         let both = || vec![
-            repinned(Whose::Source(source.id), &source.pipeline),
-            repinned(Whose::Endpoint(endpoint.id), &endpoint.pipeline),
+            repinned(PlaceId::Source(source.id), &source.pipeline),
+            repinned(PlaceId::Endpoint(endpoint.id), &endpoint.pipeline),
         ];
         let plugin: PluginName = "field-mapper".parse().expect("a plugin name");
-        let moved = vec![Moved { whose: Whose::Source(source.id), step: 0, from: 3, to: 4 }];
+        let moved = vec![Moved { whose: PlaceId::Source(source.id), step: 0, from: 3, to: 4 }];
         let add = |pipelines| StepMove {
             plugin: plugin.clone(),
             pipelines,

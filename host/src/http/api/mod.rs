@@ -13,6 +13,7 @@ mod explain;
 mod plugins;
 mod requests;
 mod reruns;
+mod secrets;
 mod sources;
 mod stats;
 mod steps;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(endpoints::routes())
         .merge(deliveries::routes())
         .merge(plugins::routes())
+        .merge(secrets::routes())
         .merge(trial::routes())
         .merge(reruns::routes())
         .merge(stats::routes())

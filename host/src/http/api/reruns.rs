@@ -16,6 +16,7 @@ use super::super::input::{self, Id};
 use super::steps::{self, StepForm};
 use crate::domain::id::{RequestId, SourceId};
 use crate::domain::pipeline::Place;
+use crate::domain::place::PlaceId;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::sandbox::SourceResult;
@@ -149,7 +150,8 @@ async fn one(
     let request_id = stored.request.id;
     let (events, quarantined) = if view.dry_run {
         let now = app.clock.now();
-        let run = app.intake.interpret(caller.picture(), source, Arc::new(stored.request), now).await;
+        let outside = app.composer.reach.preview(caller.id(), Some(PlaceId::Source(source.id)), false);
+        let run = app.intake.interpret(caller.picture(), source, Arc::new(stored.request), now, outside).await;
         match run.result {
             SourceResult::Events(events) => (events.len(), None),
             SourceResult::Ignored { .. } => (0, None),

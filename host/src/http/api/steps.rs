@@ -96,7 +96,7 @@ fn resolve(
         budget: form.budget.unwrap_or_default(),
         ..step
     };
-    fit(&tenant.tenant, place, at, plugin, step)
+    fit(tenant, place, at, plugin, step)
 }
 
 /// A step that is to have another version of its plugin. It fits, and has
@@ -109,15 +109,15 @@ pub(super) async fn refit(
     plugin: &PluginVersion,
     step: Step,
 ) -> Result<Step, ApiError> {
-    let tenant = &caller.picture().tenant;
+    let tenant = caller.picture();
     let step = fit(tenant, place, at, plugin, step)?;
-    check(app, tenant, at, &step).await?;
+    check(app, &tenant.tenant, at, &step).await?;
     Ok(step)
 }
 
 /// The step with the job that its plugin does there and the grants that it has,
 /// if it may stand there with all that it says.
-fn fit(tenant: &Tenant, place: Place, at: usize, plugin: &PluginVersion, step: Step) -> Result<Step, ApiError> {
+fn fit(tenant: &TenantPicture, place: Place, at: usize, plugin: &PluginVersion, step: Step) -> Result<Step, ApiError> {
     let field = |name: &str| format!("steps[{at}].{name}");
     let job = place.job_for(at, &plugin.jobs).map_err(|misplaced| {
         let jobs: Vec<String> = plugin.jobs.iter().map(ToString::to_string).collect();
@@ -130,7 +130,8 @@ fn fit(tenant: &Tenant, place: Place, at: usize, plugin: &PluginVersion, step: S
     }
     let grants = grants(plugin, step.grants)
         .map_err(|(name, problem)| ApiError::invalid(field(&format!("grants{name}")), problem))?;
-    if let Err(excess) = step.budget.check(&tenant.limits) {
+    check_reach(tenant, &grants).map_err(|(name, problem)| ApiError::invalid(field(name), problem))?;
+    if let Err(excess) = step.budget.check(&tenant.tenant.limits) {
         return Err(ApiError::invalid(field(&format!("budget.{}", excess.field)), excess.to_string()));
     }
     Ok(Step { job, grants, ..step })
@@ -171,6 +172,15 @@ fn grants(plugin: &PluginVersion, mut given: Grants) -> Result<Grants, (String, 
         return Err((format!(".{name}"), format!("`{}` does not use `{name}`; leave the grant out", plugin.name)));
     }
     Ok(given)
+}
+
+/// Whether what is granted can be reached, or which grant is wrong, and why.
+fn check_reach(tenant: &TenantPicture, grants: &Grants) -> Result<(), (&'static str, String)> {
+    if let Some(missing) = grants.secrets.iter().find(|name| !tenant.secrets.contains_key(*name)) {
+        let missing = missing.escape_debug();
+        return Err(("grants.secrets", format!("there is no secret `{missing}`; PUT /v1/secrets/{missing} stores it")));
+    }
+    grants.check_hosts().map_err(|wrong| ("grants.http", wrong.to_string()))
 }
 
 enum NotFound {

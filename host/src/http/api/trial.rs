@@ -25,6 +25,7 @@ use crate::domain::header::Header;
 use crate::domain::key::SourceToken;
 use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Place, StepReport};
+use crate::domain::place::PlaceId;
 use crate::domain::request::Request;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::source::Source;
@@ -54,6 +55,9 @@ struct Form {
     request_id: Option<String>,
     /// The source that it is for; that of the stored request, when absent.
     source: Option<String>,
+    /// Whether steps that are granted hosts may send to them.
+    #[serde(default)]
+    http: bool,
 }
 
 /// `{body, headers?, query?, event_type?}`
@@ -180,7 +184,9 @@ async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial
         (steps, _) => steps::pipeline(app, caller, Place::Endpoint, steps.unwrap_or_default()).await?,
     };
     let event = Arc::new(event);
-    let run = app.composer.compose(caller.picture(), &dialect, &pipeline, event.clone(), true).await?;
+    let place = sealed.map(|sealed| PlaceId::Endpoint(sealed.endpoint.id));
+    let preview = app.composer.preview(caller.picture(), &dialect, &pipeline, (place, form.http), event.clone());
+    let run = preview.await?;
     let between = run.between.into_iter().chain(std::iter::repeat(None));
     let steps = run.steps.into_iter().zip(between);
     let steps = steps.map(|(report, made)| StepTrial { report, message: made.as_ref().map(MessageView::of) }).collect();
@@ -257,7 +263,8 @@ async fn try_request(app: &App, caller: &TenantCaller, form: Form) -> Result<Tri
         }
         (None, None) => return Err(ApiError::invalid("request", "give a request")),
     };
-    let run = app.intake.interpret(caller.picture(), &source, Arc::new(request), now).await;
+    let outside = app.composer.reach.preview(caller.id(), known.map(|source| PlaceId::Source(source.id)), form.http);
+    let run = app.intake.interpret(caller.picture(), &source, Arc::new(request), now, outside).await;
     let steps = run.steps.into_iter().map(|report| StepTrial { report, message: None }).collect();
     let (outcome, reason, events) = match run.result {
         SourceResult::Events(events) => ("events", None, events),

@@ -11,8 +11,9 @@ use super::super::error::ApiError;
 use super::super::input;
 use super::steps;
 use crate::domain::pipeline::{Pipeline, Place, Step};
+use crate::domain::place::PlaceId;
 use crate::domain::plugin::{PluginName, PluginVersion};
-use crate::domain::upgrade::{Moved, Repinned, Whose, taken_back};
+use crate::domain::upgrade::{Moved, Repinned, taken_back};
 use crate::store::catalog::{MoveLog, StepMove};
 use crate::store::picture::TenantPicture;
 
@@ -65,7 +66,7 @@ async fn upgrade(
     let house = app.picture.house();
     let tenant = caller.picture();
     let target = steps::version(tenant, &house, &plugin, form.version)?;
-    let chosen = |whose: &Whose| only.as_ref().is_none_or(|only| only.contains(whose));
+    let chosen = |whose: &PlaceId| only.as_ref().is_none_or(|only| only.contains(whose));
     let (mut pipelines, mut moved) = (Vec::new(), Vec::new());
     for (whose, place, before) in everything(tenant).filter(|(whose, ..)| chosen(whose)) {
         let mut after = before.clone();
@@ -147,14 +148,14 @@ async fn commit(app: &App, caller: &TenantCaller, change: StepMove) -> Result<()
 }
 
 /// Every pipeline of the tenant.
-fn everything(tenant: &TenantPicture) -> impl Iterator<Item = (Whose, Place, &Pipeline)> {
+fn everything(tenant: &TenantPicture) -> impl Iterator<Item = (PlaceId, Place, &Pipeline)> {
     let sources = tenant.sources.values();
-    let sources = sources.map(|source| (Whose::Source(source.id), Place::Source, &source.pipeline));
+    let sources = sources.map(|source| (PlaceId::Source(source.id), Place::Source, &source.pipeline));
     let endpoints = tenant.endpoints.values().map(|sealed| &sealed.endpoint);
-    sources.chain(endpoints.map(|endpoint| (Whose::Endpoint(endpoint.id), Place::Endpoint, &endpoint.pipeline)))
+    sources.chain(endpoints.map(|endpoint| (PlaceId::Endpoint(endpoint.id), Place::Endpoint, &endpoint.pipeline)))
 }
 
-fn places(texts: &[String]) -> Result<Vec<Whose>, ApiError> {
+fn places(texts: &[String]) -> Result<Vec<PlaceId>, ApiError> {
     let place = |text: &String| {
         let problem = || format!("`{}` is no source's and no endpoint's id", text.escape_debug());
         text.parse().map_err(|_| ApiError::invalid("only", problem()))
@@ -163,7 +164,7 @@ fn places(texts: &[String]) -> Result<Vec<Whose>, ApiError> {
 }
 
 /// The same error, with whose step it is about.
-fn about(whose: Whose, error: ApiError) -> ApiError {
+fn about(whose: PlaceId, error: ApiError) -> ApiError {
     match error {
         ApiError::Invalid { field, problem } => {
             ApiError::Invalid { field, problem: format!("{whose}, and so nothing has moved: {problem}") }

@@ -6,6 +6,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
@@ -108,6 +109,19 @@ impl Catalog for SqliteStore {
     fn delete_event_type<'a>(&'a self, tenant: TenantId, event_type: &'a EventType) -> Reply<'a, ()> {
         let event_type = event_type.clone();
         self.change(move |conn| Box::pin(async move { changes::delete_event_type(conn, tenant, &event_type).await }))
+    }
+
+    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret) -> Reply<'a, ()> {
+        let sealed = sealed::seal_named(&self.seal, tenant, &secret.name, &secret.secret);
+        let (name, created_at, updated_at) = (secret.name.clone(), secret.created_at, secret.updated_at);
+        self.change(move |conn| {
+            Box::pin(async move { changes::put_secret(conn, tenant, &name, &sealed, (created_at, updated_at)).await })
+        })
+    }
+
+    fn delete_secret<'a>(&'a self, tenant: TenantId, name: &'a str) -> Reply<'a, ()> {
+        let name = name.to_owned();
+        self.change(move |conn| Box::pin(async move { changes::delete_secret(conn, tenant, &name).await }))
     }
 
     fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion> {

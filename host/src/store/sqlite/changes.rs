@@ -6,10 +6,12 @@ use sqlx::SqliteConnection;
 use super::bulk::{id_text, json};
 use super::fault;
 use super::rows::Columns;
+use super::state;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::place::PlaceId;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
@@ -64,6 +66,9 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         "DELETE FROM plugin_numbers WHERE owner = ?",
         "DELETE FROM plugin_moves WHERE tenant_id = ?",
         "DELETE FROM plugin_use WHERE tenant_id = ?",
+        "DELETE FROM named_secrets WHERE tenant_id = ?",
+        "DELETE FROM step_values WHERE tenant_id = ?",
+        "DELETE FROM step_revisions WHERE tenant_id = ?",
     ] {
         sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
     }
@@ -129,6 +134,7 @@ pub(super) async fn update_source(
 }
 
 pub(super) async fn delete_source(conn: &mut SqliteConnection, tenant: TenantId, source: SourceId) -> Written {
+    state::forget(conn, tenant, PlaceId::Source(source)).await?;
     let deleted = sqlx::query("DELETE FROM sources WHERE tenant_id = ? AND id = ?")
         .bind(id_text(&tenant))
         .bind(id_text(&source))
@@ -246,6 +252,7 @@ async fn insert_secret(conn: &mut SqliteConnection, tenant: TenantId, endpoint: 
 }
 
 pub(super) async fn delete_endpoint(conn: &mut SqliteConnection, tenant: TenantId, endpoint: EndpointId) -> Written {
+    state::forget(conn, tenant, PlaceId::Endpoint(endpoint)).await?;
     sqlx::query("DELETE FROM endpoint_secrets WHERE tenant_id = ? AND endpoint_id = ?")
         .bind(id_text(&tenant))
         .bind(id_text(&endpoint))
@@ -288,6 +295,38 @@ pub(super) async fn delete_event_type(
     let deleted = sqlx::query("DELETE FROM event_types WHERE tenant_id = ? AND type = ?")
         .bind(id_text(&tenant))
         .bind(event_type.as_str())
+        .execute(conn)
+        .await?;
+    found(deleted.rows_affected())
+}
+
+/// `secret` is sealed.
+pub(super) async fn put_secret(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    name: &str,
+    secret: &[u8],
+    (created_at, updated_at): (Timestamp, Timestamp),
+) -> Written {
+    const PUT: &str = "
+        INSERT INTO named_secrets (tenant_id, name, sealed, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at";
+    require(conn, tenant).await?;
+    sqlx::query(PUT)
+        .bind(id_text(&tenant))
+        .bind(name)
+        .bind(secret)
+        .bind(created_at.as_millis())
+        .bind(updated_at.as_millis())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn delete_secret(conn: &mut SqliteConnection, tenant: TenantId, name: &str) -> Written {
+    let deleted = sqlx::query("DELETE FROM named_secrets WHERE tenant_id = ? AND name = ?")
+        .bind(id_text(&tenant))
+        .bind(name)
         .execute(conn)
         .await?;
     found(deleted.rows_affected())

@@ -1,13 +1,17 @@
 //! The ledger's promises, kept on SQLite: writes go to the writer, reads to the
 //! readers.
 
+use std::collections::BTreeMap;
+
 use super::upkeep::{self, ClaimDue};
 use super::writer::Operation;
-use super::{SqliteStore, reads, usage};
+use super::{SqliteStore, reads, state, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
+use crate::domain::place::PlaceId;
+use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
@@ -107,6 +111,54 @@ impl Ledger for SqliteStore {
 
     fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>> {
         Box::pin(usage::since(&self.readers, tenant, from))
+    }
+
+    fn step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+    ) -> Reply<'a, Option<Entry>> {
+        Box::pin(state::entry(&self.readers, (tenant, place, step), key))
+    }
+
+    fn step_entries<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+    ) -> Reply<'a, BTreeMap<String, Entry>> {
+        Box::pin(state::entries(&self.readers, (tenant, place, step)))
+    }
+
+    fn put_step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+        value: Vec<u8>,
+        expected: Option<u32>,
+    ) -> Reply<'a, Result<u32, StateError>> {
+        let (step, key) = (step.clone(), key.to_owned());
+        self.change(move |conn| {
+            Box::pin(async move { state::put(conn, (tenant, place, &step), &key, &value, expected).await })
+        })
+    }
+
+    fn delete_step_entry<'a>(
+        &'a self,
+        tenant: TenantId,
+        place: PlaceId,
+        step: &'a StepRef,
+        key: &'a str,
+        expected: Option<u32>,
+    ) -> Reply<'a, Result<(), StateError>> {
+        let (step, key) = (step.clone(), key.to_owned());
+        self.change(move |conn| {
+            Box::pin(async move { state::delete(conn, (tenant, place, &step), &key, expected).await })
+        })
     }
 
     fn ping(&self) -> Reply<'_, ()> {

@@ -31,6 +31,7 @@ mod record;
 mod rows;
 mod sealed;
 mod settle;
+mod state;
 mod upkeep;
 mod usage;
 mod writer;

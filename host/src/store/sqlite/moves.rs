@@ -6,8 +6,9 @@ use super::bulk::{id_text, json};
 use super::rows::Columns;
 use crate::domain::id::TenantId;
 use crate::domain::pipeline::Pipeline;
+use crate::domain::place::PlaceId;
 use crate::domain::plugin::PluginName;
-use crate::domain::upgrade::{Moved, Repinned, Whose};
+use crate::domain::upgrade::{Moved, Repinned};
 use crate::store::StoreError;
 use crate::store::catalog::{MoveLog, StepMove};
 
@@ -39,11 +40,11 @@ pub(super) async fn steps(conn: &mut SqliteConnection, tenant: TenantId, change:
 /// it with other words.
 async fn repin(conn: &mut SqliteConnection, tenant: TenantId, change: &Repinned) -> Result<(), StoreError> {
     let (read, write) = match change.whose {
-        Whose::Source(_) => (
+        PlaceId::Source(_) => (
             "SELECT pipeline FROM sources WHERE tenant_id = ? AND id = ?",
             "UPDATE sources SET pipeline = ? WHERE tenant_id = ? AND id = ?",
         ),
-        Whose::Endpoint(_) => (
+        PlaceId::Endpoint(_) => (
             "SELECT pipeline FROM endpoints WHERE tenant_id = ? AND id = ?",
             "UPDATE endpoints SET pipeline = ? WHERE tenant_id = ? AND id = ?",
         ),

@@ -13,6 +13,7 @@ use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::Owner;
 use crate::domain::source::Source;
 use crate::domain::subscription::Subscription;
@@ -36,6 +37,7 @@ pub(super) async fn picture(
         endpoints: read_endpoints(&mut reading, seal, tenant).await?,
         plugins: versions(plugins::versions(&mut *reading, Owner::Tenant(tenant)).await?),
         event_types: read_event_types(&mut reading, tenant).await?,
+        secrets: read_named_secrets(&mut reading, seal, tenant).await?,
     };
     reading.commit().await?;
     Ok(Some(picture))
@@ -118,6 +120,27 @@ async fn read_event_types(
         Ok((event_type, OwnKind { kind, check: row.int::<u8>("checked")? == 1 }))
     };
     rows.iter().map(own).collect()
+}
+
+async fn read_named_secrets(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    tenant: TenantId,
+) -> Result<BTreeMap<String, NamedSecret>, StoreError> {
+    const SELECT: &str = "SELECT name, sealed, created_at, updated_at FROM named_secrets WHERE tenant_id = ?";
+    let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
+    let named = |row| {
+        let row = Columns(row);
+        let name = row.text("name")?;
+        let secret = NamedSecret {
+            name: name.to_owned(),
+            secret: sealed::open_named(seal, tenant, name, row.bytes("sealed")?)?,
+            created_at: row.at("created_at")?,
+            updated_at: row.at("updated_at")?,
+        };
+        Ok((name.to_owned(), secret))
+    };
+    rows.iter().map(named).collect()
 }
 
 async fn read_endpoints(

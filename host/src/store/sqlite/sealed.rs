@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::corrupt;
 use crate::domain::header::Header;
-use crate::domain::id::{EndpointId, SourceId};
+use crate::domain::id::{EndpointId, SourceId, TenantId};
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Options, Verification};
 use crate::store::StoreError;
@@ -15,6 +15,7 @@ use crate::store::seal::{Label, Seal};
 const SECRET: &str = "endpoint-secret";
 const VERIFICATION: &str = "source-verification";
 const HEADERS: &str = "endpoint-headers";
+const NAMED: &str = "named-secret";
 
 pub(super) fn seal_secret(seal: &Seal, endpoint: EndpointId, secret: &Secret) -> Vec<u8> {
     seal.seal(Label { what: SECRET, whose: &endpoint.to_string() }, secret.reveal().as_bytes())
@@ -24,6 +25,21 @@ pub(super) fn open_secret(seal: &Seal, endpoint: EndpointId, sealed: &[u8]) -> R
     let text = seal.open(Label { what: SECRET, whose: &endpoint.to_string() }, sealed).ok();
     let text = text.and_then(|text| String::from_utf8(text).ok());
     text.map(Secret::stored).ok_or_else(|| corrupt("endpoint_secrets.sealed"))
+}
+
+/// A named secret opens in its tenant and under its name only.
+fn whose(tenant: TenantId, name: &str) -> String {
+    format!("{tenant} {name}")
+}
+
+pub(super) fn seal_named(seal: &Seal, tenant: TenantId, name: &str, secret: &Secret) -> Vec<u8> {
+    seal.seal(Label { what: NAMED, whose: &whose(tenant, name) }, secret.reveal().as_bytes())
+}
+
+pub(super) fn open_named(seal: &Seal, tenant: TenantId, name: &str, sealed: &[u8]) -> Result<Secret, StoreError> {
+    let text = seal.open(Label { what: NAMED, whose: &whose(tenant, name) }, sealed).ok();
+    let text = text.and_then(|text| String::from_utf8(text).ok());
+    text.map(Secret::stored).ok_or_else(|| corrupt("named_secrets.sealed"))
 }
 
 pub(super) fn seal_headers(seal: &Seal, endpoint: EndpointId, headers: &[Header]) -> Vec<u8> {

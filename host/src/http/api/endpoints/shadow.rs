@@ -23,6 +23,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Place};
+use crate::domain::place::PlaceId;
 use crate::sandbox::{EndpointResult, EndpointRun};
 use crate::store::ledger::EventQuery;
 
@@ -137,7 +138,8 @@ pub(super) async fn shadow(
         let events: Vec<Arc<Event>> = wanted.take(room).map(Arc::new).collect();
         comparison.looked_at += read as u64;
         for visit in events.chunks(VISIT) {
-            compare(&app, &caller, &dialect, [&endpoint.pipeline, &candidate], visit, &mut comparison).await?;
+            let pipelines = [&endpoint.pipeline, &candidate];
+            compare(&app, &caller, &dialect, (id, pipelines), visit, &mut comparison).await?;
         }
         let enough = comparison.compared == last || comparison.looked_at >= LOOKED_AT;
         if enough || read < PAGE as usize {
@@ -152,14 +154,15 @@ async fn compare(
     app: &App,
     caller: &TenantCaller,
     dialect: &Dialect,
-    [current, candidate]: [&Pipeline; 2],
+    (endpoint, [current, candidate]): (EndpointId, [&Pipeline; 2]),
     events: &[Arc<Event>],
     comparison: &mut Comparison,
 ) -> Result<(), ApiError> {
     let tenant = caller.picture();
+    let place = PlaceId::Endpoint(endpoint);
     let (before, after) = tokio::join!(
-        app.composer.compose_all(tenant, dialect, current, events),
-        app.composer.compose_all(tenant, dialect, candidate, events),
+        app.composer.preview_all(tenant, dialect, current, place, events),
+        app.composer.preview_all(tenant, dialect, candidate, place, events),
     );
     for ((event, before), after) in events.iter().zip(before?).zip(after?) {
         let unavailable = |run: &EndpointRun| matches!(run.result, EndpointResult::Unavailable);

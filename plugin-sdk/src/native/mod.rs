@@ -9,6 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 
+#[cfg(not(target_arch = "wasm32"))]
+mod effects;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use effects::{answer, hmac_sha256, state};
+#[cfg(not(target_arch = "wasm32"))]
+pub use effects::{answer_http, clear_state, set_secret};
+
 /// What the plugin makes of a request.
 pub fn map<P: Mapper>(request: &Request, config: &str) -> Result<Vec<Draft>, Refusal> {
     P::map(request, &config::for_call::<P>(config)?)
@@ -31,7 +39,8 @@ pub fn check<P: Plugin>(config: &str) -> Result<(), Vec<Issue>> {
 
 /// Panics unless each of the plugin's examples for a mapper comes out as it
 /// says. The host does the same when the plugin is uploaded. Examples have no
-/// history, so that what was set is forgotten.
+/// history, no secrets, no state and no other hosts, so that what was set is
+/// forgotten.
 pub fn assert_mapper_examples<P: Mapper>() {
     #[derive(Deserialize)]
     struct Input {
@@ -104,6 +113,8 @@ pub(crate) fn summary() -> Option<String> {
 fn assert_examples<P: Plugin, I: for<'de> Deserialize<'de>>(job: Job, run: impl Fn(I, &str) -> Value) {
     set_history(Vec::new());
     set_summary(None);
+    #[cfg(not(target_arch = "wasm32"))]
+    effects::forget();
     let description = P::describe();
     let schema: Result<Value, _> = serde_json::from_str(&description.config_schema);
     assert!(schema.is_ok(), "the schema is no JSON: {schema:?}");

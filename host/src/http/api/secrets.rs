@@ -1,0 +1,103 @@
+//! Named secrets: what steps may be let sign with. A value comes in and never
+//! goes out.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input;
+use crate::domain::named_secret::NamedSecret;
+use crate::domain::pipeline::Pipeline;
+use crate::domain::time::Timestamp;
+use crate::store::picture::TenantPicture;
+
+/// At most this many in one tenant: every tenant's are in memory.
+const MAX_SECRETS: usize = 100;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/secrets", get(list)).route("/secrets/{name}", put(keep).delete(delete))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    value: String,
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    name: &'a str,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl<'a> View<'a> {
+    fn of(secret: &'a NamedSecret) -> Self {
+        Self { name: &secret.name, created_at: secret.created_at, updated_at: secret.updated_at }
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    items: Vec<View<'a>>,
+    next: Option<String>,
+}
+
+/// `GET /v1/secrets`: all of them, by name.
+async fn list(caller: TenantCaller) -> Response {
+    let items = caller.picture().secrets.values().map(View::of).collect();
+    Json(List { items, next: None }).into_response()
+}
+
+/// `PUT /v1/secrets/{name}`: a new one, or a new value, which counts from the
+/// next call on.
+async fn keep(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(name): Path<String>,
+    input::Json(form): input::Json<Form>,
+) -> Result<Response, ApiError> {
+    NamedSecret::check_name(&name).map_err(|problem| ApiError::invalid("name", problem))?;
+    let known = &caller.picture().secrets;
+    if known.len() >= MAX_SECRETS && !known.contains_key(&name) {
+        return Err(ApiError::invalid("name", format!("there are {MAX_SECRETS} secrets already")));
+    }
+    let secret = NamedSecret::value(form.value).map_err(|problem| ApiError::invalid("value", problem))?;
+    let now = app.clock.now();
+    let created_at = known.get(&name).map_or(now, |before| before.created_at);
+    let secret = NamedSecret { name, secret, created_at, updated_at: now };
+    app.catalog.put_secret(caller.id(), &secret).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    Ok(Json(View::of(&secret)).into_response())
+}
+
+/// `DELETE /v1/secrets/{name}`, unless a step is granted it.
+async fn delete(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    if let Some(user) = user_of(caller.picture(), &name) {
+        let problem = format!("{user} has a step that is granted `{name}`; take the grant back first");
+        return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
+    }
+    app.catalog.delete_secret(caller.id(), &name).await?;
+    app.picture.refresh(&*app.catalog, caller.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whatever has a step that is granted this secret.
+fn user_of(tenant: &TenantPicture, name: &str) -> Option<String> {
+    let uses = |pipeline: &Pipeline| pipeline.steps.iter().any(|step| step.grants.secrets.contains(name));
+    let source = tenant.sources.values().find(|source| uses(&source.pipeline)).map(|source| source.id.to_string());
+    source.or_else(|| {
+        let mut endpoints = tenant.endpoints.values().map(|sealed| &sealed.endpoint);
+        endpoints.find(|endpoint| uses(&endpoint.pipeline)).map(|endpoint| endpoint.id.to_string())
+    })
+}
