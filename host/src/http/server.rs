@@ -23,6 +23,8 @@ use crate::shutdown::stopped;
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// And this long for a whole exchange, the body included.
 const EXCHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// An upload is larger than other bodies and is compiled before it is answered.
+const UPLOAD_DEADLINE: Duration = Duration::from_secs(180);
 /// More headers than this are answered with 431.
 const MAX_HEADERS: usize = 100;
 /// The head of a request fits in here; hyper answers 431 to a larger one.
@@ -88,14 +90,22 @@ async fn answer(
 ) -> Result<hyper::Response<Body>, std::convert::Infallible> {
     // A task of its own goes on when the client hangs up or the deadline comes:
     // what is written must also be shown in the picture, and handed over.
+    let deadline = deadline(request.method(), request.uri().path());
     let handling = tokio::spawn(router.oneshot(request));
-    match tokio::time::timeout(EXCHANGE_DEADLINE, handling).await {
+    match tokio::time::timeout(deadline, handling).await {
         Ok(Ok(response)) => response,
         Ok(Err(panicked)) => {
             tracing::error!(error = %panicked, "answering a call failed");
             Ok(ApiError::Crashed.into_response())
         }
         Err(_elapsed) => Ok(ApiError::TimedOut.into_response()),
+    }
+}
+
+fn deadline(method: &hyper::Method, path: &str) -> Duration {
+    match (method, path) {
+        (&hyper::Method::POST, "/v1/plugins") => UPLOAD_DEADLINE,
+        _ => EXCHANGE_DEADLINE,
     }
 }
 

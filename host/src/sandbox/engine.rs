@@ -102,7 +102,9 @@ fn proposals(config: &mut Config) {
         .wasm_gc(false)
         .wasm_function_references(false)
         .wasm_exceptions(false)
-        .wasm_multi_memory(false)
+        // What wasmtime itself writes between two components inside a component
+        // (QuickJS's are made of such) names both their memories.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)

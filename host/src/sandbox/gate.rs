@@ -9,8 +9,8 @@
 use std::fmt;
 
 use wasmparser::{
-    ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, MemorySectionReader, Operator, Parser, Payload,
-    TableSectionReader,
+    ComponentExternalKind, ComponentTypeRef, Encoding, FunctionBody, ImportSectionReader, MemorySectionReader,
+    Operator, Parser, Payload, TableSectionReader, TypeRef,
 };
 
 use super::contract::{FILTER, MAPPER, SETTINGS, TRANSFORMER};
@@ -23,6 +23,9 @@ use crate::domain::plugin::Job;
 pub(super) const MAX_CORE_INSTANCES: u32 = 64;
 /// Linear memories of one component.
 pub(super) const MAX_MEMORIES: u32 = 4;
+/// And of one module, imported ones included: no language's compiler makes
+/// more, and only what wasmtime writes between components needs two.
+const MAX_MEMORIES_OF_MODULE: u64 = 1;
 /// Tables of one component.
 pub(super) const MAX_TABLES: u32 = 16;
 /// Elements of one table.
@@ -151,6 +154,8 @@ struct Gate<'a> {
     segments: u64,
     custom: u64,
     memories: u64,
+    /// Of the module that is being read.
+    memories_here: u64,
     tables: u64,
     instances: u64,
     component_instances: u64,
@@ -168,6 +173,7 @@ impl<'a> Gate<'a> {
             segments: 0,
             custom: 0,
             memories: 0,
+            memories_here: 0,
             tables: 0,
             instances: 0,
             component_instances: 0,
@@ -205,10 +211,14 @@ impl<'a> Gate<'a> {
                 self.nested += 1;
                 bound("nested modules and components", self.nested, MAX_NESTED)
             }
+            Payload::Version { .. } => {
+                self.memories_here = 0;
+                Ok(())
+            }
             Payload::TypeSection(section) => self.count_types(section.count()),
             Payload::CoreTypeSection(section) => self.count_types(section.count()),
             Payload::ComponentTypeSection(section) => self.count_types(section.count()),
-            Payload::ImportSection(section) => self.count_names(section.count()),
+            Payload::ImportSection(section) => self.check_imports(section),
             Payload::ExportSection(section) => self.count_names(section.count()),
             Payload::ComponentImportSection(section) => self.count_names(section.count()),
             Payload::ComponentExportSection(section) => self.count_names(section.count()),
@@ -252,7 +262,21 @@ impl<'a> Gate<'a> {
         bound("data and element segments", self.segments, MAX_SEGMENTS)
     }
 
+    fn check_imports(&mut self, section: ImportSectionReader<'_>) -> Result<(), GateError> {
+        self.count_names(section.count())?;
+        section.into_imports().try_for_each(|import| match import.map_err(malformed)?.ty {
+            TypeRef::Memory(_) => self.count_memories_here(1),
+            _ => Ok(()),
+        })
+    }
+
+    fn count_memories_here(&mut self, count: u32) -> Result<(), GateError> {
+        self.memories_here += u64::from(count);
+        bound("memories in one module", self.memories_here, MAX_MEMORIES_OF_MODULE)
+    }
+
     fn check_memories(&mut self, section: MemorySectionReader<'_>) -> Result<(), GateError> {
+        self.count_memories_here(section.count())?;
         self.memories += u64::from(section.count());
         bound("memories", self.memories, u64::from(MAX_MEMORIES))?;
         section.into_iter().try_for_each(|memory| {
@@ -356,6 +380,24 @@ mod tests {
     fn what_is_too_large_is_not_looked_into() {
         let limits = Limits { component: 7, ..Limits::default() };
         assert_eq!(inspect(HEADER, &limits), Err(GateError::TooLarge { size: 8, allowed: 7 }));
+    }
+
+    /// A component around one module with these sections.
+    fn around(sections: &[&[u8]]) -> Vec<u8> {
+        let module = [&[0, b'a', b's', b'm', 1, 0, 0, 0], sections.concat().as_slice()].concat();
+        [HEADER, &[1, module.len() as u8], &module].concat()
+    }
+
+    #[test]
+    fn a_module_has_one_memory() {
+        let (import, one, two) = ([2, 8, 1, 1, b'a', 1, b'b', 2, 0, 1], [5, 3, 1, 0, 1], [5, 5, 2, 0, 1, 0, 1]);
+        check(&around(&[&one]), "is missing");
+        check(&around(&[&import]), "is missing");
+        check(&around(&[&two]), "2 memories in one module and 1 are allowed");
+        check(&around(&[&import, &one]), "2 memories in one module and 1 are allowed");
+        // Another module starts from none.
+        let both = [around(&[&one]), around(&[&one])[HEADER.len()..].to_vec()].concat();
+        check(&both, "is missing");
     }
 
     #[test]
