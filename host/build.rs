@@ -17,6 +17,7 @@ fn main() {
     let host = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let workspace = host.parent().expect("the workspace is above");
     list_dialects(&host, &out);
+    list_templates(workspace, &out);
     add_target(workspace);
     build(workspace, &out.join("guest"));
     for plugin in PLUGINS {
@@ -45,6 +46,63 @@ fn list_dialects(host: &Path, out: &Path) {
         listed += "];\n";
     }
     std::fs::write(out.join("dialects.rs"), listed).expect("OUT_DIR can be written");
+}
+
+/// Writes down what `hookyard plugin new` makes a plugin of.
+fn list_templates(workspace: &Path, out: &Path) {
+    let examples = workspace.join("plugins/examples");
+    let mut listed = String::new();
+    for (constant, directory) in [
+        ("RUST", examples.join("rust")),
+        ("JAVASCRIPT", examples.join("javascript")),
+        ("PYTHON", examples.join("python")),
+        ("C", examples.join("c")),
+        ("CASES", examples.join("cases")),
+        ("WIT", workspace.join("wit")),
+        ("SDK", workspace.join("plugin-sdk")),
+    ] {
+        let mut files = Vec::new();
+        find_files(&directory, &mut files);
+        files.sort();
+        listed += &format!("const {constant}: Files = &[\n");
+        for file in files {
+            let name = file.strip_prefix(&directory).expect("it was found there");
+            let text = match constant == "SDK" && name == Path::new("Cargo.toml") {
+                true => out.join("sdk.toml"),
+                false => file.clone(),
+            };
+            listed += &format!("    ({name:?}, include_str!({text:?})),\n");
+        }
+        listed += "];\n";
+    }
+    listed += &format!("const LOCK: &str = include_str!({:?});\n", workspace.join("Cargo.lock"));
+    std::fs::write(out.join("templates.rs"), listed).expect("OUT_DIR can be written");
+    std::fs::write(out.join("sdk.toml"), without_workspace(workspace)).expect("OUT_DIR can be written");
+}
+
+fn find_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    for path in entries.flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => find_files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// The SDK's manifest, with the workspace's own lines for what it takes from
+/// there.
+fn without_workspace(workspace: &Path) -> String {
+    let read =
+        |path: &str| std::fs::read_to_string(workspace.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let (manifest, root) = (read("plugin-sdk/Cargo.toml"), read("Cargo.toml"));
+    println!("cargo::rerun-if-changed=../Cargo.toml");
+    let inherited = |name: &str| root.lines().find(|line| line.starts_with(&format!("{name} = "))).map(str::to_owned);
+    let lines = manifest.lines().map(|line| match line.strip_suffix(".workspace = true") {
+        Some(name) => inherited(name).unwrap_or_else(|| panic!("the workspace has no `{name}` on a line of its own")),
+        None => line.to_owned(),
+    });
+    lines.map(|line| line + "\n").collect()
 }
 
 /// `rust-toolchain.toml` names the target, but rustup may be told not to install

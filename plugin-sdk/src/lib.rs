@@ -187,10 +187,12 @@
 //! ```text
 //! rustup target add wasm32-wasip2
 //! cargo build --target wasm32-wasip2 --release
-//! curl --data-binary @target/wasm32-wasip2/release/paid_only.wasm \
-//!     -H 'content-type: application/wasm' -H 'authorization: Bearer KEY' \
-//!     'http://127.0.0.1:8400/v1/plugins?name=paid-only'
+//! hookyard plugin test target/wasm32-wasip2/release/paid_only.wasm
+//! HOOKYARD_KEY=... hookyard plugin push target/wasm32-wasip2/release/paid_only.wasm
 //! ```
+//!
+//! `hookyard plugin new --lang rust paid-only` writes all of it down: a plugin
+//! that works and has tests, and this crate's sources beside it.
 //!
 //! # Good to know
 //!

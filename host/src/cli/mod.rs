@@ -1,5 +1,7 @@
 //! The command line.
 
+mod plugin;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +30,9 @@ enum Command {
     Serve(Given),
     /// Start the server and watch an order go through it
     Demo(Given),
+    /// Write, check, test and upload a plugin
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Compile a component from standard input; the server runs this in a child
     /// process, because compiling strangers' code can take its process down
     #[command(hide = true)]
@@ -42,6 +47,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(given) => on_runtime(given, |settings| Box::pin(serve(settings))),
         Command::Demo(given) => on_runtime(given, |settings| Box::pin(demo::run(settings))),
+        Command::Plugin(command) => return plugin::run(command),
         Command::Compile => return sandbox::compile_child(),
     };
     match outcome {

@@ -33,6 +33,8 @@ impl fmt::Display for NotAPluginName {
     }
 }
 
+impl std::error::Error for NotAPluginName {}
+
 impl FromStr for PluginName {
     type Err = NotAPluginName;
 

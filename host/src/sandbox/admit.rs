@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::contract::{DescriptionOut, ExampleOut, JobOut};
-use super::example;
+use super::example::{self, Case};
 use super::fault::{Failure, Fault};
 use super::gate::GateError;
 use super::guest::Guest;
@@ -103,7 +103,8 @@ pub(super) fn examine(plugin: &Plugin, limits: &Limits) -> Result<Description, R
             let problem = "is for a job that the component does not export".to_owned();
             return Err(Rejected::Example { name: example.name.clone(), problem });
         }
-        example::run(plugin, example, limits)
+        let case = Case { job: job(example.job), config: example.config.clone(), input: example.input.clone() };
+        example::check(plugin, &case, &example.output, limits)
             .map_err(|problem| Rejected::Example { name: example.name.clone(), problem })?;
     }
     description(described, &plugin.capabilities)

@@ -1,97 +1,63 @@
 //! Runs the examples that a plugin brings along, as its upload's last gate: what
-//! it says of itself must be what it does here.
-//!
-//! The JSON is described in `wit/settings.wit`: records with their fields in
-//! snake case, `data` as the document itself, bodies as text, what is empty left
-//! out.
+//! it says of itself must be what it does here. An author's own cases are run
+//! the same way.
 
-use serde::Deserialize;
+mod form;
+
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use self::form::{FilterInput, MapperInput, SOME_TIME, TransformerInput};
+use super::Issue;
 use super::call::Called;
-use super::contract::{DraftOut, EventIn, ExampleOut, FieldIn, FieldOut, JobOut, MessageIn, MessageOut};
-use super::contract::{RefusalOut, RequestIn, VerdictOut};
+use super::contract::{DraftOut, FieldOut, MessageOut, RefusalOut, VerdictOut};
 use super::convert;
 use super::fault::{Failure, Fault};
 use super::guest::Guest;
 use super::limits::Limits;
 use super::plugin::Plugin;
 use crate::domain::event::EventType;
+use crate::domain::pipeline::LogLine;
+use crate::domain::plugin::Job;
 use crate::domain::time::Timestamp;
 
-/// When examples happen that do not say when.
-const SOME_TIME: &str = "2026-11-21T08:30:00.000Z";
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RequestForm {
-    id: String,
-    source: String,
-    received_at: String,
-    method: String,
-    query: Vec<FieldForm>,
-    headers: Vec<FieldForm>,
-    body: String,
+/// What a plugin is asked, as JSON text in the form that `wit/settings.wit`
+/// describes.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub job: Job,
+    pub config: String,
+    pub input: String,
 }
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct EventForm {
-    id: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    occurred_at: String,
-    subject: Option<String>,
-    account: Option<String>,
-    tags: Vec<String>,
-    data: Box<RawValue>,
+/// What a case came to, with what it cost and what the plugin said.
+#[derive(Clone, Debug)]
+pub struct CaseRun {
+    /// The output, as JSON; `{"issues": [...]}` when the plugin does not accept
+    /// the configuration. Or what went wrong, for people.
+    pub made: Result<Value, String>,
+    pub log: Vec<LogLine>,
+    pub fuel: u64,
+    pub duration_us: u64,
+    pub memory: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct MessageForm {
-    method: String,
-    target: Option<String>,
-    headers: Vec<FieldForm>,
-    body: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FieldForm {
-    name: String,
-    value: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MapperInput {
-    request: RequestForm,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilterInput {
-    event: EventForm,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TransformerInput {
-    event: EventForm,
-    message: MessageForm,
-}
-
-/// Nothing, or what is wrong with `example`; it is run twice.
-pub(super) fn run(plugin: &Plugin, example: &ExampleOut, limits: &Limits) -> Result<(), String> {
-    accepts_config(plugin, &example.config, limits)?;
+/// Nothing, or what is wrong with the example `case` and its `output`; it is run
+/// twice.
+pub(super) fn check(plugin: &Plugin, case: &Case, output: &str, limits: &Limits) -> Result<(), String> {
     let expected: Value =
-        serde_json::from_str(&example.output).map_err(|problem| format!("its output is no JSON: {problem}"))?;
+        serde_json::from_str(output).map_err(|problem| format!("its output is no JSON: {problem}"))?;
     let expected = comparable(expected);
+    match plugin.call_check(&case.config, guest(limits), limits).result {
+        Ok(Ok(())) => {}
+        Ok(Err(issues)) => {
+            let first = issues.first().map_or("", |issue| &issue.message);
+            return Err(format!("its configuration is refused: {first}"));
+        }
+        Err(failure) => return Err(failed(failure)),
+    }
     for _ in 0..2 {
-        let made = comparable(outcome(plugin, example, limits)?);
+        let made = comparable(call(plugin, case, limits).made?);
         if made != expected {
             return Err(format!("it should come to {} and came to {}", short(&expected), short(&made)));
         }
@@ -99,45 +65,43 @@ pub(super) fn run(plugin: &Plugin, example: &ExampleOut, limits: &Limits) -> Res
     Ok(())
 }
 
-fn accepts_config(plugin: &Plugin, config: &str, limits: &Limits) -> Result<(), String> {
-    match plugin.call_check(config, guest(limits), limits).result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(issues)) => {
-            let first = issues.first().map_or("", |issue| &issue.message);
-            Err(format!("its configuration is refused: {first}"))
-        }
-        Err(failure) => Err(failed(failure)),
+/// Has the plugin check the configuration, then calls it once.
+pub(super) fn run(plugin: &Plugin, case: &Case, limits: &Limits) -> CaseRun {
+    let checked = plugin.call_check(&case.config, guest(limits), limits);
+    if matches!(checked.result, Ok(Ok(()))) {
+        return call(plugin, case, limits);
     }
+    let Called { result, log, fuel, duration_us, memory } = checked;
+    let made = result.map_err(failed).map(|refused| {
+        let issues = refused.err().unwrap_or_default().into_iter().map(Issue::from);
+        let issues = issues.map(|Issue { path, message }| json!({ "path": path, "message": message }));
+        json!({ "issues": issues.collect::<Vec<_>>() })
+    });
+    CaseRun { made, log, fuel, duration_us, memory }
 }
 
-fn outcome(plugin: &Plugin, example: &ExampleOut, limits: &Limits) -> Result<Value, String> {
-    let (config, guest) = (example.config.as_str(), guest(limits));
-    match example.job {
-        JobOut::Mapper => {
-            let MapperInput { request } = input(example)?;
-            let called = plugin.call_map(&request.record(), config, guest, limits);
-            settle(called, |drafts| {
+fn call(plugin: &Plugin, case: &Case, limits: &Limits) -> CaseRun {
+    let (config, guest) = (case.config.as_str(), guest(limits));
+    match case.job {
+        Job::Mapper => on_input(case, |MapperInput { request }| {
+            settle(plugin.call_map(&request.record(), config, guest, limits), |drafts| {
                 let event_type: EventType = "example".parse().expect("it is an event type");
                 convert::drafts(drafts.clone(), Some(&event_type), limits)?;
                 Ok(Value::Array(drafts.into_iter().map(draft).collect()))
             })
-        }
-        JobOut::Filter => {
-            let FilterInput { event } = input(example)?;
-            let called = plugin.call_keep(&event.record(), config, guest, limits);
-            settle(called, |verdict| match verdict {
+        }),
+        Job::Filter => on_input(case, |FilterInput { event }| {
+            settle(plugin.call_keep(&event.record(), config, guest, limits), |verdict| match verdict {
                 VerdictOut::Keep => Ok(json!("keep")),
                 VerdictOut::Drop(reason) => Ok(json!({ "drop": reason })),
             })
-        }
-        JobOut::Transformer => {
-            let TransformerInput { event, message: given } = input(example)?;
-            let called = plugin.call_transform(&event.record(), &given.record(), config, guest, limits);
-            settle(called, |made| {
+        }),
+        Job::Transformer => on_input(case, |TransformerInput { event, message: given }| {
+            settle(plugin.call_transform(&event.record(), &given.record(), config, guest, limits), |made| {
                 convert::message(made.clone())?;
                 Ok(message(made))
             })
-        }
+        }),
     }
 }
 
@@ -145,19 +109,24 @@ fn guest(limits: &Limits) -> Guest {
     Guest::new(limits, "example", SOME_TIME.parse().unwrap_or(Timestamp::from_millis(0)))
 }
 
-fn input<T: DeserializeOwned>(example: &ExampleOut) -> Result<T, String> {
-    serde_json::from_str(&example.input).map_err(|problem| format!("its input: {problem}"))
+/// An input that cannot be read costs nothing.
+fn on_input<T: DeserializeOwned>(case: &Case, call: impl FnOnce(T) -> CaseRun) -> CaseRun {
+    match serde_json::from_str(&case.input) {
+        Ok(input) => call(input),
+        Err(problem) => {
+            CaseRun { made: Err(format!("its input: {problem}")), log: Vec::new(), fuel: 0, duration_us: 0, memory: 0 }
+        }
+    }
 }
 
-fn settle<R>(
-    called: Called<Result<R, RefusalOut>>,
-    show: impl FnOnce(R) -> Result<Value, Fault>,
-) -> Result<Value, String> {
-    match called.result {
+fn settle<R>(called: Called<Result<R, RefusalOut>>, show: impl FnOnce(R) -> Result<Value, Fault>) -> CaseRun {
+    let Called { result, log, fuel, duration_us, memory } = called;
+    let made = match result {
         Ok(Ok(made)) => show(made).map_err(|fault| fault.to_string()),
         Ok(Err(RefusalOut { code, message })) => Ok(json!({ "refusal": { "code": code, "message": message } })),
         Err(failure) => Err(failed(failure)),
-    }
+    };
+    CaseRun { made, log, fuel, duration_us, memory }
 }
 
 fn failed(failure: Failure) -> String {
@@ -186,7 +155,7 @@ fn message(message: MessageOut) -> Value {
 
 /// The same for what means the same: fields that are empty and fields that are
 /// not there, and bodies that are the same JSON.
-fn comparable(output: Value) -> Value {
+pub fn comparable(output: Value) -> Value {
     match output {
         Value::Array(records) => Value::Array(records.into_iter().map(comparable).collect()),
         Value::Object(mut fields) => {
@@ -218,83 +187,6 @@ fn short(value: &Value) -> String {
         text.push_str("...");
     }
     text
-}
-
-impl Default for RequestForm {
-    fn default() -> Self {
-        Self {
-            id: String::new(),
-            source: String::new(),
-            received_at: SOME_TIME.to_owned(),
-            method: "POST".to_owned(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: String::new(),
-        }
-    }
-}
-
-impl Default for EventForm {
-    fn default() -> Self {
-        Self {
-            id: String::new(),
-            event_type: String::new(),
-            occurred_at: SOME_TIME.to_owned(),
-            subject: None,
-            account: None,
-            tags: Vec::new(),
-            data: RawValue::NULL.to_owned(),
-        }
-    }
-}
-
-impl Default for MessageForm {
-    fn default() -> Self {
-        Self { method: "POST".to_owned(), target: None, headers: Vec::new(), body: String::new() }
-    }
-}
-
-impl RequestForm {
-    fn record(&self) -> RequestIn<'_> {
-        RequestIn {
-            id: &self.id,
-            source: &self.source,
-            received_at: &self.received_at,
-            method: &self.method,
-            query: fields(&self.query),
-            headers: fields(&self.headers),
-            body: self.body.as_bytes(),
-        }
-    }
-}
-
-impl EventForm {
-    fn record(&self) -> EventIn<'_> {
-        EventIn {
-            id: &self.id,
-            event_type: &self.event_type,
-            occurred_at: &self.occurred_at,
-            subject: self.subject.as_deref(),
-            account: self.account.as_deref(),
-            tags: &self.tags,
-            data: self.data.get(),
-        }
-    }
-}
-
-impl MessageForm {
-    fn record(&self) -> MessageIn<'_> {
-        MessageIn {
-            method: &self.method,
-            target: self.target.as_deref(),
-            headers: fields(&self.headers),
-            body: self.body.as_bytes(),
-        }
-    }
-}
-
-fn fields(forms: &[FieldForm]) -> Vec<FieldIn<'_>> {
-    forms.iter().map(|FieldForm { name, value }| FieldIn { name, value }).collect()
 }
 
 #[cfg(test)]

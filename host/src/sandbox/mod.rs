@@ -61,6 +61,7 @@ use crate::domain::usage::{PluginUse, Tally};
 
 pub use self::admit::{Admitted, Rejected};
 pub use self::compile::{SUBCOMMAND, compile_child};
+pub use self::example::{Case, CaseRun, comparable};
 pub use self::fault::{Fault, Limit};
 pub use self::gate::GateError;
 pub use self::limits::{Limits, MAX_COMPONENT};
@@ -337,6 +338,13 @@ impl Sandbox {
             Ok(Err(Failure::Fault(fault))) => Err(CheckFailure::Faulted(fault.message)),
             Ok(Err(Failure::NoRoom)) | Err(_) => Err(CheckFailure::Unavailable),
         }
+    }
+
+    /// What a plugin makes of one case, run as the gate runs its examples. None
+    /// when it is not loaded, or the host has no room.
+    pub async fn run_case(&self, digest: Digest, case: Case) -> Option<CaseRun> {
+        let (plugin, limits) = (self.0.plugin(digest)?, Arc::clone(&self.0.limits));
+        self.0.crew.run(Owner::House, move || example::run(&plugin, &case, &limits)).await.ok()
     }
 
     /// What a source's pipeline makes of a request.
