@@ -2,6 +2,7 @@
 //! than most of them.
 
 mod addresses;
+mod author;
 mod bad_input;
 mod capabilities;
 mod catalogue;
@@ -13,6 +14,7 @@ mod golden;
 mod hostile;
 mod hostile_set;
 mod journey;
+mod languages;
 mod layering;
 mod platforms;
 mod preview;

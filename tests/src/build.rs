@@ -46,6 +46,24 @@ fn guest(built: &OnceLock<PathBuf>, name: &str) -> Vec<u8> {
     std::fs::read(path).expect("cargo has just built it")
 }
 
+/// The example plugin in a language, as `tests/languages/build` left it.
+pub fn example(language: &str) -> PathBuf {
+    let path = target_dir().join("languages").join(format!("{language}.wasm"));
+    assert!(path.exists(), "{} is not there: tests/run builds it, and so does tests/languages/build", path.display());
+    path
+}
+
+/// The component of a plugin in Rust that stands outside this repository, built
+/// without the network. What it depends on is built once, for all of them.
+pub fn plugin(dir: &Path, name: &str) -> PathBuf {
+    let target = target_dir().join("languages/cargo");
+    let mut cargo = cargo();
+    cargo.current_dir(dir).args(["build", "--offline", "--release", "--target", "wasm32-wasip2", "--target-dir"]);
+    cargo.arg(&target);
+    run(cargo);
+    target.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")))
+}
+
 fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.arg("--quiet").current_dir(workspace());
