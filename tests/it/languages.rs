@@ -47,7 +47,8 @@ fn cases() -> Vec<Value> {
 async fn outcome(tenant: &Api, case: &Value) -> Value {
     let answer = tenant.post("/v1/try", form(case)).await;
     if answer.status != 200 {
-        return json!({"status": answer.status.as_u16(), "field": answer.body["field"], "detail": answer.body["detail"]});
+        let (status, body) = (answer.status.as_u16(), answer.body);
+        return json!({"status": status, "field": body["field"], "detail": body["detail"]});
     }
     let mut trial = answer.body;
     for step in trial["steps"].as_array_mut().expect("steps") {

@@ -57,12 +57,21 @@ pub(super) fn check(plugin: &Plugin, case: &Case, output: &str, limits: &Limits)
         Err(failure) => return Err(failed(failure)),
     }
     for _ in 0..2 {
-        let made = comparable(call(plugin, case, limits).made?);
+        let CaseRun { made, log, .. } = call(plugin, case, limits);
+        let made = comparable(made.map_err(|problem| with_end_of(&log, problem))?);
         if made != expected {
             return Err(format!("it should come to {} and came to {}", short(&expected), short(&made)));
         }
     }
     Ok(())
+}
+
+/// Where nothing reaches standard error, the log is where an author looks.
+fn with_end_of(log: &[LogLine], problem: String) -> String {
+    match log.last() {
+        Some(line) => format!("{problem} Its log ends with: {}", line.text),
+        None => problem,
+    }
 }
 
 /// Has the plugin check the configuration, then calls it once.

@@ -9,6 +9,7 @@
 # fault. `componentize-py -d wit -w full-plugin bindings .` writes the types
 # down for an editor.
 
+import functools
 import json
 
 from componentize_py_types import Err
@@ -28,7 +29,27 @@ SCHEMA = {
 }
 
 
+def told(function):
+    """Writes an exception into the log, with its line: there is no standard error in here."""
+
+    @functools.wraps(function)
+    def call(*arguments):
+        try:
+            return function(*arguments)
+        except Err:
+            raise
+        except Exception as error:
+            at = error.__traceback__
+            while at.tb_next:
+                at = at.tb_next
+            log.write(log.Level.ERROR, f"line {at.tb_lineno}: {type(error).__name__}: {error}")
+            raise
+
+    return call
+
+
 class Settings(exports.Settings):
+    @told
     def describe(self) -> Description:
         return Description(
             name="order-greeter",
@@ -39,6 +60,7 @@ class Settings(exports.Settings):
             examples=examples(),
         )
 
+    @told
     def check(self, config: str) -> None:
         settings = json.loads(config)
         issues = []
@@ -52,6 +74,7 @@ class Settings(exports.Settings):
 
 
 class Mapper(exports.Mapper):
+    @told
     def map(self, request: Request, config: str) -> list[Draft]:
         # Understood, and no event: none is made, and nothing is refused.
         if any(field.name == "test" for field in request.query):
@@ -70,6 +93,7 @@ class Mapper(exports.Mapper):
 
 
 class Filter(exports.Filter):
+    @told
     def keep(self, event: Event, config: str) -> Verdict_Keep | Verdict_Drop:
         order = read("data", event.data)
         least = json.loads(config).get("min_total", 0)
@@ -79,6 +103,7 @@ class Filter(exports.Filter):
 
 
 class Transformer(exports.Transformer):
+    @told
     def transform(self, event: Event, message: Message, config: str) -> Message:
         order = read("data", event.data)
         number = order["order"]

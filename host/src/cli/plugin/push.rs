@@ -40,7 +40,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Stop> {
         None => Bench::admit(&args.file).await?.admitted.description.name.clone(),
     };
     let address = address(&args.url, &name)?;
-    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(DEADLINE).build();
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(DEADLINE).build();
     let client = client.map_err(|error| Stop::Command(Chain(&error).to_string()))?;
     let request = client.post(address).bearer_auth(key).header(header::CONTENT_TYPE, "application/wasm");
     let answer = request.body(component.to_vec()).send().await.map_err(|error| unreachable(&args.url, &error))?;
@@ -52,8 +52,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Stop> {
 }
 
 fn address(url: &Url, name: &str) -> Result<Url, Stop> {
-    let mut address = url
-        .join("/v1/plugins")
+    let mut address = Url::parse(&format!("{}/v1/plugins", url.as_str().trim_end_matches('/')))
         .ok()
         .filter(|address| matches!(address.scheme(), "http" | "https"))
         .ok_or_else(|| Stop::Command(format!("--url {url}: give the server's, such as http://127.0.0.1:8400")))?;
