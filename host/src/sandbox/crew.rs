@@ -63,7 +63,7 @@ struct Floor {
 
 impl Crew {
     pub(super) fn start(engine: &Engine, threads: usize, capacity: Capacity) -> std::io::Result<Self> {
-        let queue = FairQueue::new(capacity);
+        let queue = FairQueue::new(capacity, is_slow);
         let floor = Floor { queue, resting: [0; 2], patient: 0, served: 0, ticking: false, closed: false };
         let shop =
             Arc::new(Shop { floor: Mutex::new(floor), work: [Condvar::new(), Condvar::new()], ticks: Condvar::new() });
@@ -241,6 +241,13 @@ fn attempt(job: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(job)).is_err() {
         tracing::error!("the sandbox's own code panicked; the call was given up");
     }
+}
+
+/// Only uploads are the house's, and looking at one takes up to a hundred calls,
+/// each as long as it may be: two such would hold all the quick threads for
+/// seconds.
+fn is_slow(owner: Owner) -> bool {
+    owner == Owner::House
 }
 
 /// What this thread used. Waiting for a processor is nobody's fault.

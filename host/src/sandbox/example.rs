@@ -82,7 +82,7 @@ pub(super) fn run(plugin: &Plugin, case: &Case, limits: &Limits) -> CaseRun {
     }
     let Called { result, log, fuel, duration_us, memory } = checked;
     let made = result.map_err(failed).map(|refused| {
-        let issues = refused.err().unwrap_or_default().into_iter().map(Issue::from);
+        let issues = convert::issues(refused.err().unwrap_or_default()).into_iter();
         let issues = issues.map(|Issue { path, message }| json!({ "path": path, "message": message }));
         json!({ "issues": issues.collect::<Vec<_>>() })
     });

@@ -343,7 +343,7 @@ impl Sandbox {
     /// What a plugin makes of one case, run as the gate runs its examples. None
     /// when it is not loaded, or the host has no room.
     pub async fn run_case(&self, digest: Digest, case: Case) -> Option<CaseRun> {
-        let (plugin, limits) = (self.0.plugin(digest)?, Arc::clone(&self.0.limits));
+        let (plugin, limits) = (self.plugin(digest).await.ok()?, Arc::clone(&self.0.limits));
         self.0.crew.run(Owner::House, move || example::run(&plugin, &case, &limits)).await.ok()
     }
 

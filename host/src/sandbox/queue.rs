@@ -49,6 +49,8 @@ pub(super) struct FairQueue<K, J> {
     floor: u64,
     lines_formed: u64,
     limits: Capacity,
+    /// Whose jobs are slow before anything is known of them.
+    is_slow: fn(K) -> bool,
 }
 
 /// How many jobs may wait.
@@ -66,6 +68,8 @@ struct Line<J> {
     /// What the owner's jobs lately cost.
     expected: u64,
     formed: u64,
+    /// Slow, whatever its jobs cost.
+    always_slow: bool,
 }
 
 /// A job that was taken out and is to be [finished](FairQueue::finish).
@@ -79,7 +83,7 @@ pub(super) struct Ticket<K> {
 pub(super) struct Full;
 
 impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
-    pub(super) fn new(limits: Capacity) -> Self {
+    pub(super) fn new(limits: Capacity, is_slow: fn(K) -> bool) -> Self {
         Self {
             lines: HashMap::new(),
             ready: [BTreeMap::new(), BTreeMap::new()],
@@ -88,6 +92,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             floor: 0,
             lines_formed: 0,
             limits,
+            is_slow,
         }
     }
 
@@ -99,7 +104,8 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         }
         let (floor, formed) = (self.floor, self.lines_formed);
         self.lines_formed += 1;
-        let line = self.lines.entry(owner).or_insert_with(|| Line::new(floor, formed));
+        let always_slow = (self.is_slow)(owner);
+        let line = self.lines.entry(owner).or_insert_with(|| Line::new(floor, formed, always_slow));
         if line.jobs.is_empty() {
             line.used = line.used.max(floor);
             self.ready[line.lane() as usize].insert(line.place(), owner);
@@ -171,12 +177,12 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 }
 
 impl<J> Line<J> {
-    fn new(used: u64, formed: u64) -> Self {
-        Self { jobs: VecDeque::new(), running: 0, used, expected: GUESS, formed }
+    fn new(used: u64, formed: u64, always_slow: bool) -> Self {
+        Self { jobs: VecDeque::new(), running: 0, used, expected: GUESS, formed, always_slow }
     }
 
     fn lane(&self) -> Lane {
-        if self.expected > SLOW { Lane::Slow } else { Lane::Quick }
+        if self.always_slow || self.expected > SLOW { Lane::Slow } else { Lane::Quick }
     }
 
     fn place(&self) -> (u64, u64) {
@@ -207,7 +213,7 @@ mod tests {
     /// with this many threads. What a job costs its owner is in microseconds.
     #[track_caller]
     fn check(costs: &[(char, u64)], threads: usize, play: &str, expected: &str) {
-        let mut queue = FairQueue::new(CAPACITY);
+        let mut queue = FairQueue::new(CAPACITY, |_| false);
         let mut running: Vec<(u64, Ticket<char>)> = Vec::new();
         let (mut now, mut served) = (0, String::new());
         for act in play.split(' ') {
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn who_takes_long_has_a_lane_apart() {
-        let mut queue = FairQueue::new(CAPACITY);
+        let mut queue = FairQueue::new(CAPACITY, |_| false);
         let finish = |queue: &mut FairQueue<char, ()>, lane, micros| {
             let (ticket, ()) = queue.pop(lane).expect("a job in this lane");
             queue.finish(ticket, Duration::from_micros(micros));
@@ -274,8 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_slow_by_nature_is_never_quick() {
+        let mut queue = FairQueue::new(CAPACITY, |owner| owner == 'h');
+        for _ in 0..10 {
+            assert_eq!(queue.push('h', ()), Ok(Lane::Slow));
+            assert!(queue.pop(Lane::Quick).is_none());
+            let (ticket, ()) = queue.pop(Lane::Slow).expect("a job");
+            queue.finish(ticket, Duration::from_micros(3));
+        }
+        assert_eq!(queue.push('a', ()), Ok(Lane::Quick));
+    }
+
+    #[test]
     fn a_line_is_no_longer_than_allowed() {
-        let mut queue = FairQueue::new(Capacity { per_owner: 2, total: 3 });
+        let mut queue = FairQueue::new(Capacity { per_owner: 2, total: 3 }, |_| false);
         assert_eq!(queue.push('a', ()), Ok(Lane::Quick));
         assert_eq!(queue.push('a', ()), Ok(Lane::Quick));
         assert_eq!(queue.push('a', ()), Err(Full));
@@ -288,7 +306,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_those_who_left() {
-        let mut queue = FairQueue::new(CAPACITY);
+        let mut queue = FairQueue::new(CAPACITY, |_| false);
         for owner in 0..10_000_u32 {
             queue.push(owner, ()).expect("room");
             queue.push(owner + 1_000_000, ()).expect("room");
