@@ -59,7 +59,7 @@ impl Dialler {
     }
 
     /// Sends a request. The answer's body is still to be read, which may fail
-    /// too: see [`unreachable`]. Of two headers with one name, the later one is
+    /// too: see [`classify`]. Of two headers with one name, the later one is
     /// sent.
     pub async fn send(
         &self,
@@ -72,7 +72,7 @@ impl Dialler {
         // the operator's policy may be another than when the URL was stored.
         url.judge(&self.urls).map_err(|error| Unreachable::Forbidden(error.to_string()))?;
         let request = build(method, url, headers, body)?;
-        self.client.execute(request).await.map_err(unreachable)
+        self.client.execute(request).await.map_err(classify)
     }
 }
 
@@ -90,7 +90,7 @@ fn build(method: &'static str, url: &DeliveryUrl, headers: &[&Header], body: Byt
 }
 
 /// Why there is no answer: where in the chain of causes the reason is.
-pub fn unreachable(error: reqwest::Error) -> Unreachable {
+pub fn classify(error: reqwest::Error) -> Unreachable {
     let mut root: &(dyn Error + 'static) = &error;
     loop {
         if let Some(resolve) = root.downcast_ref::<ResolveError>() {

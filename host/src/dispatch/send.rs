@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::Response;
 
-use crate::dial::{Dialler, unreachable};
+use crate::dial::{Dialler, classify};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
 use crate::domain::delivery::{Outcome, Unreachable};
 use crate::domain::header::Header;
@@ -81,7 +81,7 @@ impl Sender {
         let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, wire.sent_at));
         let headers = kept_headers(&response);
-        let (body, cut) = read(&mut response).await.map_err(unreachable)?;
+        let (body, cut) = read(&mut response).await.map_err(classify)?;
         let outcome = match status {
             200..300 => Outcome::Accepted { status },
             _ => Outcome::Refused { status, retry_after },

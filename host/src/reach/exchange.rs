@@ -3,7 +3,7 @@
 
 use reqwest::Response;
 
-use crate::dial::{Dialler, unreachable};
+use crate::dial::{Dialler, classify};
 use crate::domain::delivery::Unreachable;
 use crate::domain::header::{Header, MAX_HEADERS};
 use crate::domain::outgoing::{HttpError, Incoming, MAX_ANSWER, Outgoing};
@@ -49,7 +49,7 @@ fn headers_of(response: &Response) -> Result<Vec<Header>, HttpError> {
 
 async fn read(response: &mut Response) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| refused(unreachable(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| refused(classify(error)))? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER {
             return Err(HttpError::TooLarge(format!("over {MAX_ANSWER} bytes came back")));
