@@ -107,6 +107,9 @@ exported! {
     filter: "hookyard:sdk/filter"
         exports "package hookyard:sdk; world filter { export hookyard:plugin/filter@0.1.0; }"
         with { "hookyard:plugin/types@0.1.0": crate::bindings::imports::hookyard::plugin::types }
+    prepare: "hookyard:sdk/prepare"
+        exports "package hookyard:sdk; world prepare { export hookyard:plugin/prepare@0.1.0; }"
+        with {}
     transformer: "hookyard:sdk/transformer"
         exports "package hookyard:sdk; world transformer { export hookyard:plugin/transformer@0.1.0; }"
         with { "hookyard:plugin/types@0.1.0": crate::bindings::imports::hookyard::plugin::types }

@@ -1,14 +1,15 @@
 //! From the exported functions to the traits. Generic, so that all that a
 //! plugin's own crate contains is the list of its jobs.
 
-use crate::bindings::{filter, mapper, settings, transformer};
-use crate::{Description, Draft, Event, Filter, Issue, Mapper, Message, Plugin, Refusal, Request};
+use crate::bindings::{filter, mapper, prepare, settings, transformer};
+use crate::{Description, Draft, Event, Filter, Issue, Mapper, Message, Plugin, Prepare, Refusal, Request};
 use crate::{Transformer, Verdict, config};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
 /// Exports a plugin with the jobs that it does: any of `mapper`, `filter` and
-/// `transformer`.
+/// `transformer`. `prepare` beside them has [`Prepare`] called once, when the
+/// component is compiled.
 ///
 /// Compiled for WebAssembly, this makes the crate a component. Compiled
 /// natively, it checks that the traits are there and does nothing else.
@@ -52,11 +53,14 @@ macro_rules! __check_job {
     ($plugin:ty: transformer) => {
         const _: fn() = $crate::export::is_transformer::<$plugin>;
     };
+    ($plugin:ty: prepare) => {
+        const _: fn() = $crate::export::is_prepared::<$plugin>;
+    };
     ($plugin:ty: $other:ident) => {
         compile_error!(concat!(
             "`",
             stringify!($other),
-            "` is no job: a plugin is a mapper, a filter or a transformer"
+            "` is no job: a plugin is a mapper, a filter or a transformer, and may prepare"
         ));
     };
 }
@@ -67,6 +71,8 @@ pub fn is_mapper<P: Mapper>() {}
 pub fn is_filter<P: Filter>() {}
 #[doc(hidden)]
 pub fn is_transformer<P: Transformer>() {}
+#[doc(hidden)]
+pub fn is_prepared<P: Prepare>() {}
 
 /// A plugin as the component model sees it.
 pub struct Exported<P>(PhantomData<P>);
@@ -78,6 +84,12 @@ impl<P: Plugin> settings::exports::hookyard::plugin::settings::Guest for Exporte
 
     fn check(config: String) -> Result<(), Vec<Issue>> {
         config::check::<P>(&config)
+    }
+}
+
+impl<P: Prepare> prepare::exports::hookyard::plugin::prepare::Guest for Exported<P> {
+    fn prepare() {
+        P::prepare();
     }
 }
 

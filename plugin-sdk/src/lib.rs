@@ -197,8 +197,8 @@
 //! # Good to know
 //!
 //! - Every call starts from nothing: what a `static` remembers is forgotten,
-//!   and what is slow to set up is slow each time. Regular expressions and
-//!   `HashMap`s are worth avoiding.
+//!   and what is slow to set up is slow each time, unless it is done once, in
+//!   [`Prepare`]. `HashMap`s are worth avoiding.
 //! - [`Refusal`] is for what cannot be done; a request that is understood and
 //!   is no event is an empty list of drafts, and an event that is not wanted is
 //!   [`Verdict::Drop`].
@@ -225,6 +225,6 @@ pub mod summaries;
 pub use bindings::imports::hookyard::plugin::types::{Draft, Event, Field, Message, Refusal, Request, Verdict};
 pub use bindings::settings::exports::hookyard::plugin::settings::{Description, Example, Issue, Job};
 pub use bump::BumpAllocator;
-pub use plugin::{Filter, Mapper, Plugin, Transformer};
+pub use plugin::{Filter, Mapper, Plugin, Prepare, Transformer};
 /// Makes a JSON value of what looks like one.
 pub use serde_json::json;

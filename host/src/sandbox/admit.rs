@@ -48,6 +48,8 @@ pub enum Rejected {
     /// Its size, its structure, its imports or its exports.
     Gate(GateError),
     CompileFailed(String),
+    /// Its `prepare` failed, or what that left cannot be kept.
+    Prepare(String),
     /// Its functions are not what the contract says they are.
     Contract(String),
     /// It misbehaved when it was asked to describe itself.
@@ -71,6 +73,7 @@ impl fmt::Display for Rejected {
         match self {
             Self::Gate(error) => error.fmt(f),
             Self::CompileFailed(why) => write!(f, "the component does not compile: {why}"),
+            Self::Prepare(why) => f.write_str(why),
             Self::Contract(why) => write!(f, "the component does not keep to the contract of `wit/`: {why}"),
             Self::Describe(fault) => write!(f, "`settings.describe` failed: {}", fault.message),
             Self::Description { field, problem } => write!(f, "the description's `{field}` {problem}"),

@@ -137,7 +137,7 @@ impl Plugin {
     }
 }
 
-fn store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
+pub(super) fn store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.meter);
     store.set_fuel(limits.fuel).expect("the engine counts fuel");

@@ -12,6 +12,7 @@ pub(super) const SETTINGS: &str = "hookyard:plugin/settings@0.1.0";
 pub(super) const MAPPER: &str = "hookyard:plugin/mapper@0.1.0";
 pub(super) const FILTER: &str = "hookyard:plugin/filter@0.1.0";
 pub(super) const TRANSFORMER: &str = "hookyard:plugin/transformer@0.1.0";
+pub(super) const PREPARE: &str = "hookyard:plugin/prepare@0.1.0";
 pub(super) const HISTORY: &str = "hookyard:plugin/history@0.1.0";
 pub(super) const SUMMARIES: &str = "hookyard:plugin/summaries@0.1.0";
 pub(super) const SECRETS: &str = "hookyard:plugin/secrets@0.1.0";

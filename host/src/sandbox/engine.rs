@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 
 use wasmtime::WasmBacktraceDetails;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm, Strategy,
+};
 
 use super::limits::Limits;
 use crate::domain::budget::MAX_MEMORY;
@@ -30,6 +32,8 @@ pub(super) enum Role {
     Run { slots: u32, memory: usize },
     /// No pool: its address space alone would exceed the compiler's limit.
     Compile,
+    /// Neither a pool nor speed: the code runs once, in the compiler's process.
+    Prepare,
 }
 
 impl Role {
@@ -45,8 +49,12 @@ impl Role {
 /// The engine for `role`.
 pub(super) fn engine(role: &Role) -> wasmtime::Result<Engine> {
     let mut config = config();
-    if let Role::Run { slots, memory } = role {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(*slots, *memory)));
+    match role {
+        Role::Run { slots, memory } => {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(*slots, *memory)));
+        }
+        Role::Compile => {}
+        Role::Prepare => once(&mut config),
     }
     Engine::new(&config)
 }
@@ -113,6 +121,18 @@ fn proposals(config: &mut Config) {
         .wasm_component_model_implements(false)
         .wasm_component_model_memory64(false)
         .wasm_component_model_fixed_length_lists(false);
+}
+
+/// For code that is compiled to run once, where address space is scarce and no
+/// file can be made, not even one in memory.
+fn once(config: &mut Config) {
+    config
+        .cranelift_opt_level(OptLevel::None)
+        .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+        .memory_init_cow(false)
+        .memory_reservation(0)
+        .memory_reservation_for_growth(1 << 20)
+        .memory_guard_size(64 << 10);
 }
 
 fn pool(slots: u32, memory: usize) -> PoolingAllocationConfig {

@@ -75,6 +75,8 @@ pub(super) enum Stopped {
     Exited(u8),
     Absent(String),
     TooRandom,
+    /// In `prepare`, something that only a call has.
+    TooEarly(String),
 }
 
 impl fmt::Display for Stopped {
@@ -82,6 +84,12 @@ impl fmt::Display for Stopped {
         match self {
             Self::Exited(code) => write!(f, "called `exit` with {code}; return a refusal instead"),
             Self::Absent(function) => write!(f, "called `{function}`, which plugins do not have"),
+            Self::TooEarly(function) => {
+                write!(
+                    f,
+                    "called `{function}` in `prepare`, where every call would find the same answer; call it later"
+                )
+            }
             Self::TooRandom => f.write_str("asked for more than 64 KiB of random bytes at once"),
         }
     }

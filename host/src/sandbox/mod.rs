@@ -2,7 +2,7 @@
 //! with a fresh instance for every call.
 //!
 //! ```text
-//! admit    gate -> compile (a process of its own) -> cache -> plugin -> admit, example
+//! admit    gate -> compile, snapshot (a process of its own) -> cache -> plugin -> admit, example
 //! run      crew (queue, patient) -> run -> call -> guest, imports, past, effects, wasi
 //! ```
 //!
@@ -31,6 +31,7 @@ mod patient;
 mod plugin;
 mod queue;
 mod run;
+mod snapshot;
 mod wasi;
 
 use std::path::PathBuf;
@@ -423,13 +424,14 @@ impl Sandbox {
         let started = Instant::now();
         let compiled = {
             let _turn = self.0.compiling.acquire().await.map_err(|_| Rejected::Unavailable)?;
-            compile::compile(&self.0.compiler, component, deadline, self.0.limits.compile_memory).await
+            compile::compile(&self.0.compiler, component, deadline, &self.0.limits).await
         };
         let compiled = compiled.map_err(|error| match error {
             CompileError::NotStarted(cause) => {
                 tracing::error!(compiler = %self.0.compiler.display(), error = %cause, "the compiler does not start");
                 Rejected::Unavailable
             }
+            CompileError::Unprepared(why) => Rejected::Prepare(why),
             refused => Rejected::CompileFailed(refused.to_string()),
         })?;
         let took = started.elapsed();

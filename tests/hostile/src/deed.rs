@@ -33,6 +33,9 @@ pub(crate) enum Deed {
     Refuse,
     /// Gives back how many calls this instance has had: always `{"calls":1}`.
     Remember,
+    /// Gives back how often it was prepared before its call:
+    /// always `{"prepared":1}`.
+    Prepared,
     /// Gives back what time it is and a number that ought to be random.
     Clock,
 }
@@ -54,6 +57,7 @@ impl Deed {
             Self::Recurse => Ok(Some(recurse(1).to_string())),
             Self::Refuse => Err(Refusal::new("hostile", "it does not want to")),
             Self::Remember => Ok(Some(remember())),
+            Self::Prepared => Ok(Some(prepared())),
             Self::Clock => Ok(Some(clock())),
         }
     }
@@ -102,6 +106,17 @@ fn recurse(depth: u64) -> u64 {
         0 => here[0],
         depth => recurse(depth + 1) + here[1],
     }
+}
+
+static PREPARED: AtomicU32 = AtomicU32::new(0);
+
+/// What is done once for all calls.
+pub(crate) fn prepare() {
+    PREPARED.fetch_add(1, Ordering::Relaxed);
+}
+
+fn prepared() -> String {
+    format!("{{\"prepared\":{}}}", PREPARED.fetch_add(1, Ordering::Relaxed))
 }
 
 fn remember() -> String {

@@ -9,13 +9,19 @@ mod deed;
 
 use deed::Deed;
 use hookyard_plugin::{
-    Description, Draft, Event, Filter, Issue, Mapper, Message, Plugin, Refusal, Request, Transformer, Verdict,
+    Description, Draft, Event, Filter, Issue, Mapper, Message, Plugin, Prepare, Refusal, Request, Transformer, Verdict,
 };
 use serde::Deserialize;
 
 struct Hostile;
 
-hookyard_plugin::export!(Hostile: mapper, filter, transformer);
+hookyard_plugin::export!(Hostile: mapper, filter, transformer, prepare);
+
+impl Prepare for Hostile {
+    fn prepare() {
+        deed::prepare();
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
