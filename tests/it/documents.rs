@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use hookyard_tests::{Host, Receiver};
+
 /// Every `module::test_name` in backquotes.
 fn named(document: &str) -> BTreeSet<(String, String)> {
     let pieces = document.split('`').skip(1).step_by(2);
@@ -36,4 +38,49 @@ fn the_documentations_own_dialect_can_be_used() {
     fs::write(directory.path().join("sixth.toml"), template).expect("it can be written");
     let (dialects, _) = hookyard::dialects::load(Some(directory.path())).unwrap_or_else(|error| panic!("{error}"));
     assert!(dialects.get("sixth").is_some());
+}
+
+/// What stands in a document's `sh` blocks under a heading.
+fn commands(document: &str, heading: &str) -> String {
+    let (_, section) = document.split_once(heading).expect("the heading is there");
+    let section = section.split("\n### ").next().unwrap_or_default();
+    let blocks: Vec<&str> = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    blocks.concat()
+}
+
+#[tokio::test]
+async fn the_readmes_javascript_is_live_as_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("../README.md")).expect("it is there");
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let mut receiver = Receiver::start().await;
+    let commands = commands(&readme, "### JavaScript, live in five minutes");
+    assert!(commands.contains("http://127.0.0.1:8400") && commands.contains("https://example.com/hooks"), "{commands}");
+    let commands =
+        commands.replace("http://127.0.0.1:8400", tenant.base()).replace("https://example.com/hooks", &receiver.url());
+    let directory = hookyard_tests::TempDir::new();
+    let typed = tokio::process::Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &commands])
+        .env("TENANT", tenant.key())
+        .current_dir(directory.path())
+        .output()
+        .await
+        .expect("there is a shell");
+    let said = String::from_utf8_lossy(&typed.stdout);
+    assert!(typed.status.success(), "{said} {}", String::from_utf8_lossy(&typed.stderr));
+    assert!(said.contains(r#"{\"text\":\"Jane paid 25\"}"#), "the trial shows the message: {said}");
+    assert_eq!(receiver.next().await.json(), serde_json::json!({"text": "Jane paid 25"}));
+}
+
+#[test]
+fn every_test_that_the_page_on_plugins_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../plugins/README.md")).expect("it is there");
+    let named = named(&page);
+    assert!(named.len() >= 3, "{named:?}");
+    for (module, test) in named {
+        let source = fs::read_to_string(root.join(format!("it/{module}.rs"))).expect("the module is there");
+        assert!(source.contains(&format!("fn {test}()")), "{module} has no {test}");
+    }
 }
