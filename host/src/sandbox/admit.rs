@@ -206,7 +206,7 @@ mod tests {
             &[History, Summaries],
             Err("lacks `summaries`, although the component imports `hookyard:plugin/summaries@0.1.0`"),
         );
-        check(&["history", "secrets"], &[History], Err("has `secrets`, which this host does not have"));
+        check(&["history", "files"], &[History], Err("has `files`, which this host does not have"));
         check(&["History"], &[History], Err("has `History`, which this host does not have"));
     }
 }

@@ -103,7 +103,7 @@ async fn a_secret_is_in_no_answer_and_in_no_log() {
         assert!(!answer.to_string().contains(SECRET), "{answer}");
     }
     let log = host.kill().await;
-    assert!(log.len() > 10, "its log was read");
+    assert!(log.iter().any(|line| line.to_string().contains(&event)), "its log was read: {log:?}");
     for line in log {
         assert!(!line.to_string().contains(SECRET), "{line}");
     }
