@@ -17,7 +17,7 @@ pub enum Limit {
     Fuel,
     /// Too long by the wall clock.
     Time,
-    /// Too much linear memory, or too many table elements.
+    /// Too much linear memory, or too many table elements or handles.
     Memory,
     /// Too deep a recursion.
     Stack,
@@ -130,7 +130,7 @@ fn explain_trap(trap: Trap, error: &wasmtime::Error, guest: &Guest, limits: &Lim
             (Limit::Stack, out_of_stack())
         }
         // A language's runtime ends in a trap when it gets no more memory.
-        (Trap::UnreachableCodeReached, Some(declined)) => (Limit::Memory, out_of_memory(declined, limits)),
+        (Trap::UnreachableCodeReached, Some(declined)) => (Limit::Memory, out_of_memory(declined)),
         (Trap::UnreachableCodeReached, None) => (Limit::Trap, "The plugin panicked or aborted.".to_owned()),
         (other, _) => (Limit::Trap, format!("The plugin crashed: {}.", plain(&other.to_string()))),
     };
@@ -139,14 +139,20 @@ fn explain_trap(trap: Trap, error: &wasmtime::Error, guest: &Guest, limits: &Lim
 
 fn explain_other(error: &wasmtime::Error, guest: &Guest, limits: &Limits) -> Failure {
     let reason = error.root_cause().to_string();
-    // Its type is private to wasmtime; a test notices when the words change.
+    // These errors have no type of their own in wasmtime; a test notices when
+    // the words change.
     if reason.contains("fuel allocated for hostcalls") {
         let allowed = bytes(limits.transfer);
         let message = format!("The plugin returned or logged more than {allowed} at once. Return less.");
         return fault(Limit::Output, message, error, guest);
     }
     if let Some(declined) = guest.meter.declined {
-        return fault(Limit::Memory, out_of_memory(declined, limits), error, guest);
+        return fault(Limit::Memory, out_of_memory(declined), error, guest);
+    }
+    if reason.contains("handle limit exceeded") {
+        let allowed = limits.handles;
+        let message = format!("The plugin held more than {allowed} handles at once. Give back what it does not need.");
+        return fault(Limit::Memory, message, error, guest);
     }
     fault(Limit::Contract, format!("The plugin broke the contract: {reason}."), error, guest)
 }
@@ -167,15 +173,15 @@ fn out_of_stack() -> String {
     "The plugin ran out of stack. Look for a recursion without an end.".to_owned()
 }
 
-fn out_of_memory(declined: Declined, limits: &Limits) -> String {
+fn out_of_memory(declined: Declined) -> String {
     match declined {
-        Declined::Memory { wanted } => format!(
+        Declined::Memory { wanted, allowed } => format!(
             "The plugin asked for {} of memory and {} are allowed. Keep less in memory at a time.",
             bytes(wanted),
-            bytes(limits.memory)
+            bytes(allowed)
         ),
-        Declined::Table { wanted } => {
-            format!("The plugin asked for tables of {wanted} elements and {} are allowed.", limits.table_elements)
+        Declined::Table { wanted, allowed } => {
+            format!("The plugin asked for tables of {wanted} elements and {allowed} are allowed.")
         }
     }
 }

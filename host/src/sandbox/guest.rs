@@ -79,8 +79,15 @@ pub(super) struct Meter {
 /// More than was allowed.
 #[derive(Clone, Copy)]
 pub(super) enum Declined {
-    Memory { wanted: usize },
-    Table { wanted: usize },
+    Memory {
+        wanted: usize,
+        allowed: usize,
+    },
+    /// One table may have fewer elements than all together.
+    Table {
+        wanted: usize,
+        allowed: usize,
+    },
 }
 
 impl Meter {
@@ -98,8 +105,8 @@ impl Meter {
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.memory.saturating_add(desired.saturating_sub(current));
-        if wanted > self.memory_allowed || maximum.is_some_and(|maximum| desired > maximum) {
-            self.declined = Some(Declined::Memory { wanted });
+        if let Some((wanted, allowed)) = exceeded([(wanted, self.memory_allowed), (desired, most(maximum))]) {
+            self.declined = Some(Declined::Memory { wanted, allowed });
             return Ok(false);
         }
         self.memory = wanted;
@@ -108,13 +115,22 @@ impl ResourceLimiter for Meter {
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let wanted = self.elements.saturating_add(desired.saturating_sub(current));
-        if wanted > self.elements_allowed || maximum.is_some_and(|maximum| desired > maximum) {
-            self.declined = Some(Declined::Table { wanted });
+        if let Some((wanted, allowed)) = exceeded([(wanted, self.elements_allowed), (desired, most(maximum))]) {
+            self.declined = Some(Declined::Table { wanted, allowed });
             return Ok(false);
         }
         self.elements = wanted;
         Ok(true)
     }
+}
+
+/// What is wanted of the first that is not allowed.
+fn exceeded(wishes: [(usize, usize); 2]) -> Option<(usize, usize)> {
+    wishes.into_iter().find(|(wanted, allowed)| wanted > allowed)
+}
+
+fn most(maximum: Option<usize>) -> usize {
+    maximum.unwrap_or(usize::MAX)
 }
 
 /// A plugin's log: counted, cut, and never an error.
