@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 
 use wasmtime::WasmBacktraceDetails;
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm, Strategy,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
+    RegallocAlgorithm, Strategy,
 };
 
 use super::limits::Limits;
@@ -73,6 +74,7 @@ fn config() -> Config {
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
         .consume_fuel(true)
+        .operator_cost(costs())
         .epoch_interruption(true)
         .max_wasm_stack(STACK)
         .memory_init_cow(true)
@@ -89,6 +91,12 @@ fn config() -> Config {
         .parallel_compilation(true);
     proposals(&mut config);
     config
+}
+
+/// Growing is a call into the host, also when nothing comes of it: at one unit
+/// each, fuel for a twentieth of a second lasted for longer than the deadline.
+fn costs() -> OperatorCost {
+    OperatorCost { MemoryGrow: u8::MAX, TableGrow: u8::MAX, ..OperatorCost::new() }
 }
 
 /// What the languages' compilers emit today, and nothing that is young: most

@@ -14,8 +14,9 @@ use super::wasi;
 use crate::domain::grants::Capability;
 
 /// Fuel that a host function costs beside the instructions around it: what it
-/// does is not free, and a loop of such calls must come to its end.
-const CALL: u64 = 100;
+/// does is not free (a tenth to a fifth of a microsecond), and a loop of such
+/// calls must come to its end by fuel, long before the deadline.
+const CALL: u64 = 500;
 
 /// Whether a component may import `name`.
 pub(super) fn allowed(name: &str) -> bool {

@@ -9,7 +9,8 @@
 //! by name.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType, WasmList};
+use wasmtime::component::{ComponentNamedList, ComponentType, Lift, LinkerInstance, Lower};
+use wasmtime::component::{Resource, ResourceType, WasmList};
 
 use super::fault::Stopped;
 use super::guest::{Guest, TAIL};
@@ -117,22 +118,39 @@ pub(super) fn absent(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<
     at.func_new(function, move |_, _, _, _| Err(Stopped::Absent(called.clone()).into()))
 }
 
+/// Answers `function` by `with`. Every call costs, also of what does nothing: the
+/// clock of a loop that waits for it must not tick for nothing.
+fn answer<P, R>(
+    at: &mut Instance<'_>,
+    function: &str,
+    with: impl Fn(Caller<'_>, P) -> wasmtime::Result<R> + Send + Sync + 'static,
+) -> wasmtime::Result<()>
+where
+    P: ComponentNamedList + Lift + 'static,
+    R: ComponentNamedList + Lower + 'static,
+{
+    at.func_wrap(function, move |mut caller: Caller<'_>, params: P| {
+        charge(&mut caller, 0)?;
+        with(caller, params)
+    })
+}
+
 fn environment(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "get-environment" => at.func_wrap(function, |_, ()| Ok((Vec::<(String, String)>::new(),))),
-        "get-arguments" => at.func_wrap(function, |_, ()| Ok((Vec::<String>::new(),))),
-        "initial-cwd" => at.func_wrap(function, |_, ()| Ok((None::<String>,))),
+        "get-environment" => answer(at, function, |_, ()| Ok((Vec::<(String, String)>::new(),))),
+        "get-arguments" => answer(at, function, |_, ()| Ok((Vec::<String>::new(),))),
+        "initial-cwd" => answer(at, function, |_, ()| Ok((None::<String>,))),
         _ => absent(at, function),
     }
 }
 
 fn exit(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "exit" => at.func_wrap(function, |_, (status,): (Result<(), ()>,)| -> wasmtime::Result<()> {
+        "exit" => answer(at, function, |_, (status,): (Result<(), ()>,)| -> wasmtime::Result<()> {
             Err(Stopped::Exited(u8::from(status.is_err())).into())
         }),
         "exit-with-code" => {
-            at.func_wrap(function, |_, (code,): (u8,)| -> wasmtime::Result<()> { Err(Stopped::Exited(code).into()) })
+            answer(at, function, |_, (code,): (u8,)| -> wasmtime::Result<()> { Err(Stopped::Exited(code).into()) })
         }
         _ => absent(at, function),
     }
@@ -141,17 +159,17 @@ fn exit(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
 /// The interfaces that only hand out handles.
 fn handles(at: &mut Instance<'_>, interface: &str, function: &str) -> wasmtime::Result<()> {
     match (interface, function) {
-        (_, "get-stdin") => at.func_wrap(function, |_, ()| Ok((Resource::<InputStream>::new_own(0),))),
-        (_, "get-stdout" | "get-stderr") => at.func_wrap(function, |_, ()| Ok((Resource::<OutputStream>::new_own(0),))),
-        (_, "get-terminal-stdin") => at.func_wrap(function, |_, ()| Ok((None::<Resource<TerminalInput>>,))),
+        (_, "get-stdin") => answer(at, function, |_, ()| Ok((Resource::<InputStream>::new_own(0),))),
+        (_, "get-stdout" | "get-stderr") => answer(at, function, |_, ()| Ok((Resource::<OutputStream>::new_own(0),))),
+        (_, "get-terminal-stdin") => answer(at, function, |_, ()| Ok((None::<Resource<TerminalInput>>,))),
         (_, "get-terminal-stdout" | "get-terminal-stderr") => {
-            at.func_wrap(function, |_, ()| Ok((None::<Resource<TerminalOutput>>,)))
+            answer(at, function, |_, ()| Ok((None::<Resource<TerminalOutput>>,)))
         }
         ("wasi:filesystem/preopens", "get-directories") => {
-            at.func_wrap(function, |_, ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
+            answer(at, function, |_, ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
         }
         ("wasi:io/error", "[method]error.to-debug-string") => {
-            at.func_wrap(function, |_, (_,): (Resource<IoError>,)| Ok((String::new(),)))
+            answer(at, function, |_, (_,): (Resource<IoError>,)| Ok((String::new(),)))
         }
         _ => absent(at, function),
     }
@@ -159,27 +177,28 @@ fn handles(at: &mut Instance<'_>, interface: &str, function: &str) -> wasmtime::
 
 fn streams(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "[method]input-stream.read" | "[method]input-stream.blocking-read" => at
-            .func_wrap(function, |_, (_, _): (Resource<InputStream>, u64)| {
+        "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
+            answer(at, function, |_, (_, _): (Resource<InputStream>, u64)| {
                 Ok((Err::<Vec<u8>, _>(StreamError::Closed),))
-            }),
+            })
+        }
         "[method]input-stream.skip" | "[method]input-stream.blocking-skip" => {
-            at.func_wrap(function, |_, (_, _): (Resource<InputStream>, u64)| Ok((Err::<u64, _>(StreamError::Closed),)))
+            answer(at, function, |_, (_, _): (Resource<InputStream>, u64)| Ok((Err::<u64, _>(StreamError::Closed),)))
         }
         "[method]input-stream.subscribe" => {
-            at.func_wrap(function, |_, (_,): (Resource<InputStream>,)| Ok((Resource::<Pollable>::new_own(0),)))
+            answer(at, function, |_, (_,): (Resource<InputStream>,)| Ok((Resource::<Pollable>::new_own(0),)))
         }
         "[method]output-stream.subscribe" => {
-            at.func_wrap(function, |_, (_,): (Resource<OutputStream>,)| Ok((Resource::<Pollable>::new_own(0),)))
+            answer(at, function, |_, (_,): (Resource<OutputStream>,)| Ok((Resource::<Pollable>::new_own(0),)))
         }
         "[method]output-stream.check-write" => {
-            at.func_wrap(function, |_, (_,): (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(WRITE),)))
+            answer(at, function, |_, (_,): (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(WRITE),)))
         }
         "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => {
-            at.func_wrap(function, |_, (_,): (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(()),)))
+            answer(at, function, |_, (_,): (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(()),)))
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
-            at.func_wrap(function, |caller, (_, bytes): (Resource<OutputStream>, WasmList<u8>)| {
+            answer(at, function, |caller, (_, bytes): (Resource<OutputStream>, WasmList<u8>)| {
                 write(caller, &bytes).map(|()| (Ok::<_, StreamError>(()),))
             })
         }
@@ -198,9 +217,9 @@ fn write(mut caller: Caller<'_>, bytes: &WasmList<u8>) -> wasmtime::Result<()> {
 /// Everything is ready: there is nothing here to wait for.
 fn poll(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "[method]pollable.ready" => at.func_wrap(function, |_, (_,): (Resource<Pollable>,)| Ok((true,))),
-        "[method]pollable.block" => at.func_wrap(function, |_, (_,): (Resource<Pollable>,)| Ok(())),
-        "poll" => at.func_wrap(function, |mut caller: Caller<'_>, (all,): (Vec<Resource<Pollable>>,)| {
+        "[method]pollable.ready" => answer(at, function, |_, (_,): (Resource<Pollable>,)| Ok((true,))),
+        "[method]pollable.block" => answer(at, function, |_, (_,): (Resource<Pollable>,)| Ok(())),
+        "poll" => answer(at, function, |mut caller: Caller<'_>, (all,): (Vec<Resource<Pollable>>,)| {
             charge(&mut caller, 64 * all.len())?;
             let ready: Vec<u32> = (0..).take(all.len()).collect();
             Ok((ready,))
@@ -211,10 +230,8 @@ fn poll(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
 
 fn wall_clock(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "now" => {
-            at.func_wrap(function, |caller: Caller<'_>, ()| Ok((datetime(caller.data().clock.wall().as_millis()),)))
-        }
-        "resolution" => at.func_wrap(function, |_, ()| Ok((datetime(1),))),
+        "now" => answer(at, function, |caller: Caller<'_>, ()| Ok((datetime(caller.data().clock.wall().as_millis()),))),
+        "resolution" => answer(at, function, |_, ()| Ok((datetime(1),))),
         _ => absent(at, function),
     }
 }
@@ -228,10 +245,10 @@ fn datetime(millis: i64) -> Datetime {
 
 fn monotonic_clock(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
-        "now" => at.func_wrap(function, |mut caller: Caller<'_>, ()| Ok((caller.data_mut().clock.monotonic(),))),
-        "resolution" => at.func_wrap(function, |_, ()| Ok((1_000_u64,))),
+        "now" => answer(at, function, |mut caller: Caller<'_>, ()| Ok((caller.data_mut().clock.monotonic(),))),
+        "resolution" => answer(at, function, |_, ()| Ok((1_000_u64,))),
         "subscribe-instant" | "subscribe-duration" => {
-            at.func_wrap(function, |_, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(0),)))
+            answer(at, function, |_, (_,): (u64,)| Ok((Resource::<Pollable>::new_own(0),)))
         }
         _ => absent(at, function),
     }
@@ -240,7 +257,7 @@ fn monotonic_clock(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()
 fn random(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
     match function {
         "get-random-bytes" | "get-insecure-random-bytes" => {
-            at.func_wrap(function, |mut caller: Caller<'_>, (len,): (u64,)| {
+            answer(at, function, |mut caller: Caller<'_>, (len,): (u64,)| {
                 let len = usize::try_from(len).ok().filter(|len| *len <= RANDOM).ok_or(Stopped::TooRandom)?;
                 // A hash for each 32 bytes: dearer than moving them.
                 charge(&mut caller, 64 * len)?;
@@ -248,9 +265,9 @@ fn random(at: &mut Instance<'_>, function: &str) -> wasmtime::Result<()> {
             })
         }
         "get-random-u64" | "get-insecure-random-u64" => {
-            at.func_wrap(function, |mut caller: Caller<'_>, ()| Ok((caller.data_mut().dice.number(),)))
+            answer(at, function, |mut caller: Caller<'_>, ()| Ok((caller.data_mut().dice.number(),)))
         }
-        "insecure-seed" => at.func_wrap(function, |mut caller: Caller<'_>, ()| {
+        "insecure-seed" => answer(at, function, |mut caller: Caller<'_>, ()| {
             let dice = &mut caller.data_mut().dice;
             Ok(((dice.number(), dice.number()),))
         }),
