@@ -35,15 +35,23 @@ impl Plugin {
         let must = |function| {
             export(SETTINGS, function).ok_or_else(|| wasmtime::format_err!("it has no `{SETTINGS}` with `{function}`"))
         };
+        // What an interface promises has to be there: found missing by an event,
+        // it would be the event's trouble.
+        let may = |interface, function| match component.get_export_index(None, interface) {
+            None => Ok(None),
+            Some(_) => export(interface, function)
+                .map(Some)
+                .ok_or_else(|| wasmtime::format_err!("it has `{interface}` without `{function}`")),
+        };
         let imports = component.component_type();
         let capabilities = imports.imports(engine).filter_map(|(name, _)| imports::capability(name)).collect();
         Ok(Self {
             capabilities,
             describe: must("describe")?,
             check: must("check")?,
-            map: export(MAPPER, "map"),
-            keep: export(FILTER, "keep"),
-            transform: export(TRANSFORMER, "transform"),
+            map: may(MAPPER, "map")?,
+            keep: may(FILTER, "keep")?,
+            transform: may(TRANSFORMER, "transform")?,
             pre,
         })
     }
