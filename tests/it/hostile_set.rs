@@ -28,9 +28,11 @@ use case::Case;
 /// What the host may have more of once it has met the largest cases again. The
 /// first time, its pool and its allocator take what they keep by intention: up
 /// to 256 KiB of each of 64 memories, and arenas for the largest uploads. After
-/// that only the arenas come and go; the cases that come again fill or return
-/// some 300 MiB.
+/// that only the arenas come and go.
 const KEPT: u64 = 64 << 20;
+
+/// Uploads, returns and fills 10, 20 and 32 MiB: eight times over, 496.
+const LARGEST: [&str; 3] = ["data of 10 MiB", "a body of 20 MiB", "memory taken until there is no more"];
 
 /// Another tenant, which must not notice.
 async fn calls_its_plugin(victim: &Api) {
@@ -96,8 +98,12 @@ async fn every_case_ends_as_it_should_and_nobody_else_notices() {
         is_well(&host.operator, &victim).await;
     }
     let before = resident(&host);
-    for case in answers::cases().iter().chain(cases.iter().filter(|case| case.component.len() > 1 << 20)) {
-        case.run(&hostile).await;
+    let largest: Vec<&Case> = cases.iter().filter(|case| LARGEST.contains(&case.name)).collect();
+    assert_eq!(largest.len(), LARGEST.len());
+    for _ in 0..8 {
+        for case in &largest {
+            case.run(&hostile).await;
+        }
     }
     let after = resident(&host);
 
