@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: &[&str] = &["field-mapper", "json-schema", "summary", "tag-filter", "template"];
+const PLUGINS: &[&str] = &["field-mapper", "javascript", "jq", "json-schema", "summary", "tag-filter", "template"];
 
 fn main() {
     for input in ["plugins", "plugin-sdk", "wit", "Cargo.lock"] {

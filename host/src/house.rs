@@ -13,7 +13,7 @@ use crate::store::catalog::PluginUpload;
 use crate::store::{Catalog, Picture, StoreError};
 use crate::telemetry::Chain;
 
-/// Built by `build.rs` from `plugins/`.
+/// Built by `build.rs` from `plugins/`. The server starts when these are ready.
 const COMPONENTS: &[(&str, &[u8])] = &[
     ("field-mapper", include_bytes!(concat!(env!("OUT_DIR"), "/field_mapper.wasm"))),
     ("json-schema", include_bytes!(concat!(env!("OUT_DIR"), "/json_schema.wasm"))),
@@ -22,12 +22,24 @@ const COMPONENTS: &[(&str, &[u8])] = &[
     ("template", include_bytes!(concat!(env!("OUT_DIR"), "/template.wasm"))),
 ];
 
+/// Those that take seconds to compile: an interpreter each. The server starts
+/// without them, and they are made ready while it serves, the quicker one first.
+const LATER: &[(&str, &[u8])] = &[
+    ("jq", include_bytes!(concat!(env!("OUT_DIR"), "/jq.wasm"))),
+    ("javascript", include_bytes!(concat!(env!("OUT_DIR"), "/javascript.wasm"))),
+];
+
 /// The one that intake checks schemas with.
 pub const JSON_SCHEMA: &str = "json-schema";
 
 /// The embedded component of this name.
 pub fn component(name: &str) -> Option<&'static [u8]> {
-    COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, component)| *component)
+    COMPONENTS.iter().chain(LATER).find(|(known, _)| *known == name).map(|(_, component)| *component)
+}
+
+/// Whether a plugin that is not there yet is being made ready.
+pub fn is_coming(name: &str) -> bool {
+    LATER.iter().any(|(later, _)| *later == name)
 }
 
 /// Why the plugins could not be made ready.
@@ -61,10 +73,38 @@ impl From<StoreError> for HouseError {
     }
 }
 
-/// Registers the components that the catalogue does not have yet.
+/// Registers the components that the catalogue does not have yet, but for those
+/// that [`register_later`] sees to.
 pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Clock) -> Result<(), HouseError> {
+    add(COMPONENTS, catalog, sandbox, clock).await
+}
+
+/// Registers what takes long, and compiles again what a newer engine cannot load
+/// and somebody uses. To be run while the server serves.
+pub async fn register_later(
+    picture: &Picture,
+    catalog: &dyn Catalog,
+    sandbox: &Sandbox,
+    clock: &dyn Clock,
+) -> Result<(), HouseError> {
+    for component in LATER {
+        add(std::slice::from_ref(component), catalog, sandbox, clock).await?;
+        picture.refresh_house(catalog).await?;
+    }
+    for digest in used(picture) {
+        sandbox.ready(digest).await;
+    }
+    Ok(())
+}
+
+async fn add(
+    components: &[(&str, &[u8])],
+    catalog: &dyn Catalog,
+    sandbox: &Sandbox,
+    clock: &dyn Clock,
+) -> Result<(), HouseError> {
     let known = catalog.plugins(Owner::House).await?;
-    for (name, component) in COMPONENTS {
+    for (name, component) in components {
         let name: PluginName = name.parse().expect("the names above are plugin names");
         let digest = Digest::of(component);
         if known.iter().any(|plugin| plugin.name == name && plugin.digest == digest) {
@@ -90,9 +130,8 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
     Ok(())
 }
 
-/// Has the compiled code of every plugin version that somebody uses. After an
-/// update of the compiler that takes a while, and calls wait for theirs.
-pub async fn ready_used(picture: &Picture, sandbox: &Sandbox) {
+/// The plugin versions that a step or a check of data needs.
+fn used(picture: &Picture) -> HashSet<Digest> {
     let house = picture.house();
     let newest = |name: &str| {
         let name: PluginName = name.parse().ok()?;
@@ -107,9 +146,7 @@ pub async fn ready_used(picture: &Picture, sandbox: &Sandbox) {
             used.extend(newest(JSON_SCHEMA));
         }
     }
-    for digest in used {
-        sandbox.ready(digest).await;
-    }
+    used
 }
 
 /// The catalogue, as the sandbox asks for components.

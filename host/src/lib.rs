@@ -138,7 +138,6 @@ impl Host {
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
-        house::ready_used(&picture, &sandbox).await;
         // The database is locked for this process: whoever held claims is dead.
         let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
         if taken_over > 0 {
@@ -214,6 +213,13 @@ impl Host {
         Ok(Self { app, dispatch, arrivals, noticed, store })
     }
 
+    /// Makes ready what takes long, as [`serve`](Self::serve) does while it
+    /// serves.
+    pub async fn prepare_rest(&self) -> Result<(), house::HouseError> {
+        let app = &self.app;
+        house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await
+    }
+
     /// Serves until `shutdown` is over, then drains: open exchanges end,
     /// deliveries in flight are settled, the store is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -222,14 +228,18 @@ impl Host {
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
         let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, stopped.clone()));
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
+        let preparing = tokio::spawn(prepare_rest(app.clone()));
         let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), stopped));
         shutdown.await;
         tracing::info!("stopping: no more connections, deliveries in flight end");
         app.retire();
+        // The next start begins it again.
+        preparing.abort();
         // No receiver is left only when all three have ended already.
         let _all_ended = stop.send(true);
         let _served = serving.await;
         let _kept_up = upkeep.await;
+        let _prepared_or_aborted = preparing.await;
         if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");
         }
@@ -244,6 +254,15 @@ impl Host {
 fn upkeep_of(app: &http::App) -> Upkeep {
     let (catalog, ledger) = (app.catalog.clone(), app.ledger.clone());
     Upkeep { catalog, ledger, sandbox: app.sandbox.clone(), clock: app.clock.clone() }
+}
+
+/// Makes ready what takes long. If that fails, its steps wait and everything else
+/// goes on.
+async fn prepare_rest(app: http::App) {
+    let prepared = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await;
+    if let Err(error) = prepared {
+        tracing::error!(error = %telemetry::Chain(&error), "first-party plugins are missing; the next start tries again");
+    }
 }
 
 /// Every dialect that somebody speaks is there.

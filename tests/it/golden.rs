@@ -39,24 +39,27 @@ async fn a_component_of_contract_0_1_0_does_all_of_its_jobs() {
     let component = wat::parse_str(PLUGIN_0_1_0).expect("it is frozen");
     tenant.post_bytes("/v1/plugins?name=golden", component).await.expect(201);
 
-    let mapped = json!({"steps": [{"plugin": "golden"}], "request": {"body": {"n": 7}, "event_type": "a.b"}});
+    let mapped = json!({"steps": [{"plugin": "golden", "grants": {"history": true}}], "request": {"body": {"n": 7}, "event_type": "a.b"}});
     let trial = tried(&tenant, mapped).await;
     assert_eq!((&trial["outcome"], &trial["events"][0]["data"]), (&json!("events"), &json!({"n": 7})), "{trial}");
 
-    let two = [json!({"plugin": "golden"}), json!({"plugin": "golden"})];
+    let two = [
+        json!({"plugin": "golden", "grants": {"history": true}}),
+        json!({"plugin": "golden", "grants": {"history": true}}),
+    ];
     let filtered = json!({"steps": two, "request": {"body": {"n": 7}, "event_type": "a.b"}});
     let trial = tried(&tenant, filtered).await;
     assert_eq!((&trial["outcome"], &trial["steps"][1]["reason"]), (&json!("ignore"), &json!("no tags")), "{trial}");
 
     let event = json!({"type": "a.b", "subject": "s", "data": {"n": 7}});
-    let sent = json!({"steps": [{"plugin": "golden"}], "event": event});
+    let sent = json!({"steps": [{"plugin": "golden", "grants": {"history": true}}], "event": event});
     let trial = tried(&tenant, sent.clone()).await;
     assert_eq!((&trial["message"]["body"], &trial["steps"][0]["log"]), (&json!("{\"n\":7}"), &json!([])), "{trial}");
     tenant.publish(event).await;
     let trial = tried(&tenant, sent).await;
     assert_eq!(trial["steps"][0]["log"], json!([{"level": "info", "text": "seen before"}]), "{trial}");
 
-    let wrong = json!({"steps": [{"plugin": "golden", "config": []}], "event": {"type": "a.b", "data": 1}});
+    let wrong = json!({"steps": [{"plugin": "golden", "grants": {"history": true}, "config": []}], "event": {"type": "a.b", "data": 1}});
     let said = tenant.post("/v1/try", wrong).await.problem(422, "steps[0].config");
     assert!(said.contains("not an object"), "{said}");
 }

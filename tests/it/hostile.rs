@@ -198,5 +198,5 @@ async fn a_plugin_in_use_stays_and_versions_are_pinned() {
     tenant.delete("/v1/plugins/tag-filter").await.problem(403, "");
     let all = tenant.get("/v1/plugins").await.expect(200);
     let names: Vec<&Value> = all["items"].as_array().unwrap().iter().map(|plugin| &plugin["name"]).collect();
-    assert_eq!(names, ["field-mapper", "json-schema", "summary", "tag-filter", "template"]);
+    assert_eq!(names, ["field-mapper", "javascript", "jq", "json-schema", "summary", "tag-filter", "template"]);
 }

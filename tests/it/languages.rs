@@ -52,7 +52,7 @@ async fn outcome(tenant: &Api, case: &Value) -> Value {
     }
     let mut trial = answer.body;
     for step in trial["steps"].as_array_mut().expect("steps") {
-        for cost in ["fuel", "duration_us", "memory"] {
+        for cost in ["fuel", "duration_us", "memory", "message"] {
             step.as_object_mut().expect("a step").remove(cost);
         }
     }

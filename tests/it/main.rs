@@ -20,6 +20,7 @@ mod platforms;
 mod preview;
 mod registry;
 mod retries;
+mod scripts;
 mod senders;
 mod signatures;
 mod steps;

@@ -49,6 +49,8 @@ impl Clock for TestClock {
 pub struct Extra {
     pub dialects: Option<PathBuf>,
     pub chat: Option<ChatSettings>,
+    /// Serves once the plugins are ready that take long to compile, too.
+    pub complete: bool,
 }
 
 /// A running host.
@@ -95,6 +97,9 @@ impl Host {
         let address = listener.local_addr().expect("it is bound");
         let base = format!("http://{address}");
         let host = hookyard::Host::start(settings, clock.clone(), base.clone()).await.expect("the host starts");
+        if extra.complete {
+            host.prepare_rest().await.expect("every first-party plugin compiles");
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(host.serve(listener, async {
             let _told_or_dropped = stopped.await;
@@ -166,7 +171,8 @@ async fn template() -> &'static TempDir {
             std::fs::create_dir_all(&kept).expect("the target directory can be written");
             std::fs::create_dir(&compiled).expect("a directory can be made");
             copy(&kept, &compiled);
-            let mut host = Host::on(data.clone(), local(), Arc::default(), Extra::default()).await;
+            let complete = Extra { complete: true, ..Extra::default() };
+            let mut host = Host::on(data.clone(), local(), Arc::default(), complete).await;
             host.stop().await;
             drop(host);
             copy(&compiled, &kept);

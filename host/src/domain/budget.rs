@@ -39,9 +39,10 @@ pub const MAX_MEMORY: u64 = 128 << 20;
 
 /// The version of what a unit of fuel is. What it costs is wasmtime 48's table:
 /// one for each instruction, none for `nop`, `drop`, `block` and `loop`, one
-/// more for each byte that a bulk operation moves; and of our own functions 100
-/// for a call, one for each 16 bytes that it moves, and one for each byte that it
-/// hashes. When any of that changes, this does.
+/// more for each byte that a bulk operation moves; but 255 to grow a memory or a
+/// table. Of the host's functions it is 500 for a call, one for each 16 bytes
+/// that it moves, and one for each byte that it hashes. When any of that
+/// changes, this does.
 pub const FUEL_TABLE: &str = "wasmtime-48.1";
 
 impl Default for Ceilings {

@@ -51,6 +51,8 @@ pub(super) enum ApiError {
     },
     /// Try again in a moment.
     Busy,
+    /// A first-party plugin is not compiled yet.
+    Preparing(String),
     /// The exchange took too long. What was begun goes on.
     TimedOut,
     /// A fault of ours while answering.
@@ -94,6 +96,7 @@ impl ApiError {
             Self::PlanLimit(_) => (StatusCode::FORBIDDEN, "plan-limit", "The plan allows no more"),
             Self::Unproven(_) => (StatusCode::UNAUTHORIZED, "unproven", "The request did not prove who sent it"),
             Self::Misfit { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "misfit", "The data does not fit its schema"),
+            Self::Preparing(_) => (StatusCode::SERVICE_UNAVAILABLE, "preparing", "The plugin is being prepared"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
@@ -117,6 +120,9 @@ impl ApiError {
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
             Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
+            Self::Preparing(plugin) => {
+                format!("`{plugin}` is being prepared, which happens once after an update; try again in a few seconds")
+            }
             Self::TimedOut => "send the whole request within a minute; what was begun may still be done".to_owned(),
             Self::Crashed | Self::Internal(_) => "the operator's log has the cause".to_owned(),
         }
@@ -153,6 +159,9 @@ impl IntoResponse for ApiError {
         match self {
             Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Preparing(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::Busy => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

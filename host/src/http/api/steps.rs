@@ -11,18 +11,21 @@ use crate::domain::grants::{Capability, Grants};
 use crate::domain::pipeline::{MAX_STEPS, OnFailure, Pipeline, Place, Step};
 use crate::domain::plugin::{Job, Owner, PluginName, PluginVersion};
 use crate::domain::tenant::Tenant;
+use crate::house;
 use crate::sandbox::CheckFailure;
 use crate::store::picture::{PluginVersions, TenantPicture};
 
 /// At most this many bytes in one step's configuration.
 const MAX_CONFIG: usize = 64 * 1024;
 
-/// `{plugin, version?, config?, on_failure?, grants?, budget?}`
+/// `{plugin, version?, job?, config?, on_failure?, grants?, budget?}`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StepForm {
     plugin: String,
     version: Option<u32>,
+    /// For a plugin that could do several in this place.
+    job: Option<Job>,
     config: Option<Box<RawValue>>,
     on_failure: Option<OnFailure>,
     grants: Option<Grants>,
@@ -34,6 +37,7 @@ pub(super) struct StepForm {
 pub(super) struct StepView<'a> {
     plugin: &'a PluginName,
     version: u32,
+    job: Job,
     config: &'a RawValue,
     on_failure: OnFailure,
     grants: &'a Grants,
@@ -44,8 +48,8 @@ pub(super) struct StepView<'a> {
 impl<'a> StepView<'a> {
     fn of(step: &'a Step) -> Self {
         let config = serde_json::from_str(&step.config).unwrap_or(RawValue::NULL);
-        let Step { plugin, version, on_failure, grants, budget, .. } = step;
-        Self { plugin, version: *version, config, on_failure: *on_failure, grants, budget: *budget }
+        let Step { plugin, version, job, on_failure, grants, budget, .. } = step;
+        Self { plugin, version: *version, job: *job, config, on_failure: *on_failure, grants, budget: *budget }
     }
 }
 
@@ -79,6 +83,7 @@ fn resolve(
 ) -> Result<Step, ApiError> {
     let field = |name: &str| format!("steps[{at}].{name}");
     let plugin = find(tenant, house, &form.plugin, form.version).map_err(|wrong| match wrong {
+        NotFound::Plugin if house::is_coming(&form.plugin) => ApiError::Preparing(form.plugin.clone()),
         NotFound::Plugin => {
             ApiError::invalid(field("plugin"), format!("there is no plugin `{}`", form.plugin.escape_debug()))
         }
@@ -96,7 +101,7 @@ fn resolve(
         budget: form.budget.unwrap_or_default(),
         ..step
     };
-    fit(tenant, place, at, plugin, step)
+    fit(tenant, (place, at, form.job), plugin, step)
 }
 
 /// A step that is to have another version of its plugin. It fits, and has
@@ -110,17 +115,28 @@ pub(super) async fn refit(
     step: Step,
 ) -> Result<Step, ApiError> {
     let tenant = caller.picture();
-    let step = fit(tenant, place, at, plugin, step)?;
+    let job = Some(step.job);
+    let step = fit(tenant, (place, at, job), plugin, step)?;
     check(app, &tenant.tenant, at, &step).await?;
     Ok(step)
 }
 
 /// The step with the job that its plugin does there and the grants that it has,
-/// if it may stand there with all that it says.
-fn fit(tenant: &TenantPicture, place: Place, at: usize, plugin: &PluginVersion, step: Step) -> Result<Step, ApiError> {
+/// if it may stand there with all that it says. `wanted` is the job for a plugin
+/// that could do several.
+fn fit(
+    tenant: &TenantPicture,
+    (place, at, wanted): (Place, usize, Option<Job>),
+    plugin: &PluginVersion,
+    step: Step,
+) -> Result<Step, ApiError> {
     let field = |name: &str| format!("steps[{at}].{name}");
-    let job = place.job_for(at, &plugin.jobs).map_err(|misplaced| {
-        let jobs: Vec<String> = plugin.jobs.iter().map(ToString::to_string).collect();
+    let jobs: Vec<Job> = plugin.jobs.iter().copied().filter(|job| wanted.is_none_or(|wanted| wanted == *job)).collect();
+    if let Some(job) = wanted.filter(|_| jobs.is_empty()) {
+        return Err(ApiError::invalid(field("job"), format!("`{}` is no {job}", plugin.name)));
+    }
+    let job = place.job_for(at, &jobs).map_err(|misplaced| {
+        let jobs: Vec<String> = jobs.iter().map(ToString::to_string).collect();
         ApiError::invalid(field("plugin"), format!("{misplaced}, and `{}` is a {}", plugin.name, jobs.join(" and a ")))
     })?;
     if job == Job::Mapper && step.on_failure == OnFailure::Pass {
