@@ -102,7 +102,7 @@ async fn nothing_moves_when_one_step_does_not_accept_the_version() {
     tenant.post_bytes("/v1/plugins?name=mine", another(1)).await.expect(201);
     let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({"name": "a", "steps": step(1, json!({}))})).await;
     tenant.post_bytes("/v1/plugins?name=mine", component("tag-filter")).await.expect(201);
-    let said = tenant.post("/v1/plugins/mine/upgrade", json!({})).await.problem(422, "steps[0].config");
+    let said = tenant.post("/v1/plugins/mine/upgrade", json!({})).await.problem(422, "steps[0].job");
     assert!(said.contains(text(&endpoint["id"])) && said.contains("nothing has moved"), "{said}");
     assert_eq!(pinned(&tenant, &endpoint).await, 1);
     tenant.post("/v1/plugins/mine/upgrade", json!({"version": 9})).await.problem(422, "version");

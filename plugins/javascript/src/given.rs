@@ -40,17 +40,17 @@ pub(crate) fn event(event: &Event, context: &mut Context) -> Result<JsValue, Ref
     Ok(object(given, context).into())
 }
 
-/// The body is a value where it is JSON, text otherwise.
-pub(crate) fn message(message: &Message, context: &mut Context) -> JsObject {
+/// The message and its body, which is a value where it is JSON and text otherwise.
+pub(crate) fn message(message: &Message, context: &mut Context) -> (JsObject, JsValue) {
     let headers = fields(&message.headers, context);
     let body = body(&message.body, context);
     let given = [
         ("method", text(&message.method)),
         ("target", optional(message.target.as_deref())),
         ("headers", headers.into()),
-        ("body", body),
+        ("body", body.clone()),
     ];
-    object(given, context)
+    (object(given, context), body)
 }
 
 pub(crate) fn body(bytes: &[u8], context: &mut Context) -> JsValue {

@@ -67,6 +67,7 @@ pub(crate) fn verdict(made: &JsValue, engine: &mut Engine) -> Result<Verdict, Re
 pub(crate) fn message(
     made: &JsValue,
     given: &JsObject,
+    given_body: &JsValue,
     original: Message,
     engine: &mut Engine,
 ) -> Result<Message, Refusal> {
@@ -91,7 +92,10 @@ pub(crate) fn message(
         None => return Err(wrong("transform", "made the target", &target, "text or null")),
     };
     let headers = fields(&headers, engine)?;
-    let body = bytes(&body, original.body, engine)?;
+    let body = match JsValue::strict_equals(&body, given_body) {
+        true => untouched(&body, original.body, engine)?,
+        false => bytes(&body, engine)?,
+    };
     Ok(Message { method, target, headers, body })
 }
 
@@ -147,14 +151,21 @@ fn fields(headers: &JsValue, engine: &mut Engine) -> Result<Vec<Field>, Refusal>
     Ok(fields)
 }
 
-/// Text is sent as it is, anything else as JSON. A body that means what it meant
-/// before stays byte for byte: large numbers and white space are in it.
-fn bytes(body: &JsValue, original: Vec<u8>, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
-    let before = given::body(&original, &mut engine.context);
-    if let Some(text) = body.as_string() {
-        let same = before.as_string().is_some_and(|before| before == text);
-        return Ok(if same { original } else { text.to_std_string_lossy().into_bytes() });
+/// Text is sent as it is, anything else as JSON.
+fn bytes(body: &JsValue, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
+    match body.as_string() {
+        Some(text) => Ok(text.to_std_string_lossy().into_bytes()),
+        None => json(body, engine, "transform").map(String::into_bytes),
     }
+}
+
+/// The body that was given stays byte for byte, with its large numbers and its
+/// white space, unless something within it was changed.
+fn untouched(body: &JsValue, original: Vec<u8>, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
+    if !body.is_object() {
+        return Ok(original);
+    }
+    let before = given::body(&original, &mut engine.context);
     let (now, before) = (json(body, engine, "transform")?, json(&before, engine, "transform")?);
     Ok(if now == before { original } else { now.into_bytes() })
 }

@@ -6,6 +6,7 @@ use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::JsObject;
 use boa_engine::object::builtins::{JsFunction, JsPromise};
 use boa_engine::{Context, JsError, JsResult, JsString, JsValue, Module, Source, js_string};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 /// The functions that a script may have.
@@ -13,20 +14,22 @@ pub(crate) const FUNCTIONS: [&str; 3] = ["map", "keep", "transform"];
 
 /// A script whose top level has run.
 pub(crate) struct Program {
-    pub(crate) engine: Engine,
-    module: Option<Module>,
+    /// Never dropped: the memory ends with the call, and to take an interpreter
+    /// apart costs as much as the call.
+    pub(crate) engine: ManuallyDrop<Engine>,
+    module: ManuallyDrop<Option<Module>>,
 }
 
 impl Program {
     /// Reads and runs `source`, or says where it is wrong.
     pub(crate) fn load(source: &str) -> Result<Self, String> {
-        let mut engine = Engine::take();
+        let mut engine = ManuallyDrop::new(Engine::take());
         let loaded = match has_exports(source) {
             true => load_module(source, &mut engine.context).map(Some),
             false => engine.context.eval(named(source)).map(|_| None),
         };
         match loaded {
-            Ok(module) => Ok(Self { engine, module }),
+            Ok(module) => Ok(Self { engine, module: ManuallyDrop::new(module) }),
             Err(error) => Err(trouble::told(&error, &mut engine.context)),
         }
     }
@@ -56,7 +59,7 @@ impl Program {
     fn function(&mut self, name: &str) -> Option<JsFunction> {
         let context = &mut self.engine.context;
         let key = JsString::from(name);
-        let found = match &self.module {
+        let found = match &*self.module {
             Some(module) => {
                 let default = module.get_value(js_string!("default"), context).ok();
                 let within = default.as_ref().and_then(JsValue::as_object);

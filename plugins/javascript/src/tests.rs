@@ -54,10 +54,10 @@ fn what_is_thrown_is_told_with_its_place() {
     check_keep("\n  throw new RangeError('no');", "script: source:2:9: RangeError: no");
     check_keep("\n  event.absent.x;", "script: source:2:16: TypeError: cannot convert 'null' or 'undefined' to object");
     check_keep("throw 'text'", "script: source:1:30: text");
-    check_keep("fetch('http://a')", "script: source:1:24: ReferenceError: fetch is not defined");
+    check_keep("fetch('http://a')", "script: source:1:22: ReferenceError: fetch is not defined");
     check_keep(
         "undeclared = 1",
-        "script: source:1:24: ReferenceError: cannot assign to uninitialized global property 'undeclared'",
+        "script: source:1:24: ReferenceError: cannot assign to uninitialized global property `undeclared`",
     );
 }
 

@@ -8,11 +8,14 @@ use jaq_core::load::{Arena, Error, File, Loader, span};
 use jaq_core::native::{Filter as Named, run};
 use jaq_core::{Ctx, Native, Vars, compile, load, unwrap_valr};
 use jaq_json::Val;
+use std::mem::ManuallyDrop;
 
 type Data = JustLut<Val>;
 
 /// A compiled program.
-pub(crate) struct Program(compile::Filter<Native<Data>>);
+///
+/// Never dropped: the memory ends with the call.
+pub(crate) struct Program(ManuallyDrop<compile::Filter<Native<Data>>>);
 
 impl Program {
     /// Compiles `code`, or says where it is wrong: `program:1:7: ...`.
@@ -21,7 +24,7 @@ impl Program {
         let loader = Loader::new(prelude::definitions(code));
         let modules = loader.load(&arena, File { code, path: () }).map_err(|errors| unreadable(code, errors))?;
         let compiler = compile::Compiler::default().with_funs(functions()).with_global_vars(["$message"]);
-        compiler.compile(modules).map(Self).map_err(|errors| undefined(code, errors))
+        compiler.compile(modules).map(ManuallyDrop::new).map(Self).map_err(|errors| undefined(code, errors))
     }
 
     /// What it makes of `input`.

@@ -25,7 +25,7 @@ pub(crate) enum Deed {
     Trap,
     /// Gives back a JSON string of 4 MiB.
     Output,
-    /// Writes a million lines of 1 KiB.
+    /// Writes a hundred thousand lines of 1 KiB.
     LogFlood,
     /// Calls itself until the stack is full.
     Recurse,
@@ -95,7 +95,7 @@ fn hoard() -> String {
 
 fn flood() {
     let line = "x".repeat(1024);
-    for _ in 0..1_000_000 {
+    for _ in 0..100_000 {
         log::info(&line);
     }
 }

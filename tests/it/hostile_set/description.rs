@@ -49,8 +49,8 @@ fn capabilities() -> Vec<Case> {
     vec![
         says(
             "a capability that there is not",
-            |said| said.capabilities = vec!["secrets".to_owned()],
-            Refused("has `secrets`, which this host does not have"),
+            |said| said.capabilities = vec!["files".to_owned()],
+            Refused("has `files`, which this host does not have"),
         ),
         Case::transformer(
             "a capability that is kept quiet about",
