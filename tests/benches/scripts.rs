@@ -1,6 +1,5 @@
 //! `cargo bench -p hookyard-tests --bench scripts`: what a call of a tenant's
-//! script costs, with an instance of its own for each; what the same code takes
-//! natively, where the interpreter has to be woken; and what making the
+//! script costs, with an instance of its own for each, and what making the
 //! interpreters ready costs.
 //!
 //! Times are those inside the sandbox: instantiation, the call, and its end. The
@@ -21,10 +20,7 @@ use hookyard::domain::plugin::Job;
 use hookyard::domain::time::Timestamp;
 use hookyard::house;
 use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
-use hookyard_plugin::Transformer;
 use hookyard_tests::{TempDir, build};
-use javascript::JavaScript;
-use jq::Jq;
 use serde_json::json;
 
 const JAVASCRIPT: &str = "function transform(event) {
@@ -94,37 +90,20 @@ async fn run() {
         }
     }
     println!(
-        "{:<12} {:>9} {:>9} {:>11} {:>11} {:>9} {:>12}",
-        "us a call", "warm p50", "warm p99", "cold p50", "from disk", "native", "fuel"
+        "{:<12} {:>9} {:>9} {:>11} {:>11} {:>12}",
+        "us a call", "warm p50", "warm p99", "cold p50", "from disk", "fuel"
     );
     subjects.into_iter().for_each(report);
 }
 
 fn report(subject: Subject) {
-    let Subject { name, pipeline, mut warm, mut cold, mut disk, fuel } = subject;
+    let Subject { name, pipeline: _, mut warm, mut cold, mut disk, fuel } = subject;
     warm.sort_unstable();
     disk.sort_unstable();
     cold.sort_unstable();
     let (p50, p99) = (warm[warm.len() / 2], warm[warm.len() * 99 / 100]);
     let (cold, disk) = (cold[cold.len() / 2], disk[disk.len() / 2]);
-    let config = &pipeline.steps[0].config;
-    let native = if name == "jq" { native::<Jq>(config) } else { native::<JavaScript>(config) };
-    println!("{name:<12} {p50:>9} {p99:>9} {cold:>11} {disk:>11} {native:>9} {fuel:>12}");
-}
-
-/// The microseconds of one call of the same code without a sandbox, in which the
-/// interpreter is woken each time: the median.
-fn native<P: Transformer>(config: &str) -> u128 {
-    let event = hookyard_plugin::Event::of("order.paid").with(DATA);
-    let mut costs: Vec<u128> = Vec::new();
-    for _ in 0..200 {
-        let message = hookyard_plugin::Message::json(DATA);
-        let started = Instant::now();
-        std::hint::black_box(hookyard_plugin::native::transform::<P>(&event, message, config).expect("it transforms"));
-        costs.push(started.elapsed().as_micros());
-    }
-    costs.sort_unstable();
-    costs[costs.len() / 2]
+    println!("{name:<12} {p50:>9} {p99:>9} {cold:>11} {disk:>11} {fuel:>12}");
 }
 
 fn start(compiled_dir: &Path, mac_key: [u8; 32]) -> Sandbox {

@@ -76,7 +76,7 @@ fn memories() -> Vec<Case> {
             Err("elements in a table and 50000 are allowed"),
         ),
         modules("seventeen tables", &"(core module (table 1 funcref))".repeat(17), Err("tables and 16 are allowed")),
-        modules("two memories in one module", "(core module (memory 1) (memory 1))", Err("multiple memories")),
+        modules("two memories in one module", "(core module (memory 1) (memory 1))", Err("2 memories in one module")),
         modules("a memory with 64-bit addresses", "(core module (memory i64 1))", Err("memory64")),
         modules("a memory that threads share", "(core module (memory 1 2 shared))", Err("threads")),
         modules("garbage collection", "(core module (type (struct (field i32))))", Err("gc")),
