@@ -204,9 +204,9 @@
 //!   [`Verdict::Drop`].
 //! - A panic is a fault: the host ends the call and shows the message.
 
+mod allocator;
 #[doc(hidden)]
 pub mod bindings;
-mod bump;
 mod config;
 mod description;
 #[doc(hidden)]
@@ -222,9 +222,9 @@ pub mod secrets;
 pub mod state;
 pub mod summaries;
 
+pub use allocator::CallAllocator;
 pub use bindings::imports::hookyard::plugin::types::{Draft, Event, Field, Message, Refusal, Request, Verdict};
 pub use bindings::settings::exports::hookyard::plugin::settings::{Description, Example, Issue, Job};
-pub use bump::BumpAllocator;
 pub use plugin::{Filter, Mapper, Plugin, Prepare, Transformer};
 /// Makes a JSON value of what looks like one.
 pub use serde_json::json;

@@ -4,7 +4,7 @@
 
 /// Data, a stack of 128 KiB, the definitions as `prepare` leaves them, and a heap
 /// that a usual call does not outgrow.
-const INITIAL_MEMORY: usize = 16 * 64 * 1024;
+const INITIAL_MEMORY: usize = 24 * 64 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

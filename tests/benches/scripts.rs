@@ -1,4 +1,4 @@
-//! `cargo bench -p hookyard-tests --bench scripts`: what a call of a tenant's
+//! `cargo bench --workspace --bench scripts`: what a call of a tenant's
 //! script costs, with an instance of its own for each, and what making the
 //! interpreters ready costs.
 //!

@@ -33,7 +33,7 @@ pub struct FieldMapper;
 /// Room for what a usual call allocates.
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: hookyard_plugin::BumpAllocator<{ 112 * 1024 }> = hookyard_plugin::BumpAllocator::new();
+static ALLOCATOR: hookyard_plugin::CallAllocator<{ 112 * 1024 }> = hookyard_plugin::CallAllocator::new();
 
 hookyard_plugin::export!(FieldMapper: mapper, transformer);
 

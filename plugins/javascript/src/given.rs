@@ -3,8 +3,10 @@
 use crate::value::{object, parse, put, text};
 use boa_engine::object::JsObject;
 use boa_engine::object::builtins::JsArray;
-use boa_engine::{Context, JsValue};
+use boa_engine::property::PropertyDescriptor;
+use boa_engine::{Context, JsArgs, JsResult, JsString, JsValue, NativeFunction, js_string};
 use hookyard_plugin::{Event, Field, Message, Refusal, Request};
+use std::borrow::Cow;
 
 pub(crate) fn request(request: &Request, context: &mut Context) -> JsValue {
     let query = fields(&request.query, context);
@@ -40,21 +42,53 @@ pub(crate) fn event(event: &Event, context: &mut Context) -> Result<JsValue, Ref
     Ok(object(given, context).into())
 }
 
-/// The message and its body, which is a value where it is JSON and text otherwise.
-pub(crate) fn message(message: &Message, context: &mut Context) -> (JsObject, JsValue) {
+/// The body is a value where it is JSON, text otherwise. It is read when the
+/// script asks for it: most write a new one, and to read the old takes as long as
+/// to read the event.
+pub(crate) fn message(message: &Message, context: &mut Context) -> JsObject {
     let headers = fields(&message.headers, context);
-    let body = body(&message.body, context);
     let given = [
         ("method", text(&message.method)),
         ("target", optional(message.target.as_deref())),
         ("headers", headers.into()),
-        ("body", body.clone()),
     ];
-    (object(given, context), body)
+    let object = object(given, context);
+    let read = NativeFunction::from_copy_closure_with_captures(read_body, JsString::from(&*lossy(&message.body)));
+    let realm = context.realm().clone();
+    let body = PropertyDescriptor::builder()
+        .get(read.to_js_function(&realm))
+        .set(NativeFunction::from_fn_ptr(replace_body).to_js_function(&realm))
+        .enumerable(true)
+        .configurable(true);
+    object.define_property_or_throw(js_string!("body"), body, context).expect("a plain object takes any field");
+    object
+}
+
+/// Whether the script has neither read nor replaced the body.
+pub(crate) fn is_untouched(message: &JsObject) -> bool {
+    let body = message.borrow().properties().get(&js_string!("body").into());
+    body.is_some_and(|body| body.is_accessor_descriptor())
+}
+
+fn read_body(this: &JsValue, _: &[JsValue], unread: &JsString, context: &mut Context) -> JsResult<JsValue> {
+    let body = body(unread.to_std_string_lossy().as_bytes(), context);
+    replace_body(this, std::slice::from_ref(&body), context)?;
+    Ok(body)
+}
+
+fn replace_body(this: &JsValue, arguments: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
+    if let Some(message) = this.as_object() {
+        message.create_data_property_or_throw(js_string!("body"), arguments.get_or_undefined(0).clone(), context)?;
+    }
+    Ok(JsValue::undefined())
+}
+
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 pub(crate) fn body(bytes: &[u8], context: &mut Context) -> JsValue {
-    let body = String::from_utf8_lossy(bytes);
+    let body = lossy(bytes);
     parse(&body, context).unwrap_or_else(|_| text(&body))
 }
 

@@ -47,6 +47,10 @@ use program::Program;
 /// The plugin.
 pub struct JavaScript;
 
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: hookyard_plugin::CallAllocator<{ 2816 * 1024 }> = hookyard_plugin::CallAllocator::new();
+
 hookyard_plugin::export!(JavaScript: mapper, filter, transformer, prepare);
 
 impl Prepare for JavaScript {
@@ -104,9 +108,9 @@ impl Transformer for JavaScript {
     fn transform(event: &Event, message: Message, config: &Config) -> Result<Message, Refusal> {
         let mut program = load(config)?;
         let event = given::event(event, &mut program.engine.context)?;
-        let (given, body) = given::message(&message, &mut program.engine.context);
+        let given = given::message(&message, &mut program.engine.context);
         let made = program.call("transform", &[event, given.clone().into()]).map_err(script)?;
-        made::message(&made, &given, &body, message, &mut program.engine)
+        made::message(&made, &given, message, &mut program.engine)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::given;
 use crate::trouble;
 use boa_engine::object::JsObject;
+use boa_engine::object::builtins::JsArray;
 use boa_engine::property::PropertyKey;
 use boa_engine::{JsValue, js_string};
 use hookyard_plugin::{Draft, Field, Message, Refusal, Verdict};
@@ -67,7 +68,6 @@ pub(crate) fn verdict(made: &JsValue, engine: &mut Engine) -> Result<Verdict, Re
 pub(crate) fn message(
     made: &JsValue,
     given: &JsObject,
-    given_body: &JsValue,
     original: Message,
     engine: &mut Engine,
 ) -> Result<Message, Refusal> {
@@ -77,26 +77,30 @@ pub(crate) fn message(
         None => return Err(wrong("transform", "returned", made, "a message, or null to leave it as it is")),
     };
     check_names(&made, engine)?;
+    let is_given = JsObject::equals(&made, given);
     let mut field = |name: &str| {
         let own = read(&made, name, engine)?;
         if own.is_undefined() { read(given, name, engine) } else { Ok(own) }
     };
-    let (method, target, headers, body) = (field("method")?, field("target")?, field("headers")?, field("body")?);
-    let method = match method.as_string() {
-        Some(method) => method.to_std_string_lossy(),
-        None => return Err(wrong("transform", "made the method", &method, "text such as POST")),
+    let (method, target, headers) = (field("method")?, field("target")?, field("headers")?);
+    let Some(method) = method.as_string() else {
+        return Err(wrong("transform", "made the method", &method, "text such as POST"));
     };
     let target = match target.as_string() {
         Some(target) => Some(target.to_std_string_lossy()),
         None if target.is_null_or_undefined() => None,
         None => return Err(wrong("transform", "made the target", &target, "text or null")),
     };
-    let headers = fields(&headers, engine)?;
-    let body = match JsValue::strict_equals(&body, given_body) {
-        true => untouched(&body, original.body, engine)?,
-        false => bytes(&body, engine)?,
+    let own_body = if is_given { JsValue::undefined() } else { read(&made, "body", engine)? };
+    let given_body = if given::is_untouched(given) { None } else { Some(read(given, "body", engine)?) };
+    let body = match given_body {
+        None if own_body.is_undefined() => original.body,
+        Some(body) if own_body.is_undefined() || JsValue::strict_equals(&own_body, &body) => {
+            changed(&body, original.body, engine)?
+        }
+        _ => bytes(&own_body, engine)?,
     };
-    Ok(Message { method, target, headers, body })
+    Ok(Message { method: method.to_std_string_lossy(), target, headers: fields(&headers, engine)?, body })
 }
 
 /// Whoever returns the body itself is told so.
@@ -128,27 +132,40 @@ fn read(object: &JsObject, name: &str, engine: &mut Engine) -> Result<JsValue, R
 
 /// A value for each name, or a list of them; null takes a header away.
 fn fields(headers: &JsValue, engine: &mut Engine) -> Result<Vec<Field>, Refusal> {
-    let json = json(headers, engine, "transform")?;
-    let bad = |problem: &str| Refusal::new("bad-output", format!("`transform`: headers: {problem}"));
-    let headers: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&json).map_err(|_| bad("an object of names and values is expected"))?;
-    let mut fields = Vec::new();
-    for (name, value) in headers {
-        let values = match value {
-            serde_json::Value::Array(values) => values,
-            serde_json::Value::Null => Vec::new(),
-            one => vec![one],
-        };
-        for value in values {
-            let value = match value {
-                serde_json::Value::String(text) => text,
-                number @ serde_json::Value::Number(_) => number.to_string(),
-                _ => return Err(bad(&format!("`{name}` is neither text nor a list of texts"))),
-            };
-            fields.push(Field::new(name.to_lowercase(), value));
+    let Some(object) = headers.as_object() else {
+        return Err(wrong("transform", "made the headers", headers, "an object of names and values"));
+    };
+    let names = object.own_property_keys(&mut engine.context).map_err(|error| threw(&error, engine))?;
+    let mut fields = Vec::with_capacity(names.len());
+    for name in names {
+        let value = object.get(name.clone(), &mut engine.context).map_err(|error| threw(&error, engine))?;
+        let name = name.to_string().to_lowercase();
+        match value.as_object().map(JsArray::from_object) {
+            Some(Ok(list)) => {
+                let length = list.length(&mut engine.context).map_err(|error| threw(&error, engine))?;
+                for at in 0..length {
+                    let value = list.get(at, &mut engine.context).map_err(|error| threw(&error, engine))?;
+                    fields.extend(header(&name, &value)?);
+                }
+            }
+            _ => fields.extend(header(&name, &value)?),
         }
     }
     Ok(fields)
+}
+
+fn header(name: &str, value: &JsValue) -> Result<Option<Field>, Refusal> {
+    if value.is_null_or_undefined() {
+        return Ok(None);
+    }
+    let text = match (value.as_string(), value.as_number()) {
+        (Some(text), _) => text.to_std_string_lossy(),
+        (None, Some(number)) => number.to_string(),
+        (None, None) => {
+            return Err(wrong("transform", &format!("made the header `{name}`"), value, "text or a list of texts"));
+        }
+    };
+    Ok(Some(Field::new(name, text)))
 }
 
 /// Text is sent as it is, anything else as JSON.
@@ -159,15 +176,12 @@ fn bytes(body: &JsValue, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// The body that was given stays byte for byte, with its large numbers and its
-/// white space, unless something within it was changed.
-fn untouched(body: &JsValue, original: Vec<u8>, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
-    if !body.is_object() {
-        return Ok(original);
-    }
+/// A body that was read stays byte for byte, with its large numbers and its white
+/// space, unless something within it was changed.
+fn changed(body: &JsValue, original: Vec<u8>, engine: &mut Engine) -> Result<Vec<u8>, Refusal> {
     let before = given::body(&original, &mut engine.context);
-    let (now, before) = (json(body, engine, "transform")?, json(&before, engine, "transform")?);
-    Ok(if now == before { original } else { now.into_bytes() })
+    let (now, before) = (bytes(body, engine)?, bytes(&before, engine)?);
+    Ok(if now == before { original } else { now })
 }
 
 fn json(value: &JsValue, engine: &mut Engine, function: &str) -> Result<String, Refusal> {

@@ -160,6 +160,16 @@ fn a_transformer_changes_what_it_says() {
     check_transform("return null", untouched);
     check_transform("return message", untouched);
     check_transform("return {}", untouched);
+    check_transform("if (message.body.z !== 1) throw new Error('it was read')", untouched);
+    check_transform("return {...message}", untouched);
+    check_transform("return {body: message.body}", untouched);
+    check_transform("if (!JSON.stringify(message).includes('big')) throw new Error('it is a field')", untouched);
+    check_transform("message.body = [message.body.z]", "POST - content-type=application/json,x-a=1 [1]");
+    check_transform("message.body = 'text'", "POST - content-type=application/json,x-a=1 text");
+    check_transform(
+        "delete message.body",
+        "`transform` made undefined; something that JSON has a word for is expected",
+    );
     check_transform(
         "message.body.z = 2",
         r#"POST - content-type=application/json,x-a=1 {"z":2,"big":9007199254740992}"#,
@@ -173,6 +183,14 @@ fn a_transformer_changes_what_it_says() {
         "PUT /x content-type=application/json,x-a=1 text",
     );
     check_transform("return {body: 1, headers: {'X-B': [1, '2'], 'x-a': null}}", "POST - x-b=1,x-b=2 1");
+    check_transform(
+        "message.headers['x-a'] = {}",
+        "`transform` made the header `x-a` object; text or a list of texts is expected",
+    );
+    check_transform(
+        "message.headers = 7",
+        "`transform` made the headers number; an object of names and values is expected",
+    );
     check_transform(
         "return {id: 1}",
         "`transform` returned an object with `id`; a message has method, target, headers and body, so return { body: ... }",

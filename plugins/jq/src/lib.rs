@@ -33,6 +33,10 @@ const QUOTED: usize = 100;
 /// The plugin.
 pub struct Jq;
 
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: hookyard_plugin::CallAllocator<{ 768 * 1024 }> = hookyard_plugin::CallAllocator::new();
+
 hookyard_plugin::export!(Jq: mapper, filter, transformer, prepare);
 
 impl Prepare for Jq {

@@ -1,4 +1,4 @@
-//! `cargo bench -p hookyard-tests --bench hostile`: what one tenant's calls
+//! `cargo bench --workspace --bench hostile`: what one tenant's calls
 //! take alone, and beside a tenant that keeps calling runaway plugins as often
 //! as it can. The two take turns, so that a busy neighbour meets both.
 //!

@@ -1,7 +1,7 @@
 //! What customers' code costs: from upload to use, after a restart, by call, by
 //! the thousand, and in a shadow run.
 //!
-//! `cargo bench -p hookyard-tests --bench plugins`; `HOOKYARD_BENCH_TENANTS`
+//! `cargo bench --workspace --bench plugins`; `HOOKYARD_BENCH_TENANTS`
 //! (1000) says how many tenants have a plugin of their own.
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]

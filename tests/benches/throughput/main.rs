@@ -1,4 +1,4 @@
-//! `cargo bench -p hookyard-tests`: the same load against a bare forwarder and
+//! `cargo bench --workspace --bench throughput`: the same load against a bare forwarder and
 //! against `hookyard serve`, in one run, each program a process of its own.
 //!
 //! Ratios are what to look at: the machines are shared, and an absolute time of
