@@ -133,6 +133,15 @@ async fn hookyard(target: &str) -> Running {
     let tenant = operator.with_key(tenant["key"].as_str());
     let steps = json!([{"plugin": "field-mapper", "config": load::mapping()}]);
     tenant.endpoint(&format!("http://{target}/"), json!({"steps": steps})).await;
+    // The interpreters are compiled beside the first start; the load is not to
+    // compete with that.
+    for (plugin, config) in [("javascript", json!({"source": "function keep() {}"})), ("jq", json!({"program": "."}))] {
+        let trial = json!({"steps": [{"plugin": plugin, "job": "filter", "config": config}], "event": {"type": "a.b", "data": 1}});
+        hookyard_tests::eventually("the interpreters' preparation", async || {
+            (tenant.post("/v1/try", trial.clone()).await.status == 200).then_some(())
+        })
+        .await;
+    }
     first.terminate().await;
 
     let (program, operator, start_ms) = serve(&data).await;
