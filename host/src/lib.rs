@@ -53,11 +53,12 @@ use clock::Clock;
 use compose::Composer;
 use config::Settings;
 use dial::Dialler;
-use dispatch::{Dispatch, Lanes, Sender};
+use dispatch::{Dispatch, InFlight, Sender};
 use domain::dialect::Dialects;
-use domain::faulting::Faulting;
+use domain::notice::Notice;
 use domain::retry::RetryPolicy;
 use domain::sender::Senders;
+use handoff::lanes::Lanes;
 use intake::Intake;
 use reach::Reach;
 use recall::Recall;
@@ -113,7 +114,7 @@ pub struct Host {
     app: http::App,
     dispatch: Arc<Dispatch>,
     arrivals: handoff::Arrivals,
-    noticed: mpsc::Receiver<Faulting>,
+    noticed: mpsc::Receiver<Notice>,
     store: Arc<SqliteStore>,
 }
 
@@ -144,7 +145,9 @@ impl Host {
             tracing::info!(deliveries = taken_over, "took over deliveries that an earlier run had begun");
         }
         all_speak(&picture, &dialects)?;
-        Self::wire(settings, clock, public_url, store, sandbox, picture, (Arc::new(dialects), Arc::new(senders)))
+        let lanes = Lanes::remembering(ledger.healths().await.map_err(RunError::Catalogue)?);
+        let spoken = (Arc::new(dialects), Arc::new(senders));
+        Self::wire(settings, clock, public_url, store, sandbox, (picture, lanes), spoken)
     }
 
     fn wire(
@@ -153,10 +156,10 @@ impl Host {
         public_url: String,
         store: Arc<SqliteStore>,
         sandbox: Sandbox,
-        picture: Arc<Picture>,
+        (picture, lanes): (Arc<Picture>, Lanes),
         (dialects, senders): (Arc<Dialects>, Arc<Senders>),
     ) -> Result<Self, RunError> {
-        let (handoff, arrivals) = handoff::handoff();
+        let (handoff, arrivals) = handoff::handoff(lanes);
         let (notices, noticed) = notices::notices();
         let urls = Arc::new(settings.urls);
         let catalog: Arc<dyn Catalog> = store.clone();
@@ -174,7 +177,8 @@ impl Host {
             picture: picture.clone(),
             sender: Sender::new(dialler),
             clock: clock.clone(),
-            lanes: Lanes::default(),
+            lanes: handoff.lanes.clone(),
+            in_flight: InFlight::default(),
             dialects: dialects.clone(),
             composer: composer.clone(),
             notices: notices.clone(),

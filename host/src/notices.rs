@@ -1,6 +1,6 @@
-//! The way from where pipelines run to where events are published: what the
-//! tenant of a plugin that keeps failing is told goes to intake, which publishes
-//! it like any event.
+//! The way from where pipelines run and requests are sent to where events are
+//! published: what a tenant is told goes to intake, which publishes it like any
+//! event.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::faulting::{Faulting, Streaks};
 use crate::domain::id::TenantId;
+use crate::domain::notice::Notice;
 use crate::domain::pipeline::StepReport;
 use crate::domain::place::PlaceId;
 use crate::domain::time::Timestamp;
@@ -19,11 +20,11 @@ const WAITING: usize = 256;
 #[derive(Clone)]
 pub struct Notices {
     streaks: Arc<Mutex<Streaks>>,
-    sender: mpsc::Sender<Faulting>,
+    sender: mpsc::Sender<Notice>,
 }
 
 /// The two ends.
-pub fn notices() -> (Notices, mpsc::Receiver<Faulting>) {
+pub fn notices() -> (Notices, mpsc::Receiver<Notice>) {
     let (sender, receiver) = mpsc::channel(WAITING);
     (Notices { streaks: Arc::default(), sender }, receiver)
 }
@@ -35,10 +36,16 @@ impl Notices {
         let mut streaks = self.streaks.lock().unwrap_or_else(PoisonError::into_inner);
         for report in steps {
             let Some(failures) = streaks.note(tenant, report, now) else { continue };
-            let notice = Faulting { tenant, whose, about: about.to_string(), failures, report: report.clone() };
-            if self.sender.try_send(notice).is_err() {
-                tracing::warn!(tenant.id = %tenant, plugin.name = %report.plugin, "a failing plugin was not reported");
-            }
+            let faulting = Faulting { tenant, whose, about: about.to_string(), failures, report: report.clone() };
+            self.tell(Notice::Faulting(faulting));
+        }
+    }
+
+    /// Has a tenant told.
+    pub fn tell(&self, notice: Notice) {
+        if let Err(error) = self.sender.try_send(notice) {
+            let notice = error.into_inner();
+            tracing::warn!(tenant.id = %notice.tenant(), ?notice, "a notice found no room and was not published");
         }
     }
 }

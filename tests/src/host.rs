@@ -108,6 +108,11 @@ impl Host {
         Self { operator, clock, address, running: Some((stop, serving)), data }
     }
 
+    /// By its own clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
 use super::{Dispatch, has_time};
@@ -12,11 +14,15 @@ use crate::domain::claim::Claim;
 use crate::domain::delivery::{self, Cause, Next};
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::health::GIVEN_UP_AFTER;
 use crate::domain::id::AttemptId;
 use crate::domain::message::Message;
+use crate::domain::notice::{Disabled, Notice};
 use crate::domain::retry::Jitter;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
+use crate::handoff::lanes::{Noted, Turn};
+use crate::shutdown::stopped;
 use crate::store::StoreError;
 use crate::store::ledger::{Prepared, Settlement};
 use crate::store::picture::SealedEndpoint;
@@ -29,7 +35,7 @@ const AFTER_MISSING: Duration = Duration::from_secs(60);
 /// No transaction is open here. What keeps others away while a plugin runs or a
 /// receiver dawdles is the claim; if this host dies, the claim runs out and the
 /// delivery is taken over.
-pub async fn attempt(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreError> {
+pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     let Some(tenant) = dispatch.picture.tenant(claim.tenant) else {
         return rest(dispatch, claim, None, Next::Cancelled { reason: "the tenant was deleted".to_owned() }).await;
     };
@@ -49,6 +55,12 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreErro
         // that was added elsewhere since is waited for.
         return rest(dispatch, claim, None, Next::RetryAt(dispatch.clock.now() + AFTER_MISSING)).await;
     };
+    match dispatch.lanes.turn(&sealed.endpoint, dispatch.clock.now()) {
+        Turn::At(at) if wait_until(dispatch, at, stop).await => {}
+        // The host stops; the next start takes this over.
+        Turn::At(_) => return Ok(()),
+        Turn::NotBefore(at) => return rest(dispatch, claim, None, Next::RetryAt(at)).await,
+    }
     let (prepared, message) = match prepare(dispatch, claim, &tenant, sealed, dialect).await {
         Made::Message { prepared, message } => (prepared, message),
         Made::Nothing { prepared, next } => return rest(dispatch, claim, Some(prepared), next).await,
@@ -93,7 +105,12 @@ async fn send(
     let policy = endpoint.retry.as_ref().or(dialect.retry.as_ref()).unwrap_or(&dispatch.default_retry);
     let jitter = Jitter::new(u32::from_le_bytes(random()));
     let next = delivery::settle(&outcome, number, policy, dialect.delivery.believe_gone, now, jitter);
-    let is_gone = next == Next::Dead(Cause::Gone);
+    let Noted { health, is_given_up } = dispatch.lanes.note(endpoint.id, &outcome, now);
+    let ends = match &next {
+        Next::Dead(cause) if cause.ends_endpoint() => Some(format!("{cause} to {}", claim.delivery)),
+        _ if is_given_up => Some(format!("every attempt has failed for {} days", GIVEN_UP_AFTER.as_secs() / 86_400)),
+        _ => None,
+    };
     let attempt = Attempt {
         id: mint::<AttemptId>(started_at),
         number,
@@ -105,8 +122,35 @@ async fn send(
         answer,
     };
     report(claim, &attempt, &next);
-    settle(dispatch, claim, prepared, Some(attempt), next, now).await?;
-    if is_gone { disable(dispatch, claim, endpoint).await } else { Ok(()) }
+    let settlement = Settlement {
+        tenant: claim.tenant,
+        delivery: claim.delivery,
+        token: claim.token,
+        prepared,
+        attempt: Some(attempt),
+        next,
+        health: health.map(|health| (endpoint.id, health)),
+        now,
+    };
+    settle(dispatch, claim, settlement).await?;
+    match ends {
+        Some(reason) => disable(dispatch, endpoint, reason).await,
+        None => Ok(()),
+    }
+}
+
+/// Waits for a turn that is near. Answers whether it has come: a host that stops
+/// does not wait.
+async fn wait_until(dispatch: &Dispatch, at: Timestamp, stop: &watch::Receiver<bool>) -> bool {
+    let wait = at.since(dispatch.clock.now());
+    if wait.is_zero() {
+        return true;
+    }
+    let mut stop = stop.clone();
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = stopped(&mut stop) => false,
+    }
 }
 
 /// Rests a delivery until its endpoint is resumed.
@@ -127,39 +171,52 @@ async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, ne
         endpoint.id = %claim.endpoint, state = next.state().as_str(), reason = next.reason(),
         "delivery {} not sent", claim.delivery,
     );
-    settle(dispatch, claim, prepared, None, next, dispatch.clock.now()).await
+    let settlement = Settlement {
+        tenant: claim.tenant,
+        delivery: claim.delivery,
+        token: claim.token,
+        prepared,
+        attempt: None,
+        next,
+        health: None,
+        now: dispatch.clock.now(),
+    };
+    settle(dispatch, claim, settlement).await
 }
 
-async fn settle(
-    dispatch: &Dispatch,
-    claim: &Claim,
-    prepared: Option<Prepared>,
-    attempt: Option<Attempt>,
-    next: Next,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let settlement =
-        Settlement { tenant: claim.tenant, delivery: claim.delivery, token: claim.token, prepared, attempt, next, now };
+async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {
+    if let (Some(_), Next::RetryAt(at)) = (claim.turn, &settlement.next) {
+        // It keeps its place, and those behind it wait.
+        dispatch.lanes.wait(claim.endpoint, *at);
+    }
     if !dispatch.ledger.settle(settlement).await? {
         tracing::warn!(delivery.id = %claim.delivery, "settled too late: the claim had run out and was taken over");
     }
     Ok(())
 }
 
-/// The receiver said that it is gone for good: believing it spares both sides.
+/// Sends no more there: the receiver has said so, or never takes anything.
 /// Unless the owner has pointed the endpoint elsewhere or stopped it meanwhile.
-async fn disable(dispatch: &Dispatch, claim: &Claim, sent_to: &Endpoint) -> Result<(), StoreError> {
-    let Some(tenant) = dispatch.picture.tenant(claim.tenant) else { return Ok(()) };
+async fn disable(dispatch: &Dispatch, sent_to: &Endpoint, reason: String) -> Result<(), StoreError> {
+    let Some(tenant) = dispatch.picture.tenant(sent_to.tenant) else { return Ok(()) };
     let Some(current) = tenant.endpoints.get(&sent_to.id).map(|sealed| &sealed.endpoint) else { return Ok(()) };
     if current.url != sent_to.url || current.status != Status::Active {
         return Ok(());
     }
+    let failing_since = dispatch.lanes.health(sent_to.id).failing_since;
     let mut endpoint = current.clone();
-    endpoint.status = Status::Disabled { reason: format!("the receiver answered 410 Gone to {}", claim.delivery) };
-    match dispatch.catalog.update_endpoint(&endpoint).await {
-        Ok(()) | Err(StoreError::NotFound) => dispatch.picture.refresh(&*dispatch.catalog, claim.tenant).await,
-        Err(error) => Err(error),
+    endpoint.status = Status::Disabled { reason: reason.clone() };
+    let written = match dispatch.catalog.update_endpoint(&endpoint, current).await {
+        Ok(()) => true,
+        // The next answer says the same.
+        Err(StoreError::NotFound | StoreError::Changed) => false,
+        Err(error) => return Err(error),
+    };
+    dispatch.picture.refresh(&*dispatch.catalog, sent_to.tenant).await?;
+    if written {
+        dispatch.notices.tell(Notice::Disabled(Disabled { endpoint, reason, failing_since }));
     }
+    Ok(())
 }
 
 fn report(claim: &Claim, attempt: &Attempt, next: &Next) {

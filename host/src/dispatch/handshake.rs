@@ -92,8 +92,10 @@ async fn settle(
         (Err(why), _) => Status::Unverified { reason: why.to_string() },
     };
     let endpoint = Endpoint { status, ..asked.clone() };
-    match dispatch.catalog.update_endpoint(&endpoint).await {
-        Ok(()) | Err(StoreError::NotFound) => dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await?,
+    match dispatch.catalog.update_endpoint(&endpoint, before).await {
+        Ok(()) | Err(StoreError::NotFound | StoreError::Changed) => {
+            dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await?
+        }
         Err(error) => return Err(error),
     }
     if endpoint.status == Status::Active {

@@ -4,34 +4,39 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::compose::Composer;
-use crate::domain::claim::{Claim, LEASE};
+use crate::domain::claim::{Claim, LEASE, LONGEST_DEADLINE};
 use crate::domain::dialect::Dialects;
-use crate::domain::id::EndpointId;
+use crate::domain::id::{EndpointId, TenantId};
+use crate::domain::pace::{Pace, USUAL_IN_FLIGHT};
 use crate::domain::retry::RetryPolicy;
+use crate::domain::time::Timestamp;
+use crate::handoff::lanes::Lanes;
 use crate::handoff::{Arrivals, Handoff, Held};
 use crate::notices::Notices;
 use crate::shutdown::stopped;
-use crate::store::ledger::Except;
-use crate::store::{Catalog, Ledger, Picture};
+use crate::store::{Catalog, Ledger, Picture, StoreError};
 
 pub mod attempt;
 mod handshake;
 mod prepare;
 mod send;
+mod share;
 
 pub use send::Sender;
+use share::{Due, shares};
 
-/// At most this many requests to one endpoint are in flight.
-const IN_FLIGHT_PER_ENDPOINT: usize = 64;
 /// How often the store is asked for what became due.
 const POLL: Duration = Duration::from_millis(200);
+/// Asking takes a twentieth of the time at most: it costs two steps for each
+/// endpoint with something pending.
+const ASKING_SHARE: u32 = 20;
 /// At most this many deliveries are claimed at once.
 const CLAIMED_AT_ONCE: usize = 256;
 /// After a failure to claim or settle, the store is left alone for this long.
@@ -45,6 +50,7 @@ pub struct Dispatch {
     pub sender: Sender,
     pub clock: Arc<dyn Clock>,
     pub lanes: Lanes,
+    pub in_flight: InFlight,
     pub dialects: Arc<Dialects>,
     pub composer: Composer,
     pub notices: Notices,
@@ -56,16 +62,18 @@ pub struct Dispatch {
 
 /// How many requests each endpoint may have in flight.
 #[derive(Default)]
-pub struct Lanes(Mutex<HashMap<EndpointId, Arc<Semaphore>>>);
+pub struct InFlight(Mutex<HashMap<(EndpointId, u16), Arc<Semaphore>>>);
 
-impl Lanes {
-    fn of(&self, endpoint: EndpointId) -> Arc<Semaphore> {
-        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Lanes that nobody stands in are of no use to anybody.
-        if lanes.len() > 10_000 {
-            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+impl InFlight {
+    /// An endpoint whose owner allows another number has another semaphore; what
+    /// the old one let through ends.
+    fn of(&self, endpoint: EndpointId, most: u16) -> Arc<Semaphore> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody waits for are of no use to anybody.
+        if known.len() > 10_000 {
+            known.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
         }
-        lanes.entry(endpoint).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT_PER_ENDPOINT))).clone()
+        known.entry((endpoint, most)).or_insert_with(|| Arc::new(Semaphore::new(most.into()))).clone()
     }
 }
 
@@ -98,65 +106,99 @@ pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, 
 async fn claim(dispatch: Arc<Dispatch>, handoff: Handoff, nudge: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last = None;
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
             _ = poll.tick() => {}
             () = nudge.notified() => {}
         }
-        claim_due(&dispatch, &handoff).await;
-    }
-}
-
-/// Claims what is due, as far as there is room, and hands it over.
-async fn claim_due(dispatch: &Dispatch, handoff: &Handoff) {
-    loop {
-        let limit = handoff.free().min(CLAIMED_AT_ONCE);
-        if limit == 0 {
-            return;
-        }
-        let now = dispatch.clock.now();
-        let (tenants, endpoints) = handoff.full();
-        let full = Except { tenants, endpoints };
-        let limit_rows = u32::try_from(limit).unwrap_or(u32::MAX);
-        let claims = match dispatch.ledger.claim_due(now, now + LEASE, limit_rows, &full).await {
-            Ok(claims) => claims,
+        let asked = match claim_due(&dispatch, &handoff, &mut last).await {
+            Ok(asked) => asked,
             Err(error) => {
                 tracing::error!(error = %crate::telemetry::Chain(&error), "claiming failed");
                 tokio::time::sleep(AFTER_FAILURE).await;
-                return;
+                continue;
             }
         };
-        let count = claims.len();
-        for claim in claims {
-            let slot = handoff.admit(claim.tenant, claim.endpoint);
-            handoff.send(claim, slot);
-        }
-        if count < limit {
-            return;
-        }
+        tokio::time::sleep(asked * ASKING_SHARE).await;
+    }
+}
+
+/// Claims what is due, as far as there is room, and hands it over. Answers how
+/// long it took to find out what is due.
+async fn claim_due(
+    dispatch: &Dispatch,
+    handoff: &Handoff,
+    last: &mut Option<TenantId>,
+) -> Result<Duration, StoreError> {
+    let free = handoff.lanes.free().min(CLAIMED_AT_ONCE);
+    if free == 0 {
+        return Ok(Duration::ZERO);
+    }
+    let now = dispatch.clock.now();
+    let started = Instant::now();
+    let due = dispatch.ledger.due(now).await?;
+    let asked = started.elapsed();
+    let due: Vec<Due> = due
+        .into_iter()
+        .map(|(tenant, endpoint)| Due { tenant, endpoint, room: room(dispatch, (tenant, endpoint), now) })
+        .collect();
+    let shares = shares(&due, free, |tenant| handoff.lanes.free_of(tenant), last);
+    let wanted: usize = shares.iter().map(|share| share.limit as usize).sum();
+    if wanted == 0 {
+        return Ok(asked);
+    }
+    let claims = dispatch.ledger.claim(now, now + LEASE, shares).await?;
+    for claim in claims {
+        let slot = handoff.lanes.admit(claim.tenant, claim.endpoint);
+        handoff.send(claim, slot);
+    }
+    // Others may be due that found no room this time.
+    if wanted == free {
+        handoff.nudge();
+    }
+    Ok(asked)
+}
+
+/// How many more deliveries an endpoint may have. What belongs to one that is
+/// gone is claimed as well, to be cancelled.
+fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Timestamp) -> usize {
+    let part = dispatch.picture.tenant(tenant);
+    let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
+    match sealed {
+        Some(sealed) => dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now),
+        None => dispatch.lanes.room(endpoint, &Pace::default(), now),
     }
 }
 
 async fn carry(dispatch: Arc<Dispatch>, held: Held, stop: watch::Receiver<bool>) {
     let (claim, _slot) = held.into_parts();
-    let lane = dispatch.lanes.of(claim.endpoint);
-    let Ok(_permit) = lane.acquire().await else { return };
+    let part = dispatch.picture.tenant(claim.tenant);
+    let pace = part.as_ref().and_then(|part| part.endpoints.get(&claim.endpoint)).map(|sealed| &sealed.endpoint.pace);
+    let in_flight = dispatch.in_flight.of(claim.endpoint, pace.map_or(USUAL_IN_FLIGHT, Pace::in_flight));
+    drop(part);
+    let Ok(_permit) = in_flight.acquire().await else { return };
+    let attempt = async {
+        // One that waited too long for its turn is left to whoever claims it next:
+        // a receiver must not be sent the same thing by two.
+        if !has_time(&claim, dispatch.clock.as_ref()) {
+            return;
+        }
+        if let Err(error) = attempt::attempt(&dispatch, &claim, &stop).await {
+            // The claim runs out and the delivery is attempted again: at least once.
+            tracing::error!(
+                delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error), "an attempt was not written down",
+            );
+        }
+    };
     // A host that stops begins nothing; the next start takes this over.
-    if *stop.borrow() || !has_time(&claim, dispatch.clock.as_ref()) {
-        return;
-    }
-    if let Err(error) = attempt::attempt(&dispatch, &claim).await {
-        // The claim runs out and the delivery is attempted again: at least once.
-        tracing::error!(
-            delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error), "an attempt was not written down",
-        );
+    if !*stop.borrow() {
+        attempt.await;
     }
 }
 
-/// Whether an attempt would end before the claim does. One that waited too long
-/// for its turn is left to whoever claims it next: a receiver must not be sent
-/// the same thing by two.
+/// Whether an attempt would end before the claim does.
 fn has_time(claim: &Claim, clock: &dyn Clock) -> bool {
-    clock.now() + crate::domain::claim::ATTEMPT_DEADLINE < claim.until
+    clock.now() + LONGEST_DEADLINE < claim.until
 }

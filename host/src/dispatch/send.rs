@@ -9,7 +9,7 @@ use reqwest::Response;
 
 use crate::dial::{Dialler, classify};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
-use crate::domain::delivery::{Outcome, Unreachable};
+use crate::domain::delivery::{Outcome, Unreachable, Word};
 use crate::domain::header::Header;
 use crate::domain::retry::parse_retry_after;
 use crate::domain::signed_request::SignedRequest;
@@ -21,6 +21,9 @@ const READ_ANSWER: usize = 64 * 1024;
 /// At most this many of its headers are kept, cut to this length.
 const KEPT_HEADERS: usize = 32;
 const KEPT_HEADER: usize = 512;
+
+/// What a receiver wants done with what it refuses.
+const WORD: &str = "webhook-delivery";
 
 /// A signed request as it is sent.
 fn wire<'a>(request: &'a SignedRequest<'_>) -> Wire<'a> {
@@ -80,11 +83,12 @@ impl Sender {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, wire.sent_at));
+        let word = response.headers().get(WORD).and_then(|value| value.to_str().ok()).and_then(Word::parse);
         let headers = kept_headers(&response);
         let (body, cut) = read(&mut response).await.map_err(classify)?;
         let outcome = match status {
             200..300 => Outcome::Accepted { status },
-            _ => Outcome::Refused { status, retry_after },
+            _ => Outcome::Refused { status, retry_after, word },
         };
         Ok((outcome, Answer { headers, body, cut }))
     }

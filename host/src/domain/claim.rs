@@ -22,6 +22,8 @@ pub struct Claim {
     pub token: ClaimToken,
     /// Whoever comes later may take the delivery over.
     pub until: Timestamp,
+    /// Its place in the line of an ordered endpoint.
+    pub turn: Option<Timestamp>,
     /// How many attempts were made before.
     pub attempts: u32,
     pub event: Arc<Event>,
@@ -32,7 +34,9 @@ pub struct Claim {
 /// How long a claim holds: the attempt's deadline, and time enough to run the
 /// pipeline before and to settle after. Derived, not configured: set apart from
 /// the deadline, the two would drift until receivers are sent to twice.
-pub const LEASE: Duration = ATTEMPT_DEADLINE.saturating_add(Duration::from_secs(30));
+pub const LEASE: Duration = LONGEST_DEADLINE.saturating_add(Duration::from_secs(30));
 
 /// One deadline for resolve, connect, TLS, send, headers and body.
 pub const ATTEMPT_DEADLINE: Duration = Duration::from_secs(15);
+/// What an endpoint's owner may make of it.
+pub const LONGEST_DEADLINE: Duration = Duration::from_secs(30);

@@ -45,8 +45,28 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Accepted { status: u16 },
-    Refused { status: u16, retry_after: Option<Duration> },
+    Refused { status: u16, retry_after: Option<Duration>, word: Option<Word> },
     Unreachable(Unreachable),
+}
+
+/// What a receiver may say with its refusal, in the header `webhook-delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// This delivery will never be taken: do not try it again.
+    Abort,
+    /// Nothing more is to be sent here.
+    Disable,
+}
+
+impl Word {
+    /// As the header has it; `abort-message` is what Svix calls the first.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "abort" | "abort-message" => Some(Self::Abort),
+            "disable" => Some(Self::Disable),
+            _ => None,
+        }
+    }
 }
 
 /// Why no answer came.
@@ -129,6 +149,10 @@ pub enum Next {
 pub enum Cause {
     /// The receiver answered 410: it is gone for good.
     Gone,
+    /// The receiver said that it will never take it.
+    Aborted { status: u16 },
+    /// The receiver said that it wants nothing more.
+    Unwanted { status: u16 },
     /// The last scheduled attempt failed.
     GaveUp { attempts: u32, last: String },
     /// A step of the pipeline refused the event or misbehaved.
@@ -143,11 +167,20 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("the receiver answered 410 Gone"),
+            Self::Aborted { status } => write!(f, "the receiver answered {status} with `webhook-delivery: abort`"),
+            Self::Unwanted { status } => write!(f, "the receiver answered {status} with `webhook-delivery: disable`"),
             Self::GaveUp { attempts, last } => write!(f, "gave up after {attempts} attempts; the last: {last}"),
             Self::Step { number, plugin, message } => write!(f, "step {number} ({plugin}): {message}"),
             Self::BadMessage(problem) => write!(f, "the pipeline's message cannot be sent: {problem}"),
             Self::Host(problem) => f.write_str(problem),
         }
+    }
+}
+
+impl Cause {
+    /// Whether the receiver has said that nothing more is to be sent to it.
+    pub fn ends_endpoint(&self) -> bool {
+        matches!(self, Self::Gone | Self::Unwanted { .. })
     }
 }
 
@@ -194,6 +227,12 @@ pub fn settle(
     let asked = match outcome {
         Outcome::Accepted { .. } => return Next::Delivered,
         // Believing the receiver spares both sides (Standard Webhooks).
+        Outcome::Refused { status, word: Some(Word::Abort), .. } => {
+            return Next::Dead(Cause::Aborted { status: *status });
+        }
+        Outcome::Refused { status, word: Some(Word::Disable), .. } => {
+            return Next::Dead(Cause::Unwanted { status: *status });
+        }
         Outcome::Refused { status: 410, .. } if believe_gone => return Next::Dead(Cause::Gone),
         Outcome::Refused { retry_after, .. } => *retry_after,
         Outcome::Unreachable(_) => None,
@@ -219,7 +258,11 @@ mod tests {
     }
 
     fn refused(status: u16, retry_after: Option<u64>) -> Outcome {
-        Outcome::Refused { status, retry_after: retry_after.map(Duration::from_secs) }
+        Outcome::Refused { status, retry_after: retry_after.map(Duration::from_secs), word: None }
+    }
+
+    fn with_word(status: u16, word: &str) -> Outcome {
+        Outcome::Refused { status, retry_after: None, word: Word::parse(word) }
     }
 
     #[test]
@@ -230,6 +273,9 @@ mod tests {
         check(refused(429, Some(120)), 1, "retry in 120 s");
         check(refused(503, Some(1)), 2, "retry in 300 s");
         check(refused(410, None), 1, "dead: the receiver answered 410 Gone");
+        check(with_word(422, "Abort"), 1, "dead: the receiver answered 422 with `webhook-delivery: abort`");
+        check(with_word(500, "disable"), 1, "dead: the receiver answered 500 with `webhook-delivery: disable`");
+        check(with_word(500, "later"), 1, "retry in 5 s");
         check(refused(500, Some(60)), 10, "dead: gave up after 10 attempts; the last: status 500");
         let timed_out = Outcome::Unreachable(Unreachable::TimedOut(Duration::from_secs(15)));
         check(timed_out.clone(), 3, "retry in 1800 s");

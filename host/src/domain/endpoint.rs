@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::header::Header;
 use super::id::{EndpointId, TenantId};
+use super::pace::Pace;
 use super::pipeline::Pipeline;
 use super::retry::RetryPolicy;
 use super::subscription::Subscription;
@@ -24,6 +25,7 @@ pub struct Endpoint {
     pub pipeline: Pipeline,
     /// The default's, when absent.
     pub retry: Option<RetryPolicy>,
+    pub pace: Pace,
     pub dialect: String,
     pub status: Status,
     pub created_at: Timestamp,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
-use super::event::{Draft, Event};
+use super::event::Draft;
 use super::id::TenantId;
 use super::pipeline::{StepOutcome, StepReport};
 use super::place::PlaceId;
@@ -105,12 +105,6 @@ impl Faulting {
             data: to_raw_value(&data).expect("it is JSON").into(),
         }
     }
-}
-
-/// Whether an event tells of something that happened in here. Such events never
-/// cause further ones.
-pub fn is_notice(event: &Event) -> bool {
-    event.event_type.as_str() == FAULTING
 }
 
 #[cfg(test)]

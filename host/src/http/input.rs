@@ -115,6 +115,17 @@ pub(super) enum Patch<T> {
     Set(T),
 }
 
+impl<T> Patch<T> {
+    /// What an optional field is after the change.
+    pub(super) fn over<U>(self, before: Option<U>, make: impl FnOnce(T) -> U) -> Option<U> {
+        match self {
+            Self::Keep => before,
+            Self::Clear => None,
+            Self::Set(value) => Some(make(value)),
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Option::deserialize(deserializer)? {

@@ -16,7 +16,8 @@ use crate::domain::event::Event;
 use crate::domain::id::{EndpointId, EventId, TenantId};
 use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
-use crate::handoff::{Handoff, Slot};
+use crate::handoff::Handoff;
+use crate::handoff::lanes::Slot;
 use crate::notices::Notices;
 use crate::reach::Reach;
 use crate::sandbox::Sandbox;
@@ -117,13 +118,14 @@ impl Intake {
         let endpoint = &sealed.endpoint;
         let id = mint(now);
         let slot = match endpoint.status {
-            Status::Active => self.handoff.reserve(endpoint.tenant, endpoint.id),
+            Status::Active => self.handoff.lanes.reserve(endpoint, now),
             Status::Paused => None,
             Status::Unverified { .. } | Status::Disabled { .. } => return,
         };
+        let turn = endpoint.pace.ordered.then(|| self.handoff.lanes.place(endpoint.id, now));
         let start = match (&endpoint.status, slot) {
             (Status::Paused, _) => Start::Held,
-            (_, None) => Start::Due(now),
+            (_, None) => Start::Due(turn.unwrap_or(now)),
             (_, Some(slot)) => {
                 let claim = Claim {
                     tenant: endpoint.tenant,
@@ -131,6 +133,7 @@ impl Intake {
                     endpoint: endpoint.id,
                     token: ClaimToken(i64::from_le_bytes(random())),
                     until: now + crate::domain::claim::LEASE,
+                    turn,
                     attempts: 0,
                     event: event.clone(),
                     message: None,
@@ -145,6 +148,7 @@ impl Intake {
             event: event.id,
             endpoint: endpoint.id,
             start,
+            turn,
             message: None,
             replay_of: None,
         });

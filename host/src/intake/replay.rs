@@ -7,6 +7,7 @@ use super::{Intake, IntakeError, Routed};
 use crate::clock::mint;
 use crate::domain::id::{DeliveryId, EndpointId, TenantId};
 use crate::domain::message::Message;
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Delivery, DeliveryQuery, FreshDelivery, Start};
 
@@ -74,6 +75,7 @@ impl Intake {
             event: delivery.event,
             endpoint: delivery.endpoint,
             start: self.start_for(tenant, delivery.endpoint),
+            turn: self.turn_for(tenant, delivery.endpoint),
             message,
             replay_of: Some(delivery.id),
         })
@@ -81,6 +83,12 @@ impl Intake {
 
     fn start_for(&self, tenant: TenantId, endpoint: EndpointId) -> Start {
         if self.picture.is_holding(tenant, endpoint) { Start::Held } else { Start::Due(self.clock.now()) }
+    }
+
+    fn turn_for(&self, tenant: TenantId, endpoint: EndpointId) -> Option<Timestamp> {
+        let part = self.picture.tenant(tenant);
+        let is_ordered = part?.endpoints.get(&endpoint)?.endpoint.pace.ordered;
+        is_ordered.then(|| self.handoff.lanes.place(endpoint, self.clock.now()))
     }
 
     async fn message_of(&self, tenant: TenantId, delivery: DeliveryId) -> Result<Option<Arc<Message>>, StoreError> {

@@ -10,6 +10,7 @@ use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::{Next, State};
 use crate::domain::event::Event;
 use crate::domain::header::Header;
+use crate::domain::health::Health;
 use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
@@ -27,31 +28,28 @@ use crate::domain::usage::{Day, PluginUse};
 /// at a time; a settlement whose claim is no longer held changes nothing; of two
 /// changes to a step's value that expect the same revision, one is made.
 ///
-/// Without a tenant id, because they serve every tenant: [`Self::claim_due`],
-/// [`Self::take_over`], [`Self::add_plugin_use`] and settlements, which name the
-/// claim they come from.
+/// Without a tenant id, because they serve every tenant: [`Self::due`],
+/// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::add_plugin_use`]
+/// and settlements, which name the claim they come from.
 pub trait Ledger: Send + Sync {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share.
     fn record(&self, recording: Recording) -> Reply<'_, Recorded>;
 
-    /// Takes up to `limit` deliveries that are due or whose claim ran out,
-    /// the longest due first, passing over those in `except`, and holds
-    /// them until `until`.
-    fn claim_due<'a>(
-        &'a self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-        except: &'a Except,
-    ) -> Reply<'a, Vec<Claim>>;
+    /// Every endpoint with deliveries that are due or whose claim ran out.
+    fn due(&self, now: Timestamp) -> Reply<'_, Vec<(TenantId, EndpointId)>>;
+
+    /// Takes of each endpoint up to its share of what is due or whose claim ran
+    /// out, the longest due first, and holds it until `until`.
+    fn claim(&self, now: Timestamp, until: Timestamp, shares: Vec<Share>) -> Reply<'_, Vec<Claim>>;
 
     /// Writes down what an attempt came to and where its delivery rests next.
     /// Answers whether the claim was still held.
     fn settle(&self, settlement: Settlement) -> Reply<'_, bool>;
 
-    /// Makes every claimed delivery due at once. Only for a host that knows
-    /// itself to be the only one: whoever held those claims is dead.
+    /// Makes every claimed delivery due at once, in its old place where it has
+    /// one. Only for a host that knows itself to be the only one: whoever held
+    /// those claims is dead.
     fn take_over(&self, now: Timestamp) -> Reply<'_, u64>;
 
     /// Makes an endpoint's held deliveries due.
@@ -60,6 +58,12 @@ pub trait Ledger: Send + Sync {
     /// Makes a pending or dead delivery due now. Answers its state where that
     /// forbids it.
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>>;
+
+    /// What settlements have said of endpoints that are not well.
+    fn healths(&self) -> Reply<'_, Vec<(EndpointId, Health)>>;
+
+    /// Forgets what is known of an endpoint's receiver.
+    fn forget_health(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()>;
 
     /// Deletes up to `limit` rows of a tenant that was deleted; answers whether
     /// there are more.
@@ -138,11 +142,12 @@ pub trait Ledger: Send + Sync {
     fn ping(&self) -> Reply<'_, ()>;
 }
 
-/// Whose deliveries are not to be claimed for now.
-#[derive(Clone, Debug, Default)]
-pub struct Except {
-    pub tenants: Vec<TenantId>,
-    pub endpoints: Vec<EndpointId>,
+/// How many of an endpoint's deliveries are to be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub tenant: TenantId,
+    pub endpoint: EndpointId,
+    pub limit: u32,
 }
 
 /// What is stored together or not at all. All of it is one tenant's.
@@ -169,6 +174,9 @@ pub struct FreshDelivery {
     pub event: EventId,
     pub endpoint: EndpointId,
     pub start: Start,
+    /// Its place in the line of an ordered endpoint; it is due at that time,
+    /// whenever it is tried again.
+    pub turn: Option<Timestamp>,
     /// A replay "as sent" brings its message along.
     pub message: Option<Arc<Message>>,
     pub replay_of: Option<DeliveryId>,
@@ -229,6 +237,8 @@ pub struct Settlement {
     /// The exchange, when there was one.
     pub attempt: Option<Attempt>,
     pub next: Next,
+    /// What is known of the receiver since, where that is something new.
+    pub health: Option<(EndpointId, Health)>,
     pub now: Timestamp,
 }
 

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use hookyard::domain::endpoint::Status;
+use hookyard::domain::endpoint::{Endpoint, Status};
 use hookyard::domain::id::TenantId;
+use hookyard::domain::pace::Pace;
+use hookyard::domain::pipeline::Pipeline;
 use hookyard::domain::secret::Secret;
+use hookyard::domain::source::Source;
 use hookyard::domain::verification::Verification;
 use hookyard::store::StoreError;
 use hookyard::store::picture::TenantPicture;
@@ -60,11 +63,12 @@ contract! {
         assert_eq!(revealed(&stored.verification.secret).as_deref(), Some("a-source-secret"));
         assert_eq!(revealed(&stored.verification.verify_token).as_deref(), Some("a-verify-token"));
 
+        let before = shop.clone();
         shop.name = "store".to_owned();
         shop.event_type = None;
         shop.verification = Verification::none();
         shop.pipeline = pipeline("{}");
-        store.catalog.update_source(&shop).await?;
+        store.catalog.update_source(&shop, &before).await?;
         assert_eq!(format!("{:?}", picture(store, tenant).await?.sources[&shop.id]), format!("{shop:?}"));
 
         store.catalog.delete_source(tenant, shop.id).await?;
@@ -83,6 +87,7 @@ contract! {
         assert_eq!(stored.secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
         assert_eq!(stored.secrets[0].until, None);
 
+        let before = crm.clone();
         crm.name = "sales".to_owned();
         crm.url = hookyard::domain::url::DeliveryUrl::stored("https://example.org/").expect("a URL");
         crm.subscription.event_types.pop();
@@ -91,15 +96,38 @@ contract! {
         crm.headers.clear();
         crm.pipeline.steps.clear();
         crm.retry = None;
+        crm.pace = Pace::default();
         crm.dialect = "standard-webhooks".to_owned();
         crm.status = Status::Active;
-        store.catalog.update_endpoint(&crm).await?;
+        store.catalog.update_endpoint(&crm, &before).await?;
         let stored = picture(store, tenant).await?;
         assert_eq!(format!("{:?}", stored.endpoints[&crm.id].endpoint), format!("{crm:?}"));
         assert_eq!(stored.endpoints[&crm.id].secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
 
         store.catalog.delete_endpoint(tenant, crm.id).await?;
         assert!(picture(store, tenant).await?.endpoints.is_empty());
+        Ok(())
+    }
+
+    async fn a_change_does_not_take_back_what_another_did_meanwhile(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (crm, shop) = (endpoint(tenant, "crm"), source(tenant, "shop"));
+        store.catalog.create_endpoint(&crm, None, None).await?;
+        store.catalog.create_source(&shop).await?;
+        let repiped = Endpoint { pipeline: Pipeline::default(), ..crm.clone() };
+        store.catalog.update_endpoint(&repiped, &crm).await?;
+        let refused = [
+            // Whoever began before that writes the old pipeline back.
+            store.catalog.update_endpoint(&Endpoint { name: "late".to_owned(), ..crm.clone() }, &crm).await,
+            store.catalog.update_endpoint(&repiped, &Endpoint { status: Status::Active, ..repiped.clone() }).await,
+            // A pipeline whose plugin is gone.
+            store.catalog.update_endpoint(&crm, &repiped).await,
+            store.catalog.update_source(&shop, &Source { pipeline: Pipeline::default(), ..shop.clone() }).await,
+        ];
+        for refused in refused {
+            assert!(matches!(refused, Err(StoreError::Changed)), "{refused:?}");
+        }
+        assert_eq!(format!("{:?}", picture(store, tenant).await?.endpoints[&crm.id].endpoint), format!("{repiped:?}"));
         Ok(())
     }
 
@@ -112,8 +140,9 @@ contract! {
         assert!(name_taken(store.catalog.create_source(&source(acme, "shop")).await));
         let mut second = source(acme, "second");
         store.catalog.create_source(&second).await?;
+        let before = second.clone();
         second.name = "shop".to_owned();
-        assert!(name_taken(store.catalog.update_source(&second).await));
+        assert!(name_taken(store.catalog.update_source(&second, &before).await));
 
         let secret = Secret::standard([5; 24]);
         store.catalog.create_endpoint(&endpoint(acme, "shop"), Some(&secret), None).await?;
@@ -208,10 +237,10 @@ contract! {
         assert!(not_found(catalog.delete_tenant(nobody, NOW).await));
         assert!(not_found(catalog.create_key(nobody, key(9)).await));
         assert!(not_found(catalog.create_source(&source(nobody, "a")).await));
-        assert!(not_found(catalog.update_source(&source(acme, "a")).await));
+        assert!(not_found(catalog.update_source(&source(acme, "a"), &source(acme, "a")).await));
         assert!(not_found(catalog.delete_source(acme, id()).await));
         assert!(not_found(catalog.create_endpoint(&endpoint(nobody, "a"), Some(&secret), None).await));
-        assert!(not_found(catalog.update_endpoint(&endpoint(acme, "a")).await));
+        assert!(not_found(catalog.update_endpoint(&endpoint(acme, "a"), &endpoint(acme, "a")).await));
         assert!(not_found(catalog.rotate_secret(acme, id(), &secret, NOW, NOW).await));
         assert!(not_found(catalog.delete_endpoint(acme, id()).await));
         assert!(not_found(catalog.put_event_type(nobody, &event_type("a.b")).await));

@@ -2,21 +2,25 @@
 //! or retried by hand.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard::domain::delivery::{Cause, Next, State};
-use hookyard::domain::id::{DeliveryId, TenantId};
+use hookyard::domain::health::Health;
+use hookyard::domain::id::{DeliveryId, EndpointId, TenantId};
 use hookyard::domain::time::Timestamp;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Delivery, Except, Settlement, Start};
+use hookyard::store::ledger::{Delivery, FreshDelivery, Settlement, Share, Start};
 
 use super::Store;
-use super::given::{MINUTE, NOW, SECOND, a_delivery, a_delivery_to, a_tenant, claimed, id, message, settlement};
+use super::given::{
+    MINUTE, NOW, SECOND, a_delivery, a_delivery_to, a_tenant, claimed, claims, endpoint, event, fresh, id, message,
+    recording, settlement,
+};
 
-/// What is claimed at `now`, in the order it is answered.
-async fn claim(store: &Store, now: Timestamp) -> Result<Vec<DeliveryId>, StoreError> {
-    let claims = store.ledger.claim_due(now, now + MINUTE, 100, &Except::default()).await?;
-    Ok(claims.iter().map(|claim| claim.delivery).collect())
+/// What is claimed at `now`.
+async fn claim(store: &Store, now: Timestamp) -> Result<BTreeSet<DeliveryId>, StoreError> {
+    Ok(claims(store, now, 100).await?.iter().map(|claim| claim.delivery).collect())
 }
 
 async fn stored(store: &Store, tenant: TenantId, delivery: DeliveryId) -> Result<Delivery, StoreError> {
@@ -30,7 +34,7 @@ contract! {
         let delivery = a_delivery_to(store, tenant, endpoint, claimed(1)).await?;
         assert!(store.ledger.settle(settlement(tenant, delivery, 1, Next::RetryAt(NOW))).await?);
 
-        let claims = store.ledger.claim_due(NOW, NOW + MINUTE, 1, &Except::default()).await?;
+        let claims = claims(store, NOW, 1).await?;
         let [claim] = claims.as_slice() else { panic!("one is due, not {claims:?}") };
         assert_eq!((claim.tenant, claim.delivery, claim.endpoint), (tenant, delivery, endpoint));
         assert_eq!((claim.attempts, claim.until, &claim.message), (1, NOW + MINUTE, &Some(message("what was sent"))));
@@ -43,11 +47,11 @@ contract! {
     async fn a_claim_is_exclusive_until_it_runs_out(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let mut deliveries = BTreeSet::new();
+        let endpoint = id();
         for _ in 0..20 {
-            deliveries.insert(a_delivery(store, tenant, Start::Due(NOW)).await?);
+            deliveries.insert(a_delivery_to(store, tenant, endpoint, Start::Due(NOW)).await?);
         }
-        let nobody = Except::default();
-        let ask = || store.ledger.claim_due(NOW, NOW + MINUTE, 8, &nobody);
+        let ask = || store.ledger.claim(NOW, NOW + MINUTE, vec![Share { tenant, endpoint, limit: 8 }]);
         let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
         let (a, b, c, d) = (a?, b?, c?, d?);
         assert_eq!(a.len() + b.len() + c.len() + d.len(), 20);
@@ -61,19 +65,83 @@ contract! {
         Ok(())
     }
 
-    async fn the_longest_due_are_claimed_first(store: &Store) -> Kept {
-        let tenant = a_tenant(store, "acme").await?;
-        let busy = id();
-        let newest = a_delivery(store, tenant, Start::Due(NOW)).await?;
-        let oldest = a_delivery(store, tenant, Start::Due(Timestamp::from_millis(1))).await?;
-        let middle = a_delivery(store, tenant, Start::Due(Timestamp::from_millis(2))).await?;
-        let passed = a_delivery_to(store, tenant, busy, Start::Due(Timestamp::from_millis(0))).await?;
-        a_delivery(store, tenant, Start::Due(NOW + SECOND)).await?;
-        a_delivery(store, tenant, Start::Held).await?;
+    async fn each_endpoint_has_its_share_the_longest_due_first(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let (busy, quiet, idle) = (id(), id(), id());
+        let newest = a_delivery_to(store, acme, busy, Start::Due(NOW)).await?;
+        let oldest = a_delivery_to(store, acme, busy, Start::Due(Timestamp::from_millis(1))).await?;
+        let middle = a_delivery_to(store, acme, busy, Start::Due(Timestamp::from_millis(2))).await?;
+        let only = a_delivery_to(store, other, quiet, Start::Due(NOW)).await?;
+        a_delivery_to(store, acme, idle, Start::Due(NOW + SECOND)).await?;
+        a_delivery_to(store, acme, idle, Start::Held).await?;
+        let done = a_delivery_to(store, acme, id(), claimed(1)).await?;
+        assert!(store.ledger.settle(settlement(acme, done, 1, Next::Delivered)).await?);
 
-        let first = store.ledger.claim_due(NOW, NOW + MINUTE, 2, &Except { tenants: Vec::new(), endpoints: vec![id(), busy] }).await?;
-        assert_eq!(first.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [oldest, middle]);
-        assert_eq!(claim(store, NOW).await?, [passed, newest]);
+        let due: BTreeSet<_> = store.ledger.due(NOW).await?.into_iter().collect();
+        assert_eq!(due, BTreeSet::from([(acme, busy), (other, quiet)]));
+        let shares = vec![
+            Share { tenant: acme, endpoint: busy, limit: 2 },
+            Share { tenant: acme, endpoint: quiet, limit: 2 },
+            Share { tenant: other, endpoint: quiet, limit: 2 },
+            Share { tenant: acme, endpoint: idle, limit: 2 },
+        ];
+        let first = store.ledger.claim(NOW, NOW + MINUTE, shares).await?;
+        assert_eq!(first.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [oldest, middle, only]);
+        assert_eq!(claim(store, NOW).await?, BTreeSet::from([newest]));
+        assert!(store.ledger.due(NOW).await?.is_empty());
+        Ok(())
+    }
+
+    async fn a_place_in_the_line_is_kept(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let endpoint = id();
+        let mut line = Vec::new();
+        for place in [NOW + SECOND, NOW] {
+            let event = Arc::new(event(tenant));
+            let delivery = FreshDelivery { turn: Some(place), ..fresh(&event, endpoint, Start::Due(place)) };
+            line.insert(0, delivery.id);
+            store.ledger.record(recording(tenant, &event, vec![delivery])).await?;
+        }
+        let later = NOW + MINUTE;
+        let head = claims(store, later, 1).await?;
+        assert_eq!((head[0].delivery, head[0].turn), (line[0], Some(NOW)));
+        let failed = Settlement { token: head[0].token, ..settlement(tenant, line[0], 0, Next::RetryAt(later + MINUTE)) };
+        assert!(store.ledger.settle(failed).await?);
+        // Whoever comes next is still the head, after a crash as well.
+        assert_eq!(claims(store, later, 1).await?[0].delivery, line[0]);
+        assert_eq!(store.ledger.take_over(later).await?, 1);
+        assert_eq!(claims(store, later, 1).await?[0].delivery, line[0]);
+        Ok(())
+    }
+
+    async fn what_is_known_of_a_receiver_comes_with_a_settlement(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let endpoint = endpoint(tenant, "crm");
+        store.catalog.create_endpoint(&endpoint, None, None).await?;
+        let ill = Health { failing_since: Some(NOW), weight: 12, trips: 2, not_before: Some(NOW + MINUTE) };
+        let say = async |health: Health, of: EndpointId, token: i64| {
+            let delivery = a_delivery_to(store, tenant, of, claimed(1)).await?;
+            let settlement = settlement(tenant, delivery, token, Next::Delivered);
+            store.ledger.settle(Settlement { health: Some((of, health)), ..settlement }).await
+        };
+        assert!(say(ill, endpoint.id, 1).await?);
+        assert_eq!(store.ledger.healths().await?, [(endpoint.id, ill)]);
+        // Of one that is not there, and from whoever lost its claim, nothing is kept.
+        assert!(say(ill, id(), 1).await?);
+        assert!(!say(Health { weight: 1, ..ill }, endpoint.id, 2).await?);
+        assert_eq!(store.ledger.healths().await?, [(endpoint.id, ill)]);
+        assert!(say(Health::default(), endpoint.id, 1).await?);
+        assert!(store.ledger.healths().await?.is_empty());
+
+        assert!(say(ill, endpoint.id, 1).await?);
+        let other = a_tenant(store, "other").await?;
+        store.ledger.forget_health(other, endpoint.id).await?;
+        assert_eq!(store.ledger.healths().await?.len(), 1);
+        store.ledger.forget_health(tenant, endpoint.id).await?;
+        assert!(store.ledger.healths().await?.is_empty());
+        assert!(say(ill, endpoint.id, 1).await?);
+        store.catalog.delete_endpoint(tenant, endpoint.id).await?;
+        assert!(store.ledger.healths().await?.is_empty());
         Ok(())
     }
 
@@ -93,7 +161,7 @@ contract! {
         assert_eq!((released.reason, released.next_attempt_at), (None, Some(NOW + SECOND)));
         assert_eq!(released.updated_at, NOW + SECOND);
         assert_eq!(stored(store, acme, waiting).await?.next_attempt_at, Some(NOW + MINUTE));
-        assert_eq!(claim(store, NOW + SECOND).await?, [held]);
+        assert_eq!(claim(store, NOW + SECOND).await?, BTreeSet::from([held]));
         Ok(())
     }
 
@@ -109,7 +177,7 @@ contract! {
 
         assert_eq!(stored(store, tenant, claimed_one).await?.next_attempt_at, Some(NOW));
         assert!(!store.ledger.settle(settlement(tenant, claimed_one, 1, Next::Delivered)).await?);
-        assert_eq!(claim(store, NOW).await?, [claimed_one]);
+        assert_eq!(claim(store, NOW).await?, BTreeSet::from([claimed_one]));
         assert_eq!(stored(store, tenant, waiting).await?.next_attempt_at, Some(NOW + MINUTE));
         assert_eq!(stored(store, tenant, held).await?.next_attempt_at, None);
         assert_eq!(stored(store, tenant, done).await?.state, State::Delivered);
@@ -137,7 +205,7 @@ contract! {
             if expected.is_ok() {
                 assert_eq!((after.state, after.reason), (State::Pending, None), "{next:?}");
                 assert_eq!((after.next_attempt_at, after.updated_at), (Some(NOW + SECOND), NOW + SECOND));
-                assert_eq!(claim(store, NOW + SECOND).await?, [delivery], "{next:?}");
+                assert_eq!(claim(store, NOW + SECOND).await?, BTreeSet::from([delivery]), "{next:?}");
             } else {
                 assert_eq!(format!("{after:?}"), format!("{before:?}"));
             }

@@ -47,8 +47,9 @@ async fn secrets_are_not_in_the_files() -> Kept {
     store.create_endpoint(&endpoint, Some(&first), None).await?;
     store.rotate_secret(acme.id, endpoint.id, &second, NOW, NOW).await?;
     store.create_source(&source(acme.id, "shop")).await?;
+    let before = endpoint.clone();
     endpoint.headers[0].value = "another-secret-header".to_owned();
-    store.update_endpoint(&endpoint).await?;
+    store.update_endpoint(&endpoint, &before).await?;
 
     // Once with all of it in the log, and once in the database.
     for _ in 0..2 {

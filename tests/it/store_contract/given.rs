@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hookyard::domain::attempt::{Answer, Attempt};
 use hookyard::domain::budget::{Budget, Ceilings};
-use hookyard::domain::claim::ClaimToken;
+use hookyard::domain::claim::{Claim, ClaimToken};
 use hookyard::domain::delivery::{Next, Outcome};
 use hookyard::domain::endpoint::{Endpoint, Status};
 use hookyard::domain::event::Event;
@@ -17,6 +17,7 @@ use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{KeyHash, SourceToken};
 use hookyard::domain::message::{Message, Method};
+use hookyard::domain::pace::{Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
 use hookyard::domain::request::{Fate, Request};
@@ -29,7 +30,7 @@ use hookyard::domain::url::DeliveryUrl;
 use hookyard::domain::verification::{Options, Verification};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::NewKey;
-use hookyard::store::ledger::{FreshDelivery, Prepared, Received, Recorded, Recording, Settlement, Start};
+use hookyard::store::ledger::{FreshDelivery, Prepared, Received, Recorded, Recording, Settlement, Share, Start};
 
 use super::Store;
 
@@ -122,6 +123,12 @@ pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
         headers: vec![header("x-api-key", "a-very-secret-header")],
         pipeline: pipeline("{\"to\": 2}"),
         retry: Some(RetryPolicy { schedule: vec![5, 60], jitter: 0.1 }),
+        pace: Pace {
+            rate_limit: Some(RateLimit { limit: 7, per: Period::Minute }),
+            max_in_flight: Some(8),
+            timeout_seconds: Some(9),
+            ordered: true,
+        },
         dialect: "svix".to_owned(),
         status: Status::Disabled { reason: "it only failed".to_owned() },
         created_at: NOW,
@@ -196,7 +203,7 @@ pub(super) fn message(body: &str) -> Arc<Message> {
 }
 
 pub(super) fn fresh(event: &Event, endpoint: EndpointId, start: Start) -> FreshDelivery {
-    FreshDelivery { id: id(), event: event.id, endpoint, start, message: None, replay_of: None }
+    FreshDelivery { id: id(), event: event.id, endpoint, start, turn: None, message: None, replay_of: None }
 }
 
 pub(super) fn recording(tenant: TenantId, event: &Arc<Event>, deliveries: Vec<FreshDelivery>) -> Recording {
@@ -246,8 +253,16 @@ pub(super) fn settlement(tenant: TenantId, delivery: DeliveryId, token: i64, nex
         delivery,
         token: ClaimToken(token),
         prepared: Some(Prepared { steps: steps("a delivery's step"), message: Some(message("what was sent")) }),
-        attempt: Some(attempt(1, Outcome::Refused { status: 500, retry_after: None })),
+        attempt: Some(attempt(1, Outcome::Refused { status: 500, retry_after: None, word: None })),
         next,
+        health: None,
         now: NOW + SECOND,
     }
+}
+
+/// Claims at `now` up to `limit` of every endpoint's deliveries that are due.
+pub(super) async fn claims(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<Claim>, StoreError> {
+    let due = store.ledger.due(now).await?;
+    let shares = due.into_iter().map(|(tenant, endpoint)| Share { tenant, endpoint, limit }).collect();
+    store.ledger.claim(now, now + MINUTE, shares).await
 }

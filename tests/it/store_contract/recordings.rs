@@ -8,9 +8,11 @@ use hookyard::domain::event::Event;
 use hookyard::domain::id::{DeliveryId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Except, IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start, UNPROVEN_KEPT};
+use hookyard::store::ledger::{IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start, UNPROVEN_KEPT};
 
-use super::given::{MINUTE, NOW, SECOND, a_tenant, claimed, event, fresh, id, message, received, recording, steps};
+use super::given::{
+    MINUTE, NOW, SECOND, a_tenant, claimed, claims, event, fresh, id, message, received, recording, steps,
+};
 
 fn keyed(tenant: TenantId, key: &str, fingerprint: u8, after: Duration) -> (Arc<Event>, Recording) {
     let event = Arc::new(event(tenant));
@@ -80,7 +82,7 @@ contract! {
         let prepared = store.ledger.prepared(tenant, replayed).await?.expect("it has its message");
         assert_eq!(prepared.message, Some(message("sent before")));
         assert!(prepared.steps.is_empty());
-        let claims = store.ledger.claim_due(NOW, NOW + MINUTE, 10, &Except::default()).await?;
+        let claims = claims(store, NOW, 10).await?;
         assert_eq!(claims[0].message, Some(message("sent before")));
         Ok(())
     }

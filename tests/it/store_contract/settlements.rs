@@ -3,10 +3,10 @@
 use hookyard::domain::delivery::{Cause, Next, Outcome, State, Unreachable};
 use hookyard::domain::id::{DeliveryId, TenantId};
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Except, Prepared, Settlement, Start};
+use hookyard::store::ledger::{Prepared, Settlement, Start};
 
 use super::Store;
-use super::given::{MINUTE, NOW, SECOND, a_delivery, a_tenant, attempt, claimed, message, settlement, steps};
+use super::given::{MINUTE, NOW, SECOND, a_delivery, a_tenant, attempt, claimed, claims, message, settlement, steps};
 
 /// All that is known of a delivery, as text.
 async fn all_of(store: &Store, tenant: TenantId, delivery: DeliveryId) -> Result<String, StoreError> {
@@ -72,7 +72,7 @@ contract! {
         let prepared = store.ledger.prepared(tenant, delivery).await?.expect("the pipeline has run");
         assert_eq!(prepared.message, None);
 
-        let [claim] = &store.ledger.claim_due(NOW, NOW + MINUTE, 1, &Except::default()).await?[..] else { panic!("it is due") };
+        let [claim] = &claims(store, NOW, 1).await?[..] else { panic!("it is due") };
         assert_eq!((claim.attempts, &claim.message), (1, &None));
         let mut second = settlement(tenant, delivery, claim.token.0, Next::Delivered);
         let mut unanswered = attempt(2, Outcome::Unreachable(Unreachable::Connect("refused".to_owned())));
@@ -96,7 +96,7 @@ contract! {
         let tenant = a_tenant(store, "acme").await?;
         let delivery = a_delivery(store, tenant, claimed(1)).await?;
         let later = NOW + 2 * MINUTE;
-        let [current] = &store.ledger.claim_due(later, later + MINUTE, 1, &Except::default()).await?[..] else { panic!("it is due") };
+        let [current] = &claims(store, later, 1).await?[..] else { panic!("it is due") };
         let before = all_of(store, tenant, delivery).await?;
 
         assert!(!store.ledger.settle(settlement(tenant, delivery, 1, Next::Delivered)).await?);

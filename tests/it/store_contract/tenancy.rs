@@ -96,9 +96,9 @@ contract! {
 
         let catalog = &store.catalog;
         for refused in [
-            catalog.update_source(&foreign_source).await,
+            catalog.update_source(&foreign_source, &foreign_source).await,
             catalog.delete_source(acme, his.source).await,
-            catalog.update_endpoint(&foreign_endpoint).await,
+            catalog.update_endpoint(&foreign_endpoint, &foreign_endpoint).await,
             catalog.rotate_secret(acme, his.endpoint, &secret, NOW, NOW + MINUTE).await,
             catalog.delete_endpoint(acme, his.endpoint).await,
             store.ledger.retry(acme, his.delivery, NOW).await.map(drop),

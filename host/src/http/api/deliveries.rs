@@ -203,7 +203,7 @@ async fn retry(
         let problem = format!("the delivery is {}; only a pending or a dead one can be retried", state.as_str());
         return Err(ApiError::Conflict { field: None, problem });
     }
-    app.handoff.nudge();
     let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    app.handoff.lanes.probe(delivery.endpoint);
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }

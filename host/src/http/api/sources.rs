@@ -187,7 +187,8 @@ async fn change(
     Id(id): Id<SourceId>,
     input::Json(change): input::Json<Change>,
 ) -> Result<Response, ApiError> {
-    let mut source = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?.clone();
+    let before = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?;
+    let mut source = before.clone();
     if let Some(name) = change.name {
         source.name = input::name(name)?;
     }
@@ -202,7 +203,7 @@ async fn change(
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;
     }
-    app.catalog.update_source(&source).await?;
+    app.catalog.update_source(&source, before).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     Ok(Json(View::of(&app, &source)).into_response())
 }

@@ -50,10 +50,12 @@ impl Catalog for SqliteStore {
         self.change(move |conn| Box::pin(async move { changes::create_source(conn, &source, verification).await }))
     }
 
-    fn update_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {
+    fn update_source<'a>(&'a self, source: &'a Source, was: &'a Source) -> Reply<'a, ()> {
         let verification = sealed::seal_verification(&self.seal, source.id, &source.verification);
-        let source = source.clone();
-        self.change(move |conn| Box::pin(async move { changes::update_source(conn, &source, verification).await }))
+        let (source, was) = (source.clone(), was.pipeline.clone());
+        self.change(move |conn| {
+            Box::pin(async move { changes::update_source(conn, &source, verification, &was).await })
+        })
     }
 
     fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()> {
@@ -76,10 +78,12 @@ impl Catalog for SqliteStore {
         })
     }
 
-    fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint) -> Reply<'a, ()> {
+    fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint, was: &'a Endpoint) -> Reply<'a, ()> {
         let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
-        let endpoint = endpoint.clone();
-        self.change(move |conn| Box::pin(async move { changes::update_endpoint(conn, &endpoint, &headers).await }))
+        let (endpoint, was) = (endpoint.clone(), was.clone());
+        self.change(move |conn| {
+            Box::pin(async move { changes::update_endpoint(conn, &endpoint, &headers, &was).await })
+        })
     }
 
     fn rotate_secret<'a>(

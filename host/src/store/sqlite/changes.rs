@@ -4,13 +4,14 @@
 use sqlx::SqliteConnection;
 
 use super::bulk::{id_text, json};
-use super::fault;
 use super::rows::Columns;
 use super::state;
+use super::{fault, health};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::place::PlaceId;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
@@ -117,9 +118,21 @@ pub(super) async fn update_source(
     conn: &mut SqliteConnection,
     source: &Source,
     verification: Option<Vec<u8>>,
+    was: &Pipeline,
 ) -> Written {
+    const READ: &str = "SELECT pipeline FROM sources WHERE tenant_id = ? AND id = ?";
     const UPDATE: &str = "
         UPDATE sources SET name = ?, event_type = ?, verification = ?, pipeline = ? WHERE tenant_id = ? AND id = ?";
+    let found_row = sqlx::query(READ)
+        .bind(id_text(&source.tenant))
+        .bind(id_text(&source.id))
+        .fetch_optional(&mut *conn)
+        .await?
+        .ok_or(StoreError::NotFound)?;
+    if Columns(&found_row).json::<Pipeline>("pipeline")? != *was {
+        return Err(StoreError::Changed);
+    }
+    pins(conn, source.tenant, &source.pipeline, was).await?;
     let updated = sqlx::query(UPDATE)
         .bind(source.name.as_str())
         .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
@@ -152,9 +165,9 @@ pub(super) async fn create_endpoint(
     max_urls: Option<u32>,
 ) -> Written {
     const INSERT: &str = "
-        INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, pipeline, retry, dialect, state,
+        INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, pipeline, retry, pace, dialect, state,
             state_reason, tenant_id, id, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     require(conn, endpoint.tenant).await?;
     bind_endpoint(sqlx::query(INSERT), endpoint, headers)
         .bind(endpoint.created_at.as_millis())
@@ -181,13 +194,48 @@ async fn keep_within(conn: &mut SqliteConnection, tenant: TenantId, max: u32) ->
 }
 
 /// `headers` is sealed.
-pub(super) async fn update_endpoint(conn: &mut SqliteConnection, endpoint: &Endpoint, headers: &[u8]) -> Written {
+pub(super) async fn update_endpoint(
+    conn: &mut SqliteConnection,
+    endpoint: &Endpoint,
+    headers: &[u8],
+    was: &Endpoint,
+) -> Written {
     const UPDATE: &str = "
         UPDATE endpoints SET name = ?, url = ?, event_types = ?, accounts = ?, tags = ?, headers = ?, pipeline = ?,
-            retry = ?, dialect = ?, state = ?, state_reason = ?
+            retry = ?, pace = ?, dialect = ?, state = ?, state_reason = ?
         WHERE tenant_id = ? AND id = ?";
+    unchanged(conn, was).await?;
+    pins(conn, endpoint.tenant, &endpoint.pipeline, &was.pipeline).await?;
     let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, headers).execute(conn).await.map_err(taken)?;
     found(updated.rows_affected())
+}
+
+/// Of two changes that began with the same row, the later one must not take back
+/// what the earlier did. Compared as what it means: an older version of this
+/// program may have written it with other words.
+async fn unchanged(conn: &mut SqliteConnection, was: &Endpoint) -> Written {
+    const READ: &str = "SELECT url, state, pipeline FROM endpoints WHERE tenant_id = ? AND id = ?";
+    let row = sqlx::query(READ).bind(id_text(&was.tenant)).bind(id_text(&was.id)).fetch_optional(conn).await?;
+    let row = row.ok_or(StoreError::NotFound)?;
+    let row = Columns(&row);
+    let is_same = row.text("url")? == was.url.as_str()
+        && row.text("state")? == was.status.state()
+        && row.json::<Pipeline>("pipeline")? == was.pipeline;
+    if is_same { Ok(()) } else { Err(StoreError::Changed) }
+}
+
+/// The plugin versions that `pipeline` pins are there, and while a step pins one
+/// it cannot be deleted. What `was` pins already is.
+async fn pins(conn: &mut SqliteConnection, tenant: TenantId, pipeline: &Pipeline, was: &Pipeline) -> Written {
+    const IS_THERE: &str = "SELECT 1 FROM plugins WHERE owner IN (?, 'house') AND digest = ? LIMIT 1";
+    let known = |step: &&Step| !was.steps.iter().any(|other| other.digest == step.digest);
+    for step in pipeline.steps.iter().filter(known) {
+        let there = sqlx::query(IS_THERE).bind(id_text(&tenant)).bind(step.digest.to_string());
+        if there.fetch_optional(&mut *conn).await?.is_none() {
+            return Err(StoreError::Changed);
+        }
+    }
+    Ok(())
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
@@ -204,6 +252,7 @@ fn bind_endpoint<'q>(query: Query<'q>, endpoint: &'q Endpoint, headers: &'q [u8]
         .bind(headers)
         .bind(json(&endpoint.pipeline))
         .bind(endpoint.retry.as_ref().map(json))
+        .bind(json(&endpoint.pace))
         .bind(endpoint.dialect.as_str())
         .bind(endpoint.status.state())
         .bind(endpoint.status.reason())
@@ -253,6 +302,7 @@ async fn insert_secret(conn: &mut SqliteConnection, tenant: TenantId, endpoint: 
 
 pub(super) async fn delete_endpoint(conn: &mut SqliteConnection, tenant: TenantId, endpoint: EndpointId) -> Written {
     state::forget(conn, tenant, PlaceId::Endpoint(endpoint)).await?;
+    health::forget(conn, tenant, endpoint).await?;
     sqlx::query("DELETE FROM endpoint_secrets WHERE tenant_id = ? AND endpoint_id = ?")
         .bind(id_text(&tenant))
         .bind(id_text(&endpoint))

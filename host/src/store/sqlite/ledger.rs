@@ -3,19 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use super::upkeep::{self, ClaimDue};
 use super::writer::Operation;
-use super::{SqliteStore, reads, state, usage};
+use super::{SqliteStore, claims, health, reads, state, upkeep, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
+use crate::domain::health::Health;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
 use crate::domain::place::PlaceId;
 use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement,
+    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement, Share,
     StoredAttempt, StoredRequest,
 };
 use crate::store::{Reply, StoreError};
@@ -30,18 +30,17 @@ impl Ledger for SqliteStore {
         })
     }
 
-    fn claim_due<'a>(
-        &'a self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-        except: &'a Except,
-    ) -> Reply<'a, Vec<Claim>> {
+    fn due(&self, now: Timestamp) -> Reply<'_, Vec<(TenantId, EndpointId)>> {
+        Box::pin(claims::due(&self.readers, now))
+    }
+
+    fn claim(&self, now: Timestamp, until: Timestamp, shares: Vec<Share>) -> Reply<'_, Vec<Claim>> {
         Box::pin(async move {
             let token = random_token();
-            let claim = ClaimDue { now, until, token, limit, except: except.clone() };
-            let ids = self.change(move |conn| Box::pin(async move { upkeep::claim_due(conn, &claim).await })).await?;
-            if ids.is_empty() { Ok(Vec::new()) } else { reads::claims(&self.readers, token, until, &ids).await }
+            let ids = self
+                .change(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
+                .await?;
+            if ids.is_empty() { Ok(Vec::new()) } else { claims::claimed(&self.readers, (until, token), &ids).await }
         })
     }
 
@@ -59,6 +58,14 @@ impl Ledger for SqliteStore {
 
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>> {
         self.change(move |conn| Box::pin(upkeep::retry(conn, tenant, delivery, now)))
+    }
+
+    fn healths(&self) -> Reply<'_, Vec<(EndpointId, Health)>> {
+        Box::pin(health::all(&self.readers))
+    }
+
+    fn forget_health(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(health::forget(conn, tenant, endpoint)))
     }
 
     fn purge(&self, tenant: TenantId, limit: u32) -> Reply<'_, bool> {

@@ -32,11 +32,12 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
     (4, "capabilities", include_str!("../../../migrations/sqlite/0004_capabilities.sql")),
+    (5, "pace", include_str!("../../../migrations/sqlite/0005_pace.sql")),
 ];
 
 /// Why the store cannot be opened.

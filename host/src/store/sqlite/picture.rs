@@ -149,7 +149,7 @@ async fn read_endpoints(
     tenant: TenantId,
 ) -> Result<BTreeMap<EndpointId, SealedEndpoint>, StoreError> {
     const SELECT: &str = "
-        SELECT id, name, url, event_types, accounts, tags, headers, pipeline, retry, dialect, state, state_reason,
+        SELECT id, name, url, event_types, accounts, tags, headers, pipeline, retry, pace, dialect, state, state_reason,
             created_at
         FROM endpoints WHERE tenant_id = ?";
     let mut secrets = read_secrets(conn, seal, tenant).await?;
@@ -170,6 +170,7 @@ async fn read_endpoints(
             headers: sealed::open_headers(seal, id, row.bytes("headers")?)?,
             pipeline: row.json("pipeline")?,
             retry: row.maybe_json("retry")?,
+            pace: row.json("pace")?,
             dialect: row.text("dialect")?.to_owned(),
             status: Status::from_parts(row.text("state")?, row.maybe_text("state_reason")?)
                 .ok_or_else(|| corrupt("endpoints.state"))?,

@@ -6,48 +6,11 @@ use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 use super::bulk::id_text;
 use super::record::parse_event_list;
 use super::rows::{self, Columns};
-use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Delivery, DeliveryQuery, EventQuery, Prepared, RequestQuery, StoredAttempt, StoredRequest};
-
-/// What was just claimed with `token`, in the order of `ids`.
-pub(super) async fn claims(
-    pool: &SqlitePool,
-    token: ClaimToken,
-    until: Timestamp,
-    ids: &[DeliveryId],
-) -> Result<Vec<Claim>, StoreError> {
-    let mut query = QueryBuilder::<Sqlite>::new("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, ");
-    query.push("deliveries.endpoint_id, deliveries.attempts, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
-    query.push(
-        " FROM deliveries
-        JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id
-        LEFT JOIN messages ON messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id
-        WHERE deliveries.state = 'pending' AND deliveries.due_at = ",
-    );
-    query.push_bind(until.as_millis()).push(" AND deliveries.claim = ").push_bind(token.0);
-    let mut claims = Vec::with_capacity(ids.len());
-    for row in query.build().fetch_all(pool).await? {
-        let columns = Columns(&row);
-        let tenant = columns.parsed("tenant_id")?;
-        claims.push(Claim {
-            tenant,
-            delivery: columns.parsed("delivery_id")?,
-            endpoint: columns.parsed("endpoint_id")?,
-            token,
-            until,
-            attempts: columns.int("attempts")?,
-            event: rows::event(tenant, &row)?.into(),
-            message: rows::message(&row)?,
-        });
-    }
-    let order: std::collections::HashMap<&DeliveryId, usize> = ids.iter().zip(0..).collect();
-    claims.sort_by_key(|claim| order.get(&claim.delivery).copied());
-    Ok(claims)
-}
 
 pub(super) async fn request(
     pool: &SqlitePool,

@@ -45,8 +45,8 @@ impl RecordStatements {
             ),
             deliveries: Many::new(
                 "INSERT OR FAIL INTO deliveries (tenant_id, id, event_id, endpoint_id, state, reason, attempts, due_at,
-                 claim, updated_at, replay_of) VALUES",
-                "(?,?,?,?,'pending',?,0,?,?,?,?)",
+                 claim, updated_at, replay_of, turn) VALUES",
+                "(?,?,?,?,'pending',?,0,?,?,?,?,?)",
                 "",
             ),
             messages: message_statement(),
@@ -205,7 +205,8 @@ fn bind_delivery((tenant, delivery): &(&Arc<str>, &FreshDelivery), values: &mut 
         .maybe(due_at, |values, at| values.at(at))
         .maybe(claim, |values, token| values.int(token))
         .at(delivery.id.minted_at())
-        .maybe(delivery.replay_of, |values, id| values.id(&id));
+        .maybe(delivery.replay_of, |values, id| values.id(&id))
+        .maybe(delivery.turn, |values, at| values.at(at));
 }
 
 /// What is known of a key.

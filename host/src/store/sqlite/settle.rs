@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 
 use super::bulk::{Many, Values, id_text};
+use super::health;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Outcome;
 use crate::domain::id::DeliveryId;
@@ -28,7 +29,8 @@ impl SettleStatements {
                 "WITH settled (tenant_id, id, claim, state, reason, attempts, due_at, updated_at) AS (VALUES",
                 "(?,?,?,?,?,?,?,?)",
                 ") UPDATE OR FAIL deliveries SET state = settled.state, reason = settled.reason,
-                 attempts = coalesce(settled.attempts, deliveries.attempts), due_at = settled.due_at, claim = NULL,
+                 attempts = coalesce(settled.attempts, deliveries.attempts),
+                 due_at = iif(settled.due_at IS NULL, NULL, coalesce(turn, settled.due_at)), claim = NULL,
                  updated_at = settled.updated_at
                  FROM settled
                  WHERE deliveries.tenant_id = settled.tenant_id AND deliveries.id = settled.id
@@ -89,6 +91,7 @@ pub(super) async fn settle(
     let attempts: Vec<(&Part<'_>, &Attempt)> =
         parts.iter().filter_map(|part| Some((part, part.settlement.attempt.as_ref()?))).collect();
     statements.attempts.write(conn, &attempts, bind_attempt).await?;
+    health::write(conn, settlements).await?;
     Ok(true)
 }
 

@@ -1,68 +1,19 @@
-//! What the writer does to deliveries beside recording and settling: claims,
+//! What the writer does to deliveries beside recording, claiming and settling:
 //! takeovers, releases, retries by hand and purges. Each function runs in the
 //! writer's open transaction.
 
-use std::fmt::Display;
-
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::id_text;
-use crate::domain::claim::ClaimToken;
 use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, EndpointId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::ledger::Except;
-
-/// Who claims, until when, and what not.
-pub(super) struct ClaimDue {
-    pub(super) now: Timestamp,
-    pub(super) until: Timestamp,
-    pub(super) token: ClaimToken,
-    pub(super) limit: u32,
-    pub(super) except: Except,
-}
-
-/// Claims what is due; answers the ids of what it claimed, the longest due
-/// first. There is one writer, so nobody can come between the two statements.
-pub(super) async fn claim_due(conn: &mut SqliteConnection, claim: &ClaimDue) -> Result<Vec<DeliveryId>, StoreError> {
-    let mut select = QueryBuilder::new("SELECT id");
-    push_due(&mut select, claim);
-    let rows = select.build().fetch_all(&mut *conn).await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut update = QueryBuilder::new("UPDATE deliveries SET claim = ");
-    update.push_bind(claim.token.0).push(", due_at = ").push_bind(claim.until.as_millis());
-    update.push(" WHERE (tenant_id, id) IN (SELECT tenant_id, id");
-    push_due(&mut update, claim);
-    update.push(")").build().execute(conn).await?;
-    rows.iter().map(|row| super::rows::Columns(row).parsed("id")).collect()
-}
-
-fn push_due(query: &mut QueryBuilder<Sqlite>, claim: &ClaimDue) {
-    query.push(" FROM deliveries WHERE state = 'pending' AND due_at <= ").push_bind(claim.now.as_millis());
-    push_except(query, "tenant_id", &claim.except.tenants);
-    push_except(query, "endpoint_id", &claim.except.endpoints);
-    // All of the index's columns: the same rows for both statements.
-    query.push(" ORDER BY due_at, claim, endpoint_id, tenant_id, id LIMIT ").push_bind(i64::from(claim.limit));
-}
-
-fn push_except(query: &mut QueryBuilder<Sqlite>, column: &str, except: &[impl Display]) {
-    if except.is_empty() {
-        return;
-    }
-    query.push(" AND ").push(column).push(" NOT IN (");
-    let mut list = query.separated(", ");
-    for id in except {
-        list.push_bind(id.to_string());
-    }
-    query.push(")");
-}
 
 pub(super) async fn take_over(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
     const TAKE_OVER: &str = "
-        UPDATE deliveries SET claim = NULL, due_at = ? WHERE state = 'pending' AND claim IS NOT NULL";
+        UPDATE deliveries SET claim = NULL, due_at = coalesce(turn, ?)
+        WHERE state = 'pending' AND due_at IS NOT NULL AND claim IS NOT NULL";
     Ok(sqlx::query(TAKE_OVER).bind(now.as_millis()).execute(conn).await?.rows_affected())
 }
 
@@ -73,7 +24,7 @@ pub(super) async fn release_held(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     const RELEASE: &str = "
-        UPDATE deliveries SET due_at = ?1, reason = NULL, updated_at = ?1
+        UPDATE deliveries SET due_at = coalesce(turn, ?1), reason = NULL, updated_at = ?1
         WHERE tenant_id = ?2 AND endpoint_id = ?3 AND state = 'pending' AND due_at IS NULL AND claim IS NULL";
     let released = sqlx::query(RELEASE)
         .bind(now.as_millis())
@@ -91,7 +42,7 @@ pub(super) async fn retry(
     now: Timestamp,
 ) -> Result<Result<(), State>, StoreError> {
     const RETRY: &str = "
-        UPDATE deliveries SET state = 'pending', due_at = ?1, claim = NULL, reason = NULL, updated_at = ?1
+        UPDATE deliveries SET state = 'pending', due_at = coalesce(turn, ?1), claim = NULL, reason = NULL, updated_at = ?1
         WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND claim IS NULL))";
     let retried = sqlx::query(RETRY)
         .bind(now.as_millis())
@@ -121,7 +72,7 @@ pub(super) async fn retry(
 pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL";
     // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 6] = [
+    const PORTIONS: [&str; 7] = [
         "DELETE FROM attempts WHERE rowid IN (
             SELECT attempts.rowid FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = ?1 ORDER BY id LIMIT ?2)
                 AS first JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT ?3)",
@@ -134,6 +85,8 @@ pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: 
         "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
         "DELETE FROM idempotency WHERE rowid IN (
             SELECT rowid FROM idempotency WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
+        "DELETE FROM endpoint_health WHERE endpoint_id IN (
+            SELECT endpoint_id FROM endpoint_health WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {

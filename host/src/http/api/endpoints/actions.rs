@@ -15,7 +15,6 @@ use super::super::super::auth::TenantCaller;
 use super::super::super::error::ApiError;
 use super::super::super::input::{self, Id};
 use super::super::{deliveries, events, tenants};
-use super::view::View;
 use super::{find, save};
 use crate::clock::random;
 use crate::domain::delivery::State as Standing;
@@ -50,7 +49,8 @@ fn conflict(problem: String) -> ApiError {
 
 /// `POST /v1/endpoints/{id}/pause`: deliveries are made and held.
 async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
-    let mut endpoint = find(&caller, id)?;
+    let before = find(&caller, id)?;
+    let mut endpoint = before.clone();
     match &endpoint.status {
         Status::Disabled { reason } => {
             return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true first")));
@@ -59,18 +59,19 @@ async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoint
         Status::Active | Status::Paused => {}
     }
     endpoint.status = Status::Paused;
-    save(&app, endpoint).await
+    save(&app, endpoint, &before).await
 }
 
 /// `POST /v1/endpoints/{id}/resume`: what was held goes out.
 async fn resume(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
-    let mut endpoint = find(&caller, id)?;
+    let before = find(&caller, id)?;
+    let mut endpoint = before.clone();
     endpoint.status = match &endpoint.status {
         Status::Unverified { reason } => return Err(unverified(reason)),
         Status::Disabled { .. } => super::first_status(&*tenants::dialect(&app, &endpoint.dialect)?, true),
         Status::Active | Status::Paused => Status::Active,
     };
-    save(&app, endpoint).await
+    save(&app, endpoint, &before).await
 }
 
 fn unverified(reason: &str) -> ApiError {
@@ -92,7 +93,7 @@ async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     }
     let part = app.picture.tenant(caller.id()).ok_or(ApiError::NotFound)?;
     let sealed = part.endpoints.get(&id).ok_or(ApiError::NotFound)?;
-    Ok(Json(View::of(&sealed.endpoint)).into_response())
+    Ok(Json(super::view(&app, &sealed.endpoint)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -150,6 +151,8 @@ async fn test(
         data: data.into(),
     };
     let draft = draft.check().map_err(|error| ApiError::invalid(error.field, error.problem))?;
+    // Whoever tests wants to know now.
+    app.handoff.lanes.probe(id);
     let sent = app.intake.send_test(caller.picture(), sealed, draft).await?;
     let (event_id, delivery_id) = sent.ok_or(ApiError::NotFound)?;
     Ok((StatusCode::ACCEPTED, Json(Tested { event_id, delivery_id, event_type })))

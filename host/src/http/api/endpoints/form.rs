@@ -11,6 +11,7 @@ use super::super::steps::StepForm;
 use crate::domain::endpoint::Status;
 use crate::domain::event::check_label;
 use crate::domain::header::Header;
+use crate::domain::pace::{Pace, Period, RateLimit};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
 use crate::domain::url::DeliveryUrl;
@@ -39,6 +40,28 @@ pub(super) struct Form {
     #[serde(alias = "is_active")]
     pub(super) active: Option<bool>,
     pub(super) retry: Option<RetryPolicy>,
+    pub(super) rate_limit: Option<RateForm>,
+    pub(super) max_in_flight: Option<u16>,
+    pub(super) timeout_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) ordered: bool,
+}
+
+/// A number is per second.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number per second, or {\"limit\": 10, \"per\": \"second\", \"minute\" or \"hour\"}")]
+pub(super) enum RateForm {
+    PerSecond(u32),
+    Spelt(RateLimit),
+}
+
+impl From<RateForm> for RateLimit {
+    fn from(form: RateForm) -> Self {
+        match form {
+            RateForm::PerSecond(limit) => Self { limit, per: Period::Second },
+            RateForm::Spelt(rate) => rate,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,6 +80,13 @@ pub(super) struct Change {
     pub(super) active: Option<bool>,
     #[serde(default)]
     pub(super) retry: Patch<RetryPolicy>,
+    #[serde(default)]
+    pub(super) rate_limit: Patch<RateForm>,
+    #[serde(default)]
+    pub(super) max_in_flight: Patch<u16>,
+    #[serde(default)]
+    pub(super) timeout_seconds: Patch<u64>,
+    pub(super) ordered: Option<bool>,
 }
 
 pub(super) fn url(app: &App, text: &str) -> Result<DeliveryUrl, ApiError> {
@@ -88,6 +118,10 @@ pub(super) fn headers(fields: &BTreeMap<String, String>) -> Result<Vec<Header>, 
 
 pub(super) fn schedule(policy: RetryPolicy) -> Result<RetryPolicy, ApiError> {
     policy.check().map_err(|problem| ApiError::invalid("retry.schedule", problem))
+}
+
+pub(super) fn pace(pace: Pace) -> Result<Pace, ApiError> {
+    pace.check().map_err(|bad| ApiError::invalid(bad.field, bad.problem))
 }
 
 pub(super) fn switched_off() -> Status {

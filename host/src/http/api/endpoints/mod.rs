@@ -20,6 +20,7 @@ use crate::clock::{mint, random};
 use crate::domain::dialect::{Advice, Dialect};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::EndpointId;
+use crate::domain::pace::{Pace, RateLimit};
 use crate::domain::pipeline::Place;
 use crate::domain::secret::Secret;
 use crate::domain::subscription::Subscription;
@@ -64,6 +65,12 @@ async fn create(
         headers: form::headers(&form.headers)?,
         pipeline: steps::pipeline(&app, &caller, Place::Endpoint, form.steps).await?,
         retry: form.retry.map(form::schedule).transpose()?,
+        pace: form::pace(Pace {
+            rate_limit: form.rate_limit.map(RateLimit::from),
+            max_in_flight: form.max_in_flight,
+            timeout_seconds: form.timeout_seconds,
+            ordered: form.ordered,
+        })?,
         dialect: dialect.name.clone(),
         status: first_status(&dialect, form.active.unwrap_or(true)),
         created_at: now,
@@ -77,7 +84,7 @@ async fn create(
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let endpoint = if endpoint.status.holds() { verified(&app, endpoint).await } else { endpoint };
     let created = Created {
-        endpoint: View::of(&endpoint),
+        endpoint: view(&app, &endpoint),
         secret: secret.as_ref().map(Secret::reveal),
         public_key: secret.as_ref().and_then(|secret| dialect.scheme_for(secret)?.key.public(secret)),
         warnings,
@@ -144,17 +151,21 @@ struct ListParams {
 }
 
 /// `GET /v1/endpoints`
-async fn list(caller: TenantCaller, Params(params): Params<ListParams>) -> Result<Response, ApiError> {
+async fn list(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<ListParams>,
+) -> Result<Response, ApiError> {
     let limit = page::limit(params.limit)?;
     let before: Option<EndpointId> = page::cursor(params.cursor.as_deref())?;
     let endpoints = caller.picture().endpoints.values().rev().map(|sealed| &sealed.endpoint);
     let found = endpoints.filter(|one| before.is_none_or(|before| one.id < before)).take(limit as usize + 1);
-    Ok(Json(Page::of(found.collect(), limit, |endpoint| endpoint.id, View::of)).into_response())
+    Ok(Json(Page::of(found.collect(), limit, |endpoint| endpoint.id, |endpoint| view(&app, endpoint))).into_response())
 }
 
 /// `GET /v1/endpoints/{id}`
-async fn show(caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
-    Ok(Json(View::of(&find(&caller, id)?)).into_response())
+async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
+    Ok(Json(view(&app, &find(&caller, id)?)).into_response())
 }
 
 /// `PATCH /v1/endpoints/{id}`
@@ -195,6 +206,12 @@ async fn change(
         Patch::Clear => endpoint.retry = None,
         Patch::Set(policy) => endpoint.retry = Some(form::schedule(policy)?),
     }
+    endpoint.pace = form::pace(Pace {
+        rate_limit: change.rate_limit.over(endpoint.pace.rate_limit, RateLimit::from),
+        max_in_flight: change.max_in_flight.over(endpoint.pace.max_in_flight, |most| most),
+        timeout_seconds: change.timeout_seconds.over(endpoint.pace.timeout_seconds, |seconds| seconds),
+        ordered: change.ordered.unwrap_or(endpoint.pace.ordered),
+    })?;
     let dialect = tenants::dialect(&app, &endpoint.dialect)?;
     if endpoint.url != before.url {
         let count = urls_with(&caller, &endpoint);
@@ -216,7 +233,7 @@ async fn change(
         // answered, the old one gets what there is.
         return moved_to(&app, endpoint).await;
     }
-    save(&app, endpoint).await
+    save(&app, endpoint, &before).await
 }
 
 /// The endpoint at its new receiver, which was asked and whose answer is written
@@ -232,7 +249,7 @@ async fn moved_to(app: &App, asked: Endpoint) -> Result<Response, ApiError> {
                        asked; look at it and try again";
         return Err(ApiError::Conflict { field: None, problem: problem.to_owned() });
     }
-    Ok(Json(View::of(current)).into_response())
+    Ok(Json(view(app, current)).into_response())
 }
 
 /// How many different URLs the tenant has with `endpoint` as it is given.
@@ -274,17 +291,28 @@ async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// As it stands now.
+fn view<'a>(app: &App, endpoint: &'a Endpoint) -> View<'a> {
+    View::of(endpoint, app.handoff.lanes.health(endpoint.id), app.clock.now())
+}
+
 fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {
     caller.picture().endpoints.get(&id).map(|sealed| sealed.endpoint.clone()).ok_or(ApiError::NotFound)
 }
 
-async fn save(app: &App, endpoint: Endpoint) -> Result<Response, ApiError> {
-    app.catalog.update_endpoint(&endpoint).await?;
+async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Response, ApiError> {
+    app.catalog.update_endpoint(&endpoint, before).await?;
+    if before.url != endpoint.url || before.status != endpoint.status {
+        // What was known of the receiver is of the one before, or of before it
+        // was mended.
+        app.ledger.forget_health(endpoint.tenant, endpoint.id).await?;
+        app.handoff.lanes.forget(endpoint.id);
+    }
     app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
     if !endpoint.status.holds() {
         app.intake.release(endpoint.tenant, endpoint.id).await?;
     }
     let fresh = endpoint.status == Status::Unverified { reason: NOT_ASKED.to_owned() };
     let endpoint = if fresh { verified(app, endpoint).await } else { endpoint };
-    Ok(Json(View::of(&endpoint)).into_response())
+    Ok(Json(view(app, &endpoint)).into_response())
 }

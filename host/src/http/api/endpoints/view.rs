@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::super::steps::{self, StepView};
 use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::health::{Circuit, Health};
 use crate::domain::id::EndpointId;
+use crate::domain::pace::RateLimit;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
@@ -23,10 +25,37 @@ pub(super) struct View<'a> {
     headers: BTreeMap<&'a str, &'a str>,
     steps: Vec<StepView<'a>>,
     retry: Option<&'a RetryPolicy>,
+    rate_limit: Option<RateLimit>,
+    max_in_flight: Option<u16>,
+    timeout_seconds: Option<u64>,
+    ordered: bool,
     active: bool,
     state: &'static str,
     reason: Option<&'a str>,
+    health: HealthView,
     created_at: Timestamp,
+}
+
+/// How its receiver does.
+#[derive(Serialize)]
+struct HealthView {
+    /// `closed`: all is well. `open`: nothing is sent before `open_until`.
+    /// `half-open`: one attempt at a time, until one succeeds.
+    circuit: &'static str,
+    open_until: Option<Timestamp>,
+    /// The first failure since the last success.
+    failing_since: Option<Timestamp>,
+}
+
+impl HealthView {
+    fn of(health: Health, now: Timestamp) -> Self {
+        let circuit = health.circuit(now);
+        let open_until = match circuit {
+            Circuit::Open { until } => Some(until),
+            Circuit::HalfOpen | Circuit::Closed => None,
+        };
+        Self { circuit: circuit.as_str(), open_until, failing_since: health.failing_since }
+    }
 }
 
 /// The one view that has a secret in it.
@@ -44,7 +73,7 @@ pub(super) struct Created<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(endpoint: &'a Endpoint) -> Self {
+    pub(super) fn of(endpoint: &'a Endpoint, health: Health, now: Timestamp) -> Self {
         Self {
             id: endpoint.id,
             name: &endpoint.name,
@@ -56,9 +85,14 @@ impl<'a> View<'a> {
             headers: endpoint.headers.iter().map(|header| (&*header.name, &*header.value)).collect(),
             steps: steps::views(&endpoint.pipeline),
             retry: endpoint.retry.as_ref(),
+            rate_limit: endpoint.pace.rate_limit,
+            max_in_flight: endpoint.pace.max_in_flight,
+            timeout_seconds: endpoint.pace.timeout_seconds,
+            ordered: endpoint.pace.ordered,
             active: !matches!(endpoint.status, Status::Disabled { .. }),
             state: endpoint.status.state(),
             reason: endpoint.status.reason(),
+            health: HealthView::of(health, now),
             created_at: endpoint.created_at,
         }
     }

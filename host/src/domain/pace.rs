@@ -1,0 +1,160 @@
+//! How fast an endpoint is sent to: what its owner asks for.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::claim::LONGEST_DEADLINE;
+use super::time::Timestamp;
+
+/// Requests in flight to one endpoint at once, unless its owner says otherwise.
+pub const USUAL_IN_FLIGHT: u16 = 64;
+const MAX_IN_FLIGHT: u16 = 256;
+const MAX_RATE: u32 = 10_000;
+
+/// What an owner may say. Nothing said means as fast as the receiver takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pace {
+    pub rate_limit: Option<RateLimit>,
+    pub max_in_flight: Option<u16>,
+    /// Of one attempt, over everything from resolving to the end of the answer.
+    pub timeout_seconds: Option<u64>,
+    /// First in, first out: the next is sent when the one before has come to
+    /// rest.
+    pub ordered: bool,
+}
+
+/// At most so many requests in each second, minute or hour. They are spread
+/// evenly over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    pub limit: u32,
+    pub per: Period,
+}
+
+/// What a rate is counted over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    Second,
+    Minute,
+    Hour,
+}
+
+/// A field is out of bounds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadPace {
+    pub field: &'static str,
+    pub problem: String,
+}
+
+impl fmt::Display for BadPace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl Pace {
+    pub fn check(self) -> Result<Self, BadPace> {
+        let bad = |field, problem| Err(BadPace { field, problem });
+        if self.rate_limit.is_some_and(|rate| !(1..=MAX_RATE).contains(&rate.limit)) {
+            return bad("rate_limit", format!("give a limit of 1 to {MAX_RATE} per second, minute or hour"));
+        }
+        if self.max_in_flight.is_some_and(|most| !(1..=MAX_IN_FLIGHT).contains(&most)) {
+            return bad("max_in_flight", format!("give 1 to {MAX_IN_FLIGHT}"));
+        }
+        let longest = LONGEST_DEADLINE.as_secs();
+        if self.timeout_seconds.is_some_and(|seconds| !(1..=longest).contains(&seconds)) {
+            return bad("timeout_seconds", format!("give 1 to {longest}"));
+        }
+        Ok(self)
+    }
+
+    pub fn in_flight(&self) -> u16 {
+        if self.ordered { 1 } else { self.max_in_flight.unwrap_or(USUAL_IN_FLIGHT) }
+    }
+
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_seconds.map(Duration::from_secs)
+    }
+}
+
+impl RateLimit {
+    /// From one request to the next.
+    fn spacing(self) -> i64 {
+        let period = match self.per {
+            Period::Second => 1,
+            Period::Minute => 60,
+            Period::Hour => 3600,
+        };
+        period * 1_000_000 / i64::from(self.limit.max(1))
+    }
+
+    /// How many requests fit into `time`, one at least.
+    pub fn within(self, time: Duration) -> usize {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        usize::try_from(micros / self.spacing().max(1)).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// Whose turn comes when: the generic cell rate algorithm (ITU-T I.371) without a
+/// burst.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Microseconds since 1970.
+    next: i64,
+}
+
+impl Turns {
+    /// When the next turn is, which is not before `now`.
+    pub fn next(&self, now: Timestamp) -> Timestamp {
+        // Rounded up: not a request too early.
+        Timestamp::from_millis(self.next.saturating_add(999) / 1000).max(now)
+    }
+
+    /// Takes the next turn and says when it is.
+    pub fn take(&mut self, rate: RateLimit, now: Timestamp) -> Timestamp {
+        let turn = self.next(now);
+        self.next = self.next.max(now.as_millis().saturating_mul(1000)).saturating_add(rate.spacing());
+        turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_spread_over_the_period() {
+        let mut turns = Turns::default();
+        let rate = RateLimit { limit: 3, per: Period::Second };
+        let mut take = |at| turns.take(rate, Timestamp::from_millis(at)).as_millis();
+        assert_eq!([take(1000), take(1000), take(1000), take(1000)], [1000, 1334, 1667, 2000]);
+        assert_eq!(take(9000), 9000, "what was not used is not saved up");
+        assert_eq!(take(9001), 9334);
+    }
+
+    #[test]
+    fn a_rate_fills_a_time() {
+        let rate = |limit, per| RateLimit { limit, per };
+        assert_eq!(rate(10, Period::Second).within(Duration::from_secs(5)), 50);
+        assert_eq!(rate(30, Period::Minute).within(Duration::from_secs(5)), 2);
+        assert_eq!(rate(1, Period::Hour).within(Duration::from_secs(5)), 1);
+    }
+
+    #[test]
+    fn a_pace_has_bounds() {
+        let check = |pace: Pace| pace.check().map_err(|bad| bad.to_string());
+        let rate = |limit| Pace { rate_limit: Some(RateLimit { limit, per: Period::Minute }), ..Pace::default() };
+        assert!(check(rate(1)).is_ok() && check(rate(10_000)).is_ok());
+        assert_eq!(check(rate(0)).unwrap_err(), "rate_limit: give a limit of 1 to 10000 per second, minute or hour");
+        assert!(check(rate(10_001)).is_err());
+        let pace = |max_in_flight, timeout_seconds| Pace { max_in_flight, timeout_seconds, ..Pace::default() };
+        assert!(check(pace(Some(256), Some(30))).is_ok());
+        assert_eq!(check(pace(Some(0), None)).unwrap_err(), "max_in_flight: give 1 to 256");
+        assert_eq!(check(pace(None, Some(31))).unwrap_err(), "timeout_seconds: give 1 to 30");
+    }
+}

@@ -1,0 +1,330 @@
+//! What each endpoint may have in hand, and when it is its turn.
+//!
+//! A lane begins narrow and widens with each success, as TCP's slow start does:
+//! receivers that hang take few slots before anybody knows, however many of them
+//! there are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::delivery::{Outcome, Unreachable};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::health::{Circuit, Health};
+use crate::domain::id::{EndpointId, TenantId};
+use crate::domain::pace::{Pace, Turns};
+use crate::domain::time::Timestamp;
+
+/// At most this many deliveries are held by one process at a time.
+pub const SLOTS: usize = 4096;
+/// Of these for fresh deliveries, and as many for those from the store: neither
+/// keeps the other out.
+const SLOTS_OF_A_KIND: usize = SLOTS / 4 * 3;
+/// For one tenant, so that one tenant's hanging receivers leave room.
+pub const SLOTS_PER_TENANT: usize = SLOTS / 4;
+/// And for one endpoint.
+pub const SLOTS_PER_ENDPOINT: usize = 512;
+/// Of a receiver that nothing is known of yet.
+const FIRST_WINDOW: usize = 2;
+/// A rate-limited endpoint holds what it sends within this time; a claim lasts
+/// longer than that.
+const AHEAD: Duration = Duration::from_secs(5);
+/// Lanes that are remembered; beyond, those of idle endpoints are forgotten.
+const REMEMBERED: usize = 20_000;
+
+/// Where a delivery came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Fresh,
+    Stored,
+}
+
+/// The lanes of one process.
+#[derive(Clone, Default)]
+pub struct Lanes(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something may have become due in the store, or room for it was made.
+    nudge: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    fresh: usize,
+    stored: usize,
+    tenants: HashMap<TenantId, usize>,
+    lanes: HashMap<EndpointId, Lane>,
+}
+
+struct Lane {
+    held: usize,
+    /// How many it may hold.
+    window: usize,
+    /// More may wait in the store.
+    more: bool,
+    /// The one attempt that a half-open circuit lets through is being made.
+    is_probing: bool,
+    health: Health,
+    turns: Turns,
+    /// The last place that was given out in an ordered endpoint's line.
+    last_place: Timestamp,
+}
+
+/// Room for one delivery; free again when it is dropped.
+pub struct Slot {
+    tenant: TenantId,
+    endpoint: EndpointId,
+    kind: Kind,
+    lanes: Lanes,
+}
+
+/// Whether an attempt may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// At this moment, or when it comes.
+    At(Timestamp),
+    /// Not before then, and then it is to be asked for again.
+    NotBefore(Timestamp),
+}
+
+/// What an attempt's outcome changed.
+pub struct Noted {
+    /// What is to be remembered, if it is something new.
+    pub health: Option<Health>,
+    pub is_given_up: bool,
+}
+
+impl Lanes {
+    /// With what an earlier run has learnt.
+    pub fn remembering(healths: Vec<(EndpointId, Health)>) -> Self {
+        let lanes = Self::default();
+        let known = healths.into_iter().map(|(endpoint, health)| (endpoint, Lane { health, ..Lane::new() }));
+        lock(&lanes.0).lanes.extend(known);
+        lanes
+    }
+
+    pub fn nudge(&self) -> &Arc<Notify> {
+        &self.0.nudge
+    }
+
+    /// Room for one more fresh delivery to `endpoint`, if there is.
+    pub fn reserve(&self, endpoint: &Endpoint, now: Timestamp) -> Option<Slot> {
+        let mut state = lock(&self.0);
+        let is_full = state.is_full(endpoint.tenant);
+        let lane = state.lane(endpoint.id);
+        // The store knows who comes first.
+        if is_full || endpoint.pace.ordered || lane.room(&endpoint.pace, now) == 0 {
+            lane.more = true;
+            return None;
+        }
+        Some(self.take(&mut state, endpoint.tenant, endpoint.id, Kind::Fresh))
+    }
+
+    /// Room for an errand: as bounded as deliveries, but what is known of the
+    /// receiver does not matter, because its owner asks.
+    pub fn reserve_errand(&self, endpoint: &Endpoint) -> Option<Slot> {
+        let mut state = lock(&self.0);
+        let held = state.lane(endpoint.id).held;
+        let is_free = !state.is_full(endpoint.tenant) && held < SLOTS_PER_ENDPOINT;
+        is_free.then(|| self.take(&mut state, endpoint.tenant, endpoint.id, Kind::Fresh))
+    }
+
+    /// A slot for a delivery that was claimed from the store: it is held already,
+    /// so there is no asking whether it may be. Claiming is what keeps to
+    /// [`Self::room`].
+    pub fn admit(&self, tenant: TenantId, endpoint: EndpointId) -> Slot {
+        self.take(&mut lock(&self.0), tenant, endpoint, Kind::Stored)
+    }
+
+    fn take(&self, state: &mut State, tenant: TenantId, endpoint: EndpointId, kind: Kind) -> Slot {
+        *state.count(kind) += 1;
+        *state.tenants.entry(tenant).or_default() += 1;
+        state.lane(endpoint).held += 1;
+        Slot { tenant, endpoint, kind, lanes: self.clone() }
+    }
+
+    /// How many deliveries may be claimed in all.
+    pub fn free(&self) -> usize {
+        let state = lock(&self.0);
+        SLOTS_OF_A_KIND.saturating_sub(state.stored).min(SLOTS.saturating_sub(state.all()))
+    }
+
+    /// How many more a tenant may hold.
+    pub fn free_of(&self, tenant: TenantId) -> usize {
+        lock(&self.0).of_tenant(tenant)
+    }
+
+    /// How many more deliveries to an endpoint may be claimed.
+    pub fn room(&self, endpoint: EndpointId, pace: &Pace, now: Timestamp) -> usize {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint);
+        let room = lane.room(pace, now);
+        lane.more = true;
+        room
+    }
+
+    /// Asks for a turn to attempt a delivery.
+    pub fn turn(&self, endpoint: &Endpoint, now: Timestamp) -> Turn {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint.id);
+        match lane.health.circuit(now) {
+            Circuit::Open { until } => Turn::NotBefore(until),
+            Circuit::HalfOpen if lane.is_probing => Turn::NotBefore(now + endpoint.pace.timeout().unwrap_or(AHEAD)),
+            _ if lane.is_far(&endpoint.pace, now) => Turn::NotBefore(lane.turns.next(now)),
+            circuit => {
+                lane.is_probing = circuit == Circuit::HalfOpen;
+                Turn::At(endpoint.pace.rate_limit.map_or(now, |rate| lane.turns.take(rate, now)))
+            }
+        }
+    }
+
+    /// Takes note of what an attempt came to.
+    pub fn note(&self, endpoint: EndpointId, outcome: &Outcome, now: Timestamp) -> Noted {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint);
+        lane.is_probing = false;
+        lane.window = match outcome {
+            Outcome::Accepted { .. } => (lane.window * 2).min(SLOTS_PER_ENDPOINT),
+            // It says that this is too much for it (Standard Webhooks).
+            Outcome::Refused { status: 429 | 502 | 504, .. } => (lane.window / 2).max(1),
+            Outcome::Refused { .. } => lane.window,
+            Outcome::Unreachable(Unreachable::TimedOut(_)) => 1,
+            Outcome::Unreachable(_) => (lane.window / 4).max(1),
+        };
+        let before = lane.health;
+        lane.health = before.after(outcome, now);
+        let is_failure = !matches!(outcome, Outcome::Accepted { .. });
+        Noted {
+            health: (lane.health != before).then_some(lane.health),
+            is_given_up: is_failure && lane.health.is_given_up(now),
+        }
+    }
+
+    /// A line waits for its first until then.
+    pub fn wait(&self, endpoint: EndpointId, until: Timestamp) {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint);
+        lane.health = lane.health.waiting(until);
+    }
+
+    /// What is known of an endpoint's receiver.
+    pub fn health(&self, endpoint: EndpointId) -> Health {
+        lock(&self.0).lanes.get(&endpoint).map(|lane| lane.health).unwrap_or_default()
+    }
+
+    /// Somebody asks for an attempt by hand: it is made now, circuit or not.
+    pub fn probe(&self, endpoint: EndpointId) {
+        if let Some(lane) = lock(&self.0).lanes.get_mut(&endpoint) {
+            lane.health = lane.health.probed_now();
+        }
+        self.0.nudge.notify_one();
+    }
+
+    /// Its owner has mended it: what was known of it is of no use any more.
+    pub fn forget(&self, endpoint: EndpointId) {
+        if let Some(lane) = lock(&self.0).lanes.get_mut(&endpoint) {
+            (lane.health, lane.window, lane.is_probing) = (Health::default(), FIRST_WINDOW, false);
+        }
+    }
+
+    /// The next place in an ordered endpoint's line: the time, and no place twice.
+    pub fn place(&self, endpoint: EndpointId, now: Timestamp) -> Timestamp {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint);
+        lane.last_place = now.max(lane.last_place + Duration::from_millis(1));
+        lane.last_place
+    }
+}
+
+impl State {
+    fn all(&self) -> usize {
+        self.fresh + self.stored
+    }
+
+    /// For fresh deliveries of `tenant`.
+    fn is_full(&self, tenant: TenantId) -> bool {
+        self.fresh >= SLOTS_OF_A_KIND || self.all() >= SLOTS || self.of_tenant(tenant) == 0
+    }
+
+    fn count(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Fresh => &mut self.fresh,
+            Kind::Stored => &mut self.stored,
+        }
+    }
+
+    fn of_tenant(&self, tenant: TenantId) -> usize {
+        SLOTS_PER_TENANT.saturating_sub(self.tenants.get(&tenant).copied().unwrap_or(0))
+    }
+
+    fn lane(&mut self, endpoint: EndpointId) -> &mut Lane {
+        if self.lanes.len() >= REMEMBERED && !self.lanes.contains_key(&endpoint) {
+            self.lanes.retain(|_, lane| lane.held > 0 || !lane.health.is_well());
+        }
+        self.lanes.entry(endpoint).or_insert_with(Lane::new)
+    }
+}
+
+impl Lane {
+    fn new() -> Self {
+        Self {
+            held: 0,
+            window: FIRST_WINDOW,
+            more: false,
+            is_probing: false,
+            health: Health::default(),
+            turns: Turns::default(),
+            last_place: Timestamp::from_millis(0),
+        }
+    }
+
+    /// Whether its rate keeps the next one waiting for longer than it may be
+    /// held.
+    fn is_far(&self, pace: &Pace, now: Timestamp) -> bool {
+        pace.rate_limit.is_some() && self.turns.next(now) > now + AHEAD
+    }
+
+    fn room(&self, pace: &Pace, now: Timestamp) -> usize {
+        let most = match self.health.circuit(now) {
+            Circuit::Open { .. } => 0,
+            _ if self.is_far(pace, now) => 0,
+            Circuit::HalfOpen => 1,
+            Circuit::Closed if pace.ordered => 1,
+            Circuit::Closed => self.window.min(pace.rate_limit.map_or(usize::MAX, |rate| rate.within(AHEAD))),
+        };
+        most.saturating_sub(self.held)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = lock(&self.lanes.0);
+        *state.count(self.kind) -= 1;
+        if let Some(count) = state.tenants.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                state.tenants.remove(&self.tenant);
+            }
+        }
+        if let Some(lane) = state.lanes.get_mut(&self.endpoint) {
+            lane.held -= 1;
+            if lane.held == 0 {
+                lane.is_probing = false;
+            }
+            // What waits in the store is asked for again when half of what the
+            // lane may hold is done.
+            if lane.more && lane.held <= lane.window / 2 {
+                lane.more = false;
+                self.lanes.0.nudge.notify_one();
+            }
+        }
+    }
+}
+
+fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, State> {
+    shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+}

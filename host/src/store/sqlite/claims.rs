@@ -1,0 +1,132 @@
+//! Claims: which endpoints have deliveries that are due, and taking some of
+//! each. What waits is never counted or sorted, so that a million deliveries
+//! that wait cost no more than one.
+
+use std::collections::HashMap;
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+
+use super::rows::{self, Columns};
+use crate::domain::claim::{Claim, ClaimToken};
+use crate::domain::id::{DeliveryId, EndpointId, TenantId};
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::ledger::Share;
+
+/// SQLite joins at most 500 selections.
+const SHARES_AT_ONCE: usize = 100;
+
+/// From endpoint to endpoint through the index, two steps for each.
+pub(super) async fn due(pool: &SqlitePool, now: Timestamp) -> Result<Vec<(TenantId, EndpointId)>, StoreError> {
+    const DUE: &str = "
+        WITH RECURSIVE lane (endpoint_id) AS (
+            SELECT min(endpoint_id) FROM deliveries WHERE state = 'pending' AND due_at IS NOT NULL
+            UNION ALL
+            SELECT (SELECT min(endpoint_id) FROM deliveries
+                WHERE state = 'pending' AND due_at IS NOT NULL AND endpoint_id > lane.endpoint_id)
+            FROM lane WHERE lane.endpoint_id IS NOT NULL
+        )
+        SELECT endpoint_id, (SELECT tenant_id FROM deliveries
+            WHERE endpoint_id = lane.endpoint_id AND state = 'pending' AND due_at IS NOT NULL AND due_at <= ?
+            ORDER BY due_at LIMIT 1) AS tenant_id
+        FROM lane WHERE endpoint_id IS NOT NULL";
+    let rows = sqlx::query(DUE).bind(now.as_millis()).fetch_all(pool).await?;
+    let lane = |row| {
+        let row = Columns(row);
+        let Some(tenant) = row.maybe_text("tenant_id")? else { return Ok(None) };
+        let tenant = tenant.parse().map_err(|_| rows::corrupt("deliveries.tenant_id"))?;
+        Ok(Some((tenant, row.parsed("endpoint_id")?)))
+    };
+    rows.iter().filter_map(|row| lane(row).transpose()).collect()
+}
+
+/// Claims each share; answers whose deliveries it claimed, the longest due of
+/// each endpoint first. There is one writer, so nobody can come between the two
+/// statements.
+pub(super) async fn claim(
+    conn: &mut SqliteConnection,
+    now: Timestamp,
+    (until, token): (Timestamp, ClaimToken),
+    shares: &[Share],
+) -> Result<Vec<(TenantId, DeliveryId)>, StoreError> {
+    let mut claimed = Vec::new();
+    for some in shares.chunks(SHARES_AT_ONCE) {
+        let mut select = QueryBuilder::<Sqlite>::new("");
+        for (at, share) in some.iter().enumerate() {
+            select.push(if at == 0 { "" } else { " UNION ALL " });
+            select.push("SELECT * FROM (SELECT tenant_id, id FROM deliveries WHERE endpoint_id = ");
+            select.push_bind(share.endpoint.to_string()).push(" AND tenant_id = ").push_bind(share.tenant.to_string());
+            select.push(" AND state = 'pending' AND due_at IS NOT NULL AND due_at <= ").push_bind(now.as_millis());
+            select.push(" ORDER BY due_at, claim, tenant_id, id LIMIT ").push_bind(i64::from(share.limit)).push(")");
+        }
+        let rows = select.build().persistent(false).fetch_all(&mut *conn).await?;
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in rows.iter().map(Columns) {
+            ids.push((row.parsed("tenant_id")?, row.parsed("id")?));
+        }
+        hold(conn, (until, token), &ids).await?;
+        claimed.extend(ids);
+    }
+    Ok(claimed)
+}
+
+async fn hold(
+    conn: &mut SqliteConnection,
+    (until, token): (Timestamp, ClaimToken),
+    ids: &[(TenantId, DeliveryId)],
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut update = QueryBuilder::<Sqlite>::new("UPDATE deliveries SET claim = ");
+    update.push_bind(token.0).push(", due_at = ").push_bind(until.as_millis());
+    push_among(update.push(" WHERE (tenant_id, id) IN "), ids);
+    update.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+fn push_among(query: &mut QueryBuilder<Sqlite>, ids: &[(TenantId, DeliveryId)]) {
+    query.push("(");
+    query.push_values(ids, |mut row, (tenant, delivery)| {
+        row.push_bind(tenant.to_string()).push_bind(delivery.to_string());
+    });
+    query.push(")");
+}
+
+/// What was claimed, with all that an attempt needs, in the order of `ids`.
+pub(super) async fn claimed(
+    pool: &SqlitePool,
+    (until, token): (Timestamp, ClaimToken),
+    ids: &[(TenantId, DeliveryId)],
+) -> Result<Vec<Claim>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, ");
+    query.push("deliveries.endpoint_id, deliveries.attempts, deliveries.turn, ");
+    query.push(rows::EVENT).push(", ").push(rows::MESSAGE);
+    query.push(
+        " FROM deliveries
+        JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id
+        LEFT JOIN messages ON messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id
+        WHERE deliveries.state = 'pending' AND deliveries.claim = ",
+    );
+    query.push_bind(token.0);
+    push_among(query.push(" AND (deliveries.tenant_id, deliveries.id) IN "), ids);
+    let mut claims = Vec::with_capacity(ids.len());
+    for row in query.build().persistent(false).fetch_all(pool).await? {
+        let columns = Columns(&row);
+        let tenant = columns.parsed("tenant_id")?;
+        claims.push(Claim {
+            tenant,
+            delivery: columns.parsed("delivery_id")?,
+            endpoint: columns.parsed("endpoint_id")?,
+            token,
+            until,
+            turn: columns.maybe_at("turn")?,
+            attempts: columns.int("attempts")?,
+            event: rows::event(tenant, &row)?.into(),
+            message: rows::message(&row)?,
+        });
+    }
+    let order: HashMap<DeliveryId, usize> = ids.iter().map(|(_, id)| *id).zip(0..).collect();
+    claims.sort_by_key(|claim| order.get(&claim.delivery).copied());
+    Ok(claims)
+}

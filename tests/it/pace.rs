@@ -1,0 +1,267 @@
+//! How fast receivers are sent to, when they are left alone, and when they are
+//! given up.
+
+use std::time::Duration;
+
+use axum::http::Response;
+use hookyard_tests::{Api, Host, Receiver, eventually, list, text};
+use serde_json::{Value, json};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn publish(tenant: &Api, n: u32) -> String {
+    tenant.publish(json!({"type": "a.b", "data": n})).await
+}
+
+async fn show(tenant: &Api, endpoint: &Value) -> Value {
+    tenant.get(&format!("/v1/endpoints/{}", text(&endpoint["id"]))).await.expect(200)
+}
+
+/// When an event's only delivery is tried next, in seconds from now.
+async fn wait_of(host: &Host, tenant: &Api, event: &str) -> i64 {
+    let found = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200);
+    let due: jiff::Timestamp = text(&list(&found["items"])[0]["next_attempt_at"]).parse().unwrap();
+    due.as_second() - host.now().as_secs()
+}
+
+/// Shows that the dispatcher has looked for work since: what it was not to send
+/// was not sent.
+async fn has_looked(tenant: &Api) {
+    let mut bystander = Receiver::start().await;
+    let form = json!({"name": "bystander", "event_types": ["look.here"]});
+    let endpoint = tenant.endpoint(&bystander.url(), form).await;
+    // Two, one after the other, through the store: between them lies a whole look.
+    for _ in 0..2 {
+        let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+        tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+        tenant.publish(json!({"type": "look.here", "data": 1})).await;
+        tenant.post(&format!("{path}/resume"), json!({})).await.expect(200);
+        bystander.next().await;
+    }
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    tenant.delete(&path).await;
+}
+
+#[tokio::test]
+async fn a_rate_limit_spreads_requests() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let form = json!({"event_types": ["a.b"], "rate_limit": {"limit": 2, "per": "hour"}});
+    let endpoint = tenant.endpoint(&receiver.url(), form).await;
+    assert_eq!(endpoint["rate_limit"], json!({"limit": 2, "per": "hour"}));
+    for n in 1..=3 {
+        publish(&tenant, n).await;
+    }
+    receiver.next().await;
+    host.clock.advance(29 * MINUTE);
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+    host.clock.advance(2 * MINUTE);
+    receiver.next().await;
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+
+    // Without the limit, the third goes at once.
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    let changed = tenant.patch(&path, json!({"rate_limit": null, "max_in_flight": 3})).await.expect(200);
+    assert_eq!((&changed["rate_limit"], &changed["max_in_flight"]), (&json!(null), &json!(3)));
+    receiver.next().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_only_fails_is_left_alone_and_probed() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let form = json!({"event_types": ["a.b"], "retry": {"schedule": [86400, 86400]}});
+    let endpoint = tenant.endpoint(&receiver.url(), form).await;
+    receiver.answer(&[500; 11]);
+    for n in 0..10 {
+        publish(&tenant, n).await;
+        receiver.next().await;
+    }
+    let open = eventually("the circuit to open", async || {
+        let shown = show(&tenant, &endpoint).await;
+        (shown["health"]["circuit"] == "open").then_some(shown)
+    })
+    .await;
+    assert!(open["health"]["failing_since"].is_string() && open["state"] == "active", "{open}");
+
+    let waiting = publish(&tenant, 10).await;
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+
+    // It is probed half a minute later, and twice that after the probe failed;
+    // a restart does not make it well.
+    let host = host.restart().await;
+    let tenant = Api::new(host.operator.base(), Some(tenant.key()));
+    assert_eq!(show(&tenant, &endpoint).await["health"]["circuit"], "open");
+    host.clock.advance(Duration::from_secs(31));
+    assert_eq!(receiver.next().await.header("webhook-id"), waiting);
+    let reopened = eventually("the circuit to open again", async || {
+        let shown = show(&tenant, &endpoint).await;
+        (shown["health"]["circuit"] == "open").then_some(shown)
+    })
+    .await;
+    let until: jiff::Timestamp = text(&reopened["health"]["open_until"]).parse().unwrap();
+    assert!((50..=60).contains(&(until.as_second() - host.now().as_secs())), "{reopened}");
+    let next = publish(&tenant, 11).await;
+    host.clock.advance(MINUTE + Duration::from_secs(1));
+    assert_eq!(receiver.next().await.header("webhook-id"), next);
+    tenant.delivery_in(&next, "delivered").await;
+    assert_eq!(
+        show(&tenant, &endpoint).await["health"],
+        json!({"circuit": "closed", "open_until": null, "failing_since": null})
+    );
+}
+
+#[tokio::test]
+async fn who_asks_by_hand_need_not_wait_for_the_circuit() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let form = json!({"event_types": ["a.b"], "retry": {"schedule": [86400]}});
+    let endpoint = tenant.endpoint(&receiver.url(), form).await;
+    let later = Response::builder().status(503).header("retry-after", "3000").body(String::new()).unwrap();
+    receiver.answer_with(later);
+    let refused = publish(&tenant, 1).await;
+    receiver.next().await;
+    eventually("the receiver's wish to be noted", async || {
+        (show(&tenant, &endpoint).await["health"]["circuit"] == "open").then_some(())
+    })
+    .await;
+    // What it asked for holds for every delivery.
+    let other = publish(&tenant, 2).await;
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+    assert!(wait_of(&host, &tenant, &other).await <= 1);
+
+    let found = tenant.get(&format!("/v1/deliveries?event={refused}")).await.expect(200);
+    let path = format!("/v1/deliveries/{}/retry", text(&list(&found["items"])[0]["id"]));
+    tenant.post(&path, json!({})).await.expect(202);
+    let mut ids = [receiver.next().await, receiver.next().await].map(|arrived| arrived.header("webhook-id").to_owned());
+    ids.sort();
+    assert_eq!(ids, [refused, other]);
+}
+
+#[tokio::test]
+async fn five_days_of_only_failures_disable_an_endpoint_and_its_owner_is_told() {
+    let host = Host::start().await;
+    let (mut receiver, mut desk) = (Receiver::start().await, Receiver::start().await);
+    let tenant = host.tenant("acme").await;
+    let schedule = json!([86400, 86400, 86400, 86400, 86400, 86400, 86400]);
+    let form = json!({"event_types": ["a.b"], "retry": {"schedule": schedule, "jitter": 0}});
+    let endpoint = tenant.endpoint(&receiver.url(), form).await;
+    tenant.endpoint(&desk.url(), json!({"name": "desk", "event_types": ["endpoint.disabled"]})).await;
+    receiver.answer(&[404; 6]);
+    let event = publish(&tenant, 1).await;
+    for attempt in 1..=5 {
+        receiver.next().await;
+        eventually("the attempt to be noted", async || {
+            let found = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200);
+            (list(&found["items"])[0]["attempt_count"] == json!(attempt)).then_some(())
+        })
+        .await;
+        assert_eq!(show(&tenant, &endpoint).await["state"], "active", "after {attempt}");
+        host.clock.advance(DAY + MINUTE);
+    }
+    receiver.next().await;
+
+    let notice = desk.next().await.json();
+    assert_eq!((&notice["type"], &notice["data"]["endpoint"]["id"]), (&json!("endpoint.disabled"), &endpoint["id"]));
+    assert!(text(&notice["data"]["text"]).contains("every attempt has failed for 5 days"), "{notice}");
+    let disabled = show(&tenant, &endpoint).await;
+    assert_eq!(disabled["state"], "disabled");
+
+    // Switched on again, it begins anew.
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    let active = tenant.patch(&path, json!({"active": true})).await.expect(200);
+    assert_eq!((&active["state"], &active["health"]["failing_since"]), (&json!("active"), &json!(null)));
+    let after = publish(&tenant, 2).await;
+    tenant.delivery_in(&after, "delivered").await;
+}
+
+#[tokio::test]
+async fn a_receiver_can_say_that_a_delivery_or_all_of_them_are_unwanted() {
+    let host = Host::start().await;
+    let (mut receiver, mut desk) = (Receiver::start().await, Receiver::start().await);
+    let tenant = host.tenant("acme").await;
+    let endpoint = tenant.endpoint(&receiver.url(), json!({"event_types": ["a.b"]})).await;
+    tenant.endpoint(&desk.url(), json!({"name": "desk", "event_types": ["endpoint.disabled"]})).await;
+    let says =
+        |word: &str| Response::builder().status(422).header("webhook-delivery", word).body(String::new()).unwrap();
+    receiver.answer_with(says("abort"));
+    let aborted = publish(&tenant, 1).await;
+    let dead = tenant.delivery_in(&aborted, "dead").await;
+    assert!(text(&dead["reason"]).contains("webhook-delivery: abort"), "{dead}");
+    assert_eq!(show(&tenant, &endpoint).await["state"], "active");
+    receiver.next().await;
+
+    receiver.answer_with(says("disable"));
+    let last = publish(&tenant, 2).await;
+    tenant.delivery_in(&last, "dead").await;
+    assert_eq!(desk.next().await.json()["data"]["endpoint"]["id"], endpoint["id"]);
+    assert_eq!(show(&tenant, &endpoint).await["state"], "disabled");
+}
+
+#[tokio::test]
+async fn an_ordered_endpoint_gets_one_after_the_other() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let form = json!({"event_types": ["a.b"], "ordered": true, "retry": {"schedule": [600, 600], "jitter": 0}});
+    tenant.endpoint(&receiver.url(), form).await;
+    receiver.answer(&[204, 500]);
+    let events: Vec<Value> = (0..20).map(|n| json!({"type": "a.b", "data": n})).collect();
+    let answer = tenant.post("/v1/events", json!(events)).await.expect(202);
+    let ids: Vec<&str> = list(&answer["ids"]).iter().map(text).collect();
+    assert_eq!(receiver.next().await.header("webhook-id"), ids[0]);
+    assert_eq!(receiver.next().await.header("webhook-id"), ids[1]);
+    // The second was refused: all wait for it, those that come now as well. A
+    // restart does not change who is first.
+    let late = publish(&tenant, 20).await;
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+    let host = host.restart().await;
+    host.clock.advance(11 * MINUTE);
+    let mut got = Vec::new();
+    while got.len() < 20 {
+        got.push(receiver.next().await.header("webhook-id").to_owned());
+    }
+    let expected: Vec<&str> = ids[1..].iter().copied().chain([late.as_str()]).collect();
+    assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn an_attempt_ends_when_its_owner_says() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    // It accepts connections and never reads from them.
+    let hangs = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", hangs.local_addr().unwrap());
+    tenant.endpoint(&url, json!({"timeout_seconds": 1, "retry": {"schedule": []}})).await;
+    let event = publish(&tenant, 1).await;
+    let dead = tenant.delivery_in(&event, "dead").await;
+    assert!(text(&dead["reason"]).contains("no complete answer within 1 s"), "{dead}");
+}
+
+#[tokio::test]
+async fn a_pace_out_of_bounds_is_refused_by_field() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    for (field, value, says) in [
+        ("rate_limit", json!(0), "1 to 10000"),
+        ("rate_limit", json!({"limit": 20000, "per": "minute"}), "1 to 10000"),
+        ("max_in_flight", json!(0), "1 to 256"),
+        ("timeout_seconds", json!(31), "1 to 30"),
+    ] {
+        let mut form = json!({"name": "crm", "url": "http://127.0.0.1:8099/", "event_types": ["*"]});
+        form[field] = value;
+        let detail = tenant.post("/v1/endpoints", form).await.problem(422, field);
+        assert!(detail.contains(says), "{detail}");
+    }
+    let shown = tenant.endpoint("http://127.0.0.1:8099/", json!({"rate_limit": 5, "timeout_seconds": 30})).await;
+    assert_eq!(shown["rate_limit"], json!({"limit": 5, "per": "second"}));
+}
