@@ -157,6 +157,40 @@ async fn quarantined_requests_go_through_the_corrected_pipeline() {
     assert_eq!(counts(&rerun(json!({})).await.expect(200)), [1, 0, 1], "what became events is not run again");
 }
 
+#[tokio::test]
+async fn however_many_run_a_request_again_it_becomes_events_once() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let required =
+        |from: &str| json!([{"plugin": "field-mapper", "config": {"rules": [{"to": "n", "from": from, "required": true}]}}]);
+    let form = json!({"name": "in", "event_type": "a.b", "steps": required("wrong")});
+    let source = tenant.post("/v1/sources", form).await.expect(201);
+    let mut requests = Vec::new();
+    for _ in 0..20 {
+        let taken = tenant.send(client().post(text(&source["url"])).body(r#"{"right": 1}"#)).await.expect(202);
+        requests.push(format!("/v1/requests/{}", text(&taken["request_id"])));
+    }
+    let path = format!("/v1/sources/{}", text(&source["id"]));
+    tenant.patch(&path, json!({"steps": required("right")})).await.expect(200);
+
+    let single = format!("{}/rerun", requests[10]);
+    let all = format!("{path}/rerun");
+    let (one, other, alone) =
+        tokio::join!(tenant.post(&all, json!({})), tenant.post(&all, json!({})), tenant.post(&single, json!({})));
+    let (one, other) = (one.expect(200), other.expect(200));
+    let won = u64::from(alone.status == 202);
+    if won == 0 {
+        alone.problem(409, "");
+    }
+    let accepted = [&one, &other].map(|view| view["accepted"].as_u64().unwrap());
+    assert_eq!(accepted.iter().sum::<u64>() + won, 20, "{one} {other}");
+    for request in requests {
+        let kept = tenant.get(&request).await.expect(200);
+        assert_eq!((&kept["state"], list(&kept["event_ids"]).len()), (&json!("accepted"), 1), "{kept}");
+    }
+    assert_eq!(list(&tenant.get("/v1/events?limit=100").await.expect(200)["items"]).len(), 20);
+}
+
 async fn notices(tenant: &Api, at_least: usize) -> Vec<Value> {
     eventually("a notice", async || {
         let found = tenant.get("/v1/events?type=plugin.faulting").await.expect(200);

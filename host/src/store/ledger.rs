@@ -23,8 +23,9 @@ use crate::domain::usage::{Day, PluginUse};
 ///
 /// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
 /// what a method has answered is on the disk; a recording is stored whole or
-/// not at all; a tenant sees only its own rows; a delivery is held by one claim
-/// at a time; a settlement whose claim is no longer held changes nothing; of two
+/// not at all; a rerun only while its request is in the state that it was read
+/// in; a tenant sees only its own rows; a delivery is held by one claim at a
+/// time; a settlement whose claim is no longer held changes nothing; of two
 /// changes to a step's value that expect the same revision, one is made.
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::claim_due`],
@@ -159,8 +160,11 @@ pub struct Received {
     pub request: Request,
     pub fate: Fate,
     pub steps: Vec<StepReport>,
-    /// The request is stored already and was run again: only its fate changes.
-    pub rerun: bool,
+    /// The request is stored already and was run again. This is the fate that it
+    /// had when it was read: only its fate changes, and only while that is its
+    /// state; otherwise nothing is stored, which is
+    /// [`super::StoreError::Changed`].
+    pub rerun_of: Option<Fate>,
 }
 
 /// A delivery to be stored.

@@ -19,7 +19,9 @@ use crate::domain::pipeline::Place;
 use crate::domain::place::PlaceId;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::intake::IntakeError;
 use crate::sandbox::SourceResult;
+use crate::store::StoreError;
 use crate::store::ledger::{RequestQuery, StoredRequest};
 
 /// Read at a time.
@@ -108,7 +110,9 @@ async fn rerun(
                 return Ok(Json(view));
             }
             let Some(stored) = app.ledger.request(caller.id(), request).await? else { continue };
-            one(&app, &caller, &source, stored, &mut view).await?;
+            if stored.fate.state() == state {
+                one(&app, &caller, &source, stored, &mut view).await?;
+            }
         }
     }
     view.complete = true;
@@ -146,7 +150,6 @@ async fn one(
     stored: StoredRequest,
     view: &mut View,
 ) -> Result<(), ApiError> {
-    view.requests += 1;
     let request_id = stored.request.id;
     let (events, quarantined) = if view.dry_run {
         let now = app.clock.now();
@@ -162,9 +165,14 @@ async fn one(
             SourceResult::Unavailable => return Err(ApiError::Busy),
         }
     } else {
-        let receipt = app.intake.rerun(caller.picture(), source, stored.request).await?;
-        (receipt.event_ids.len(), receipt.quarantined)
+        match app.intake.rerun(caller.picture(), source, stored).await {
+            Ok(receipt) => (receipt.event_ids.len(), receipt.quarantined),
+            // Another call has run it meanwhile, and counts it.
+            Err(IntakeError::Store(StoreError::Changed)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     };
+    view.requests += 1;
     view.events += u32::try_from(events).unwrap_or(u32::MAX);
     match quarantined {
         Some(reason) => {
