@@ -1,6 +1,8 @@
 //! Previews: what `/v1/try`, a shadow run and a dry rerun say is what
 //! production does.
 
+use std::time::Duration;
+
 use hookyard_tests::api::client;
 use hookyard_tests::{Api, Host, Receiver, build, eventually, list, text};
 use serde_json::{Value, json};
@@ -117,6 +119,25 @@ async fn a_shadow_run_counts_what_would_change() {
     assert!(tenant.get("/v1/deliveries?state=delivered").await.expect(200)["items"].as_array().unwrap().is_empty());
     tenant.post(&path, json!({"steps": [], "last": 0})).await.problem(422, "last");
     host.tenant("stranger").await.post(&path, json!({"steps": []})).await.problem(404, "");
+}
+
+#[tokio::test]
+async fn a_shadow_run_ends_when_its_time_is_up() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({"event_types": ["a.*"]})).await;
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let events: Vec<Value> = (0..10).map(|n| json!({"type": "a.b", "data": n})).collect();
+    tenant.post("/v1/events", json!(events)).await.expect(202);
+
+    host.clock.hurry(Duration::from_secs(41));
+    let found = tenant.post(&format!("{path}/shadow"), json!({"steps": []})).await.expect(200);
+    host.clock.hurry(Duration::ZERO);
+
+    assert_eq!((&found["compared"], &found["complete"]), (&json!(1), &json!(false)), "{found}");
+    let found = tenant.post(&format!("{path}/shadow"), json!({"steps": []})).await.expect(200);
+    assert_eq!((&found["compared"], &found["complete"]), (&json!(10), &json!(true)), "one after the other is fine");
 }
 
 #[tokio::test]
