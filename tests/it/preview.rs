@@ -212,6 +212,40 @@ async fn however_many_run_a_request_again_it_becomes_events_once() {
     assert_eq!(list(&tenant.get("/v1/events?limit=100").await.expect(200)["items"]).len(), 20);
 }
 
+#[tokio::test]
+async fn a_rerun_that_runs_out_of_time_goes_on_behind_what_it_has_run() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let rules = json!([{"to": "n", "from": "missing", "required": true}]);
+    let steps = json!([{"plugin": "field-mapper", "config": {"rules": rules}}]);
+    let form = json!({"name": "in", "event_type": "a.b", "steps": steps});
+    let source = tenant.post("/v1/sources", form).await.expect(201);
+    let mut requests = Vec::new();
+    for _ in 0..3 {
+        let taken = tenant.send(client().post(text(&source["url"])).body("{}")).await.expect(202);
+        requests.push(taken["request_id"].clone());
+        host.clock.advance(Duration::from_secs(1));
+    }
+    let path = format!("/v1/sources/{}/rerun", text(&source["id"]));
+    tenant.post(&path, json!({"after": "req_1"})).await.problem(422, "after");
+
+    host.clock.hurry(Duration::from_secs(41));
+    let mut after = Value::Null;
+    for request in &requests {
+        let form = json!({"states": ["quarantined", "quarantined"], "after": after});
+        let ran = tenant.post(&path, form).await.expect(200);
+        assert_eq!((&ran["requests"], &ran["quarantined"], &ran["complete"]), (&json!(1), &json!(1), &json!(false)));
+        assert_eq!((&ran["reasons"][0]["request_id"], &ran["next"]), (request, request), "the oldest first");
+        after = ran["next"].clone();
+    }
+    host.clock.hurry(Duration::ZERO);
+
+    let ran = tenant.post(&path, json!({"after": after})).await.expect(200);
+    assert_eq!((&ran["requests"], &ran["complete"], &ran["next"]), (&json!(0), &json!(true), &Value::Null));
+    let ran = tenant.post(&path, json!({"states": ["quarantined", "quarantined"]})).await.expect(200);
+    assert_eq!((&ran["requests"], &ran["complete"]), (&json!(3), &json!(true)));
+}
+
 async fn notices(tenant: &Api, at_least: usize) -> Vec<Value> {
     eventually("a notice", async || {
         let found = tenant.get("/v1/events?type=plugin.faulting").await.expect(200);

@@ -71,6 +71,10 @@ pub trait Ledger: Send + Sync {
     /// Newest first, as every list.
     fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>>;
 
+    /// The oldest first, unlike lists: those after it may need what it becomes.
+    /// Ids alone, because requests are large and one is run at a time.
+    fn requests_to_rerun(&self, tenant: TenantId, query: RerunQuery) -> Reply<'_, Vec<RequestId>>;
+
     fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>>;
 
     fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Vec<Event>>;
@@ -293,6 +297,21 @@ pub struct RequestQuery {
     /// [`Fate::state`].
     pub state: Option<String>,
     pub older_than: Option<RequestId>,
+    pub limit: u32,
+}
+
+/// Which requests to run again.
+#[derive(Clone, Debug)]
+pub struct RerunQuery {
+    pub source: SourceId,
+    /// Each a [`Fate::state`].
+    pub states: Vec<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// Younger than this one.
+    pub after: Option<RequestId>,
     pub limit: u32,
 }
 

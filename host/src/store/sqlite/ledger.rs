@@ -15,7 +15,7 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement,
+    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, RerunQuery, Settlement,
     StoredAttempt, StoredRequest,
 };
 use crate::store::{Reply, StoreError};
@@ -71,6 +71,10 @@ impl Ledger for SqliteStore {
 
     fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>> {
         Box::pin(reads::requests(&self.readers, tenant, query))
+    }
+
+    fn requests_to_rerun(&self, tenant: TenantId, query: RerunQuery) -> Reply<'_, Vec<RequestId>> {
+        Box::pin(reads::requests_to_rerun(&self.readers, tenant, query))
     }
 
     fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>> {
