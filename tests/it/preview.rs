@@ -182,8 +182,7 @@ async fn quarantined_requests_go_through_the_corrected_pipeline() {
 async fn however_many_run_a_request_again_it_becomes_events_once() {
     let host = Host::start().await;
     let tenant = host.tenant("acme").await;
-    let required =
-        |from: &str| json!([{"plugin": "field-mapper", "config": {"rules": [{"to": "n", "from": from, "required": true}]}}]);
+    let required = |from: &str| json!([{"plugin": "field-mapper", "config": {"rules": [{"to": "n", "from": from, "required": true}]}}]);
     let form = json!({"name": "in", "event_type": "a.b", "steps": required("wrong")});
     let source = tenant.post("/v1/sources", form).await.expect(201);
     let mut requests = Vec::new();

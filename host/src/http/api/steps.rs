@@ -165,6 +165,7 @@ pub(super) fn version<'a>(
     version: Option<u32>,
 ) -> Result<&'a PluginVersion, ApiError> {
     find(tenant, house, &plugin.to_string(), version).map_err(|wrong| match wrong {
+        NotFound::Plugin if house::is_coming(&plugin.to_string()) => ApiError::Preparing(plugin.to_string()),
         NotFound::Plugin => ApiError::NotFound,
         NotFound::Version => {
             let problem = format!("`{plugin}` has no version {}; it may have been deleted", version.unwrap_or(0));
@@ -308,7 +309,8 @@ mod tests {
     #[test]
     fn a_step_that_was_saved_before_there_were_grants_fits_what_it_pins_and_other_versions() {
         let digest = Digest::of(b"");
-        let step = format!(r#"{{"plugin": "mine", "version": 1, "digest": "{digest}", "job": "filter", "config": "{{}}"}}"#);
+        let step =
+            format!(r#"{{"plugin": "mine", "version": 1, "digest": "{digest}", "job": "filter", "config": "{{}}"}}"#);
         let step: Step = serde_json::from_str(&step).unwrap();
         let shown = serde_json::to_string(&step.grants).unwrap();
         check(&[], &shown, "{}");

@@ -15,8 +15,8 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, RerunQuery, Settlement,
-    StoredAttempt, StoredRequest,
+    Delivery, DeliveryQuery, EventQuery, Except, Ledger, Prepared, Recorded, Recording, RequestQuery, RerunQuery,
+    Settlement, StoredAttempt, StoredRequest,
 };
 use crate::store::{Reply, StoreError};
 
