@@ -212,6 +212,7 @@ impl Host {
             senders,
             composer,
             origin,
+            shadows: http::Turns::default(),
             ready: AtomicBool::new(true),
         });
         Ok(Self { app, dispatch, arrivals, noticed, store })

@@ -1,6 +1,8 @@
 //! Previews: what `/v1/try`, a shadow run and a dry rerun say is what
 //! production does.
 
+use std::time::Duration;
+
 use hookyard_tests::api::client;
 use hookyard_tests::{Api, Host, Receiver, build, eventually, list, text};
 use serde_json::{Value, json};
@@ -120,6 +122,25 @@ async fn a_shadow_run_counts_what_would_change() {
 }
 
 #[tokio::test]
+async fn a_shadow_run_ends_when_its_time_is_up() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({"event_types": ["a.*"]})).await;
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let events: Vec<Value> = (0..10).map(|n| json!({"type": "a.b", "data": n})).collect();
+    tenant.post("/v1/events", json!(events)).await.expect(202);
+
+    host.clock.hurry(Duration::from_secs(41));
+    let found = tenant.post(&format!("{path}/shadow"), json!({"steps": []})).await.expect(200);
+    host.clock.hurry(Duration::ZERO);
+
+    assert_eq!((&found["compared"], &found["complete"]), (&json!(1), &json!(false)), "{found}");
+    let found = tenant.post(&format!("{path}/shadow"), json!({"steps": []})).await.expect(200);
+    assert_eq!((&found["compared"], &found["complete"]), (&json!(10), &json!(true)), "one after the other is fine");
+}
+
+#[tokio::test]
 async fn quarantined_requests_go_through_the_corrected_pipeline() {
     let host = Host::start().await;
     let tenant = host.tenant("acme").await;
@@ -155,6 +176,73 @@ async fn quarantined_requests_go_through_the_corrected_pipeline() {
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 3]);
     assert_eq!(counts(&rerun(json!({})).await.expect(200)), [1, 0, 1], "what became events is not run again");
+}
+
+#[tokio::test]
+async fn however_many_run_a_request_again_it_becomes_events_once() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let required = |from: &str| json!([{"plugin": "field-mapper", "config": {"rules": [{"to": "n", "from": from, "required": true}]}}]);
+    let form = json!({"name": "in", "event_type": "a.b", "steps": required("wrong")});
+    let source = tenant.post("/v1/sources", form).await.expect(201);
+    let mut requests = Vec::new();
+    for _ in 0..20 {
+        let taken = tenant.send(client().post(text(&source["url"])).body(r#"{"right": 1}"#)).await.expect(202);
+        requests.push(format!("/v1/requests/{}", text(&taken["request_id"])));
+    }
+    let path = format!("/v1/sources/{}", text(&source["id"]));
+    tenant.patch(&path, json!({"steps": required("right")})).await.expect(200);
+
+    let single = format!("{}/rerun", requests[10]);
+    let all = format!("{path}/rerun");
+    let (one, other, alone) =
+        tokio::join!(tenant.post(&all, json!({})), tenant.post(&all, json!({})), tenant.post(&single, json!({})));
+    let (one, other) = (one.expect(200), other.expect(200));
+    let won = u64::from(alone.status == 202);
+    if won == 0 {
+        alone.problem(409, "");
+    }
+    let accepted = [&one, &other].map(|view| view["accepted"].as_u64().unwrap());
+    assert_eq!(accepted.iter().sum::<u64>() + won, 20, "{one} {other}");
+    for request in requests {
+        let kept = tenant.get(&request).await.expect(200);
+        assert_eq!((&kept["state"], list(&kept["event_ids"]).len()), (&json!("accepted"), 1), "{kept}");
+    }
+    assert_eq!(list(&tenant.get("/v1/events?limit=100").await.expect(200)["items"]).len(), 20);
+}
+
+#[tokio::test]
+async fn a_rerun_that_runs_out_of_time_goes_on_behind_what_it_has_run() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let rules = json!([{"to": "n", "from": "missing", "required": true}]);
+    let steps = json!([{"plugin": "field-mapper", "config": {"rules": rules}}]);
+    let form = json!({"name": "in", "event_type": "a.b", "steps": steps});
+    let source = tenant.post("/v1/sources", form).await.expect(201);
+    let mut requests = Vec::new();
+    for _ in 0..3 {
+        let taken = tenant.send(client().post(text(&source["url"])).body("{}")).await.expect(202);
+        requests.push(taken["request_id"].clone());
+        host.clock.advance(Duration::from_secs(1));
+    }
+    let path = format!("/v1/sources/{}/rerun", text(&source["id"]));
+    tenant.post(&path, json!({"after": "req_1"})).await.problem(422, "after");
+
+    host.clock.hurry(Duration::from_secs(41));
+    let mut after = Value::Null;
+    for request in &requests {
+        let form = json!({"states": ["quarantined", "quarantined"], "after": after});
+        let ran = tenant.post(&path, form).await.expect(200);
+        assert_eq!((&ran["requests"], &ran["quarantined"], &ran["complete"]), (&json!(1), &json!(1), &json!(false)));
+        assert_eq!((&ran["reasons"][0]["request_id"], &ran["next"]), (request, request), "the oldest first");
+        after = ran["next"].clone();
+    }
+    host.clock.hurry(Duration::ZERO);
+
+    let ran = tenant.post(&path, json!({"after": after})).await.expect(200);
+    assert_eq!((&ran["requests"], &ran["complete"], &ran["next"]), (&json!(0), &json!(true), &Value::Null));
+    let ran = tenant.post(&path, json!({"states": ["quarantined", "quarantined"]})).await.expect(200);
+    assert_eq!((&ran["requests"], &ran["complete"]), (&json!(3), &json!(true)));
 }
 
 async fn notices(tenant: &Api, at_least: usize) -> Vec<Value> {

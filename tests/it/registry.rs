@@ -94,6 +94,18 @@ async fn what_was_changed_since_the_upgrade_is_not_rolled_back() {
 }
 
 #[tokio::test]
+async fn nothing_goes_back_to_a_version_that_was_deleted() {
+    let host = Host::start().await;
+    let tenant = two_versions(&host).await;
+    let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({"name": "a", "steps": step(1, json!({}))})).await;
+    tenant.post("/v1/plugins/mine/upgrade", json!({})).await.expect(200);
+    tenant.delete("/v1/plugins/mine/versions/1").await.expect(204);
+    let said = tenant.post("/v1/plugins/mine/rollback", json!({})).await.problem(409, "");
+    assert!(said.contains(text(&endpoint["id"])) && said.contains("no version 1"), "{said}");
+    assert_eq!(pinned(&tenant, &endpoint).await, 2);
+}
+
+#[tokio::test]
 async fn nothing_moves_when_one_step_does_not_accept_the_version() {
     let host = Host::start().await;
     let tenant = host.tenant("acme").await;
@@ -106,7 +118,10 @@ async fn nothing_moves_when_one_step_does_not_accept_the_version() {
     assert!(said.contains(text(&endpoint["id"])) && said.contains("nothing has moved"), "{said}");
     assert_eq!(pinned(&tenant, &endpoint).await, 1);
     tenant.post("/v1/plugins/mine/upgrade", json!({"version": 9})).await.problem(422, "version");
-    tenant.post("/v1/plugins/mine/upgrade", json!({"only": ["x"]})).await.problem(422, "only");
+    tenant.post("/v1/plugins/mine/upgrade", json!({"only": ["x"]})).await.problem(422, "only[0]");
+    let strangers = host.tenant("stranger").await.endpoint("http://127.0.0.1:4/", json!({"name": "hers"})).await;
+    let only = json!({"only": [endpoint["id"], strangers["id"]]});
+    tenant.post("/v1/plugins/mine/upgrade", only).await.problem(422, "only[1]");
     tenant.post("/v1/plugins/other/upgrade", json!({})).await.problem(404, "");
 }
 

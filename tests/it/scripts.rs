@@ -291,6 +291,9 @@ async fn a_server_does_not_wait_for_the_interpreters() {
     // It takes seconds to compile, and was begun when the server was ready.
     let said = tenant.post("/v1/try", trial.clone()).await.problem(503, "");
     assert_eq!(said, "`jq` is being prepared, which happens once after an update; try again in a few seconds");
+    // Which comes after it.
+    let said = tenant.post("/v1/plugins/javascript/upgrade", json!({})).await.problem(503, "");
+    assert!(said.starts_with("`javascript` is being prepared"), "{said}");
     let light = json!({"steps": [{"plugin": "tag-filter", "config": {"expression": "a"}}], "event": {"type": "a.b", "data": 1}});
     tenant.post("/v1/try", light).await.expect(200);
     hookyard_tests::eventually("the interpreters", async || {

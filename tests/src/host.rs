@@ -30,18 +30,31 @@ pub const MASTER_KEY: [u8; 32] = [42; 32];
 #[derive(Default)]
 pub struct TestClock {
     ahead: AtomicI64,
+    stride: AtomicI64,
 }
 
 impl TestClock {
     pub fn advance(&self, by: Duration) {
-        self.ahead.fetch_add(i64::try_from(by.as_millis()).expect("a short time"), Ordering::SeqCst);
+        self.ahead.fetch_add(millis(by), Ordering::SeqCst);
+    }
+
+    /// From now on whoever looks at it sees it that much later than whoever did
+    /// before: work that looks whether its time is up finds that it is.
+    pub fn hurry(&self, by: Duration) {
+        self.stride.store(millis(by), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(SystemClock.now().as_millis() + self.ahead.load(Ordering::SeqCst))
+        let stride = self.stride.load(Ordering::SeqCst);
+        let ahead = stride + self.ahead.fetch_add(stride, Ordering::SeqCst);
+        Timestamp::from_millis(SystemClock.now().as_millis() + ahead)
     }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).expect("a short time")
 }
 
 /// What few tests set.

@@ -121,6 +121,13 @@ impl Grants {
         Self { history: true, summaries: true, ..Self::default() }
     }
 
+    /// The same without reading what is the tenant's own, where nobody `wants`
+    /// to. What reaches further stays, so that its tenant is told.
+    pub fn without_idle_reading(self, wants: impl Fn(Capability) -> bool) -> Self {
+        let history = self.history && wants(Capability::History);
+        Self { history, summaries: self.summaries && wants(Capability::Summaries), ..self }
+    }
+
     /// How a tenant grants `capability`, as JSON.
     pub fn example(capability: Capability) -> &'static str {
         match capability {
@@ -192,6 +199,18 @@ mod tests {
             }
             assert_eq!(Capability::named(capability.as_str()), Some(capability));
         }
+    }
+
+    #[test]
+    fn reading_that_nobody_wants_is_dropped_and_nothing_else() {
+        let all = r#"{"history": true, "summaries": true, "secrets": ["a"], "state": true, "http": ["a.example"]}"#;
+        let all: Grants = serde_json::from_str(all).unwrap();
+        let left = all.clone().without_idle_reading(|one| one == Capability::History);
+        assert_eq!(left, Grants { summaries: false, ..all.clone() });
+        let left = all.clone().without_idle_reading(|_| false);
+        assert_eq!(left, Grants { history: false, summaries: false, ..all });
+        let left = Grants::default().without_idle_reading(|_| true);
+        assert_eq!(left, Grants::default(), "nothing is added");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub(super) enum ApiError {
     },
     /// Try again in a moment.
     Busy,
+    /// The tenant has one going, and may have no other beside it.
+    OneAtATime(&'static str),
     /// A first-party plugin is not compiled yet.
     Preparing(String),
     /// The exchange took too long. What was begun goes on.
@@ -97,7 +99,7 @@ impl ApiError {
             Self::Unproven(_) => (StatusCode::UNAUTHORIZED, "unproven", "The request did not prove who sent it"),
             Self::Misfit { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "misfit", "The data does not fit its schema"),
             Self::Preparing(_) => (StatusCode::SERVICE_UNAVAILABLE, "preparing", "The plugin is being prepared"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
+            Self::Busy | Self::OneAtATime(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here")
@@ -120,6 +122,7 @@ impl ApiError {
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
             Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
+            Self::OneAtATime(what) => format!("{what} of yours is going on; try again when it has ended"),
             Self::Preparing(plugin) => {
                 format!("`{plugin}` is being prepared, which happens once after an update; try again in a few seconds")
             }
@@ -163,7 +166,7 @@ impl IntoResponse for ApiError {
             Self::Preparing(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            Self::Busy => {
+            Self::Busy | Self::OneAtATime(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // What is left of the body would be read as the next request.

@@ -28,6 +28,9 @@ mod inbound;
 mod input;
 mod page;
 pub mod server;
+mod turns;
+
+pub use turns::Turns;
 
 /// What handlers work with.
 pub struct Parts {
@@ -47,6 +50,8 @@ pub struct Parts {
     pub composer: Composer,
     /// This server's host name, as receivers are told it.
     pub origin: String,
+    /// Shadow runs.
+    pub shadows: Turns,
     pub ready: AtomicBool,
 }
 

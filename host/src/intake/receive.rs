@@ -18,7 +18,7 @@ use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Judgement, Reply, Rules};
 use crate::sandbox::{Outside, SourceJob, SourceResult, SourceRun};
-use crate::store::ledger::{Idempotency, Received};
+use crate::store::ledger::{Idempotency, Received, StoredRequest};
 use crate::store::picture::TenantPicture;
 
 /// At most this many bytes are kept of the body of a request that proved
@@ -98,7 +98,7 @@ impl Intake {
             state = fate.state(), reason = fate.reason(), bytes = request.body.len(),
             "request {}: {}", request.id, fate.state(),
         );
-        let received = Received { request, fate, steps: Vec::new(), rerun: false };
+        let received = Received { request, fate, steps: Vec::new(), rerun_of: None };
         let routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
         self.record(source.tenant, Some(received), Vec::new(), routed, None).await.map(|_no_events| ())
     }
@@ -116,15 +116,17 @@ impl Intake {
     }
 
     /// Runs a request that is stored through its source's pipeline as it is
-    /// now. The events of an earlier run stay what they are.
+    /// now. The events of an earlier run stay what they are, and nothing is
+    /// stored when the request is no longer in the state that it was read in.
     pub async fn rerun(
         &self,
         tenant: &TenantPicture,
         source: &Source,
-        request: Request,
+        stored: StoredRequest,
     ) -> Result<Receipt, IntakeError> {
+        let StoredRequest { request, fate, .. } = stored;
         let (request_id, now) = (request.id, self.clock.now());
-        let receipt = self.interpret_and_record(tenant, source, request, now, Again::Yes).await?;
+        let receipt = self.interpret_and_record(tenant, source, request, now, Again::Yes(fate)).await?;
         Ok(receipt.unwrap_or(Receipt { request_id, event_ids: Vec::new(), quarantined: None }))
     }
 
@@ -153,11 +155,11 @@ impl Intake {
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let routed = self.route(tenant, &events, now);
         let (request_id, bytes, deliveries) = (request.id, request.body.len(), routed.deliveries.len());
-        let (rerun, once) = match again {
-            Again::Yes => (true, None),
-            Again::No(once) => (false, once),
+        let (rerun_of, once) = match again {
+            Again::Yes(before) => (Some(before), None),
+            Again::No(once) => (None, once),
         };
-        let received = Received { request, fate: fate.clone(), steps: run.steps, rerun };
+        let received = Received { request, fate: fate.clone(), steps: run.steps, rerun_of };
         let Stored::Now(event_ids) = self.record(source.tenant, Some(received), events, routed, once).await? else {
             return Ok(None);
         };
@@ -240,7 +242,8 @@ fn cut(mut request: Request) -> Request {
 
 /// Whether a request is stored already.
 enum Again {
-    Yes,
+    /// With the fate that it had.
+    Yes(Fate),
     No(Option<Idempotency>),
 }
 

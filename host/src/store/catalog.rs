@@ -91,9 +91,12 @@ pub trait Catalog: Send + Sync {
     fn delete_event_type<'a>(&'a self, tenant: TenantId, event_type: &'a EventType) -> Reply<'a, ()>;
 
     /// Stores a secret under its name, in the place of one that had it before,
-    /// whose time of creation stays.
-    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret) -> Reply<'a, ()>;
+    /// whose time of creation stays. Refused with
+    /// [`super::StoreError::OverLimit`] when the tenant would have more than
+    /// `max`.
+    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret, max: u32) -> Reply<'a, ()>;
 
+    /// Refused with [`super::StoreError::InUse`] while a step is granted it.
     fn delete_secret<'a>(&'a self, tenant: TenantId, name: &'a str) -> Reply<'a, ()>;
 
     /// Stores a component as the name's next version, or answers the version

@@ -24,8 +24,9 @@ use crate::domain::usage::{Day, PluginUse};
 ///
 /// Promises that every engine keeps, and `tests/it/store_contract.rs` checks:
 /// what a method has answered is on the disk; a recording is stored whole or
-/// not at all; a tenant sees only its own rows; a delivery is held by one claim
-/// at a time; a settlement whose claim is no longer held changes nothing; of two
+/// not at all; a rerun only while its request is in the state that it was read
+/// in; a tenant sees only its own rows; a delivery is held by one claim at a
+/// time; a settlement whose claim is no longer held changes nothing; of two
 /// changes to a step's value that expect the same revision, one is made.
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::due`],
@@ -73,6 +74,10 @@ pub trait Ledger: Send + Sync {
 
     /// Newest first, as every list.
     fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>>;
+
+    /// The oldest first, unlike lists: those after it may need what it becomes.
+    /// Ids alone, because requests are large and one is run at a time.
+    fn requests_to_rerun(&self, tenant: TenantId, query: RerunQuery) -> Reply<'_, Vec<RequestId>>;
 
     fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>>;
 
@@ -164,8 +169,11 @@ pub struct Received {
     pub request: Request,
     pub fate: Fate,
     pub steps: Vec<StepReport>,
-    /// The request is stored already and was run again: only its fate changes.
-    pub rerun: bool,
+    /// The request is stored already and was run again. This is the fate that it
+    /// had when it was read: only its fate changes, and only while that is its
+    /// state; otherwise nothing is stored, which is
+    /// [`super::StoreError::Changed`].
+    pub rerun_of: Option<Fate>,
 }
 
 /// A delivery to be stored.
@@ -299,6 +307,21 @@ pub struct RequestQuery {
     /// [`Fate::state`].
     pub state: Option<String>,
     pub older_than: Option<RequestId>,
+    pub limit: u32,
+}
+
+/// Which requests to run again.
+#[derive(Clone, Debug)]
+pub struct RerunQuery {
+    pub source: SourceId,
+    /// Each a [`Fate::state`].
+    pub states: Vec<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// Younger than this one.
+    pub after: Option<RequestId>,
     pub limit: u32,
 }
 

@@ -190,7 +190,7 @@ pub(super) fn received(tenant: TenantId, fate: Fate) -> Received {
         headers: vec![header("content-type", "application/json"), header("x-a", "ü")],
         body: Bytes::from_static(b"\x00\xff not text"),
     };
-    Received { request, fate, steps: steps("a request's step"), rerun: false }
+    Received { request, fate, steps: steps("a request's step"), rerun_of: None }
 }
 
 pub(super) fn message(body: &str) -> Arc<Message> {

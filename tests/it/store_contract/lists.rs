@@ -1,13 +1,14 @@
 //! Lists: newest first, in pages, narrowed by each filter.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hookyard::domain::delivery::{Next, State};
 use hookyard::domain::event::Event;
-use hookyard::domain::id::{DeliveryId, EventId, TenantId, TypedId};
+use hookyard::domain::id::{DeliveryId, EventId, RequestId, SourceId, TenantId, TypedId};
 use hookyard::domain::request::Fate;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{DeliveryQuery, EventQuery, Recording, RequestQuery, Start};
+use hookyard::store::ledger::{DeliveryQuery, EventQuery, Recording, RequestQuery, RerunQuery, Start};
 
 use super::Store;
 use super::given::{
@@ -61,6 +62,45 @@ contract! {
         ];
         for (query, expected) in table {
             assert_eq!(events(store, tenant, query.clone()).await?, expected, "{query:?}");
+        }
+        Ok(())
+    }
+
+    async fn requests_to_rerun_are_the_oldest_first(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let (shop, elsewhere): (SourceId, SourceId) = (id(), id());
+        let keep = async |tenant: TenantId, source: SourceId, fate: Fate, at: Duration| -> Result<RequestId, StoreError> {
+            let mut received = received(tenant, fate);
+            (received.request.source, received.request.id) = (source, RequestId::new(NOW + at, [1; 10]));
+            let id = received.request.id;
+            let received = Some(received);
+            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None };
+            store.ledger.record(recording).await?;
+            Ok(id)
+        };
+        let quarantined = || Fate::Quarantined { reason: "wrong".to_owned() };
+        let third = keep(acme, shop, quarantined(), 3 * SECOND).await?;
+        let first = keep(acme, shop, quarantined(), SECOND).await?;
+        let second = keep(acme, shop, Fate::Ignored { reason: "no".to_owned() }, 2 * SECOND).await?;
+        keep(acme, shop, Fate::Accepted, 4 * SECOND).await?;
+        keep(acme, elsewhere, quarantined(), 5 * SECOND).await?;
+        keep(other, shop, quarantined(), 6 * SECOND).await?;
+
+        let states = |states: &[&str]| states.iter().map(|state| (*state).to_owned()).collect::<Vec<_>>();
+        let all = RerunQuery {
+            source: shop, states: states(&["ignored", "quarantined"]), since: None, until: None, after: None, limit: ALL,
+        };
+        let table = [
+            (all.clone(), vec![first, second, third]),
+            (RerunQuery { states: states(&["quarantined", "quarantined"]), ..all.clone() }, vec![first, third]),
+            (RerunQuery { states: Vec::new(), ..all.clone() }, vec![]),
+            (RerunQuery { limit: 2, ..all.clone() }, vec![first, second]),
+            (RerunQuery { after: Some(second), ..all.clone() }, vec![third]),
+            (RerunQuery { since: Some(NOW + 2 * SECOND), ..all.clone() }, vec![second, third]),
+            (RerunQuery { until: Some(NOW + 2 * SECOND), ..all.clone() }, vec![first]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(store.ledger.requests_to_rerun(acme, query.clone()).await?, expected, "{query:?}");
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use hookyard::domain::event::Event;
 use hookyard::domain::id::{DeliveryId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{IDEMPOTENCY_WINDOW, Idempotency, Recorded, Recording, Start, UNPROVEN_KEPT};
+use hookyard::store::ledger::{IDEMPOTENCY_WINDOW, Idempotency, Received, Recorded, Recording, Start, UNPROVEN_KEPT};
 
 use super::given::{
     MINUTE, NOW, SECOND, a_tenant, claimed, claims, event, fresh, id, message, received, recording, steps,
@@ -19,6 +19,10 @@ fn keyed(tenant: TenantId, key: &str, fingerprint: u8, after: Duration) -> (Arc<
     let mut recording = recording(tenant, &event, vec![fresh(&event, id(), Start::Held)]);
     recording.idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32], now: NOW + after });
     (event, recording)
+}
+
+fn quarantined() -> Fate {
+    Fate::Quarantined { reason: "no mapper".to_owned() }
 }
 
 contract! {
@@ -89,7 +93,7 @@ contract! {
 
     async fn a_rerun_changes_a_requests_fate_and_adds_its_events(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
-        let first = received(tenant, Fate::Quarantined { reason: "no mapper".to_owned() });
+        let first = received(tenant, quarantined());
         let request = first.request.clone();
         let nothing = Recording {
             tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
@@ -97,15 +101,15 @@ contract! {
         store.ledger.record(nothing).await?;
         assert!(store.ledger.events_of(tenant, request.id).await?.is_empty());
 
-        let rerun = |request, fate| {
+        let rerun = |request, before, fate| {
             let mut again = received(tenant, fate);
-            (again.request, again.steps, again.rerun) = (request, steps("again"), true);
+            (again.request, again.steps, again.rerun_of) = (request, steps("again"), Some(before));
             again
         };
         let events = [Arc::new(event(tenant)), Arc::new(event(tenant))];
-        for event in &events {
+        for (event, before) in events.iter().zip([quarantined(), Fate::Accepted]) {
             let mut again = recording(tenant, event, Vec::new());
-            again.received = Some(rerun(request.clone(), Fate::Accepted));
+            again.received = Some(rerun(request.clone(), before, Fate::Accepted));
             store.ledger.record(again).await?;
         }
         let stored = store.ledger.request(tenant, request.id).await?.expect("it is still there");
@@ -115,9 +119,48 @@ contract! {
 
         let lost = Arc::new(event(tenant));
         let mut unknown = recording(tenant, &lost, Vec::new());
-        unknown.received = Some(rerun(received(tenant, Fate::Accepted).request, Fate::Accepted));
-        assert!(matches!(store.ledger.record(unknown).await, Err(StoreError::NotFound)));
+        unknown.received = Some(rerun(received(tenant, Fate::Accepted).request, quarantined(), Fate::Accepted));
+        assert!(matches!(store.ledger.record(unknown).await, Err(StoreError::Changed)));
         assert!(store.ledger.event(tenant, lost.id).await?.is_none());
+        Ok(())
+    }
+
+    /// Whether they come together or one after the other.
+    async fn of_reruns_of_one_state_the_first_is_stored(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let first = received(tenant, quarantined());
+        let request = first.request.clone();
+        let kept = Recording {
+            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+        };
+        store.ledger.record(kept).await?;
+        let rerun = || {
+            let event = Arc::new(event(tenant));
+            let delivery = fresh(&event, id(), Start::Held);
+            let ids = (event.id, delivery.id);
+            let mut again = recording(tenant, &event, vec![delivery]);
+            again.received =
+                Some(Received { request: request.clone(), rerun_of: Some(quarantined()), ..received(tenant, Fate::Accepted) });
+            (ids, again)
+        };
+        let bystander = Arc::new(event(tenant));
+        let ((first, one), (second, other), (third, late)) = (rerun(), rerun(), rerun());
+
+        let (one, other, unconcerned) = tokio::join!(
+            store.ledger.record(one),
+            store.ledger.record(other),
+            store.ledger.record(recording(tenant, &bystander, Vec::new())),
+        );
+        let late = store.ledger.record(late).await;
+
+        assert_eq!((one?, unconcerned?), (Recorded::Stored, Recorded::Stored));
+        for (changed, (event, delivery)) in [(other, second), (late, third)] {
+            assert!(matches!(changed, Err(StoreError::Changed)), "{changed:?}");
+            assert!(store.ledger.event(tenant, event).await?.is_none());
+            assert!(store.ledger.delivery(tenant, delivery).await?.is_none());
+        }
+        assert_eq!(store.ledger.events_of(tenant, request.id).await?, [first.0]);
+        assert!(store.ledger.delivery(tenant, first.1).await?.is_some());
         Ok(())
     }
 

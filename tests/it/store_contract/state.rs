@@ -21,6 +21,14 @@ fn step(plugin: &str, ordinal: u32) -> StepRef {
     StepRef { plugin: plugin.parse().expect("a plugin name"), ordinal }
 }
 
+/// More secrets than a tenant here has.
+const MANY: u32 = 10;
+
+fn secret(name: &str, text: &str) -> NamedSecret {
+    let (name, secret) = (name.to_owned(), Secret::stored(text.to_owned()));
+    NamedSecret { name, secret, created_at: NOW, updated_at: NOW + SECOND }
+}
+
 async fn an_endpoint(store: &Store, tenant: TenantId, name: &str) -> Result<PlaceId, StoreError> {
     let endpoint = endpoint(tenant, name);
     store.catalog.create_endpoint(&endpoint, None, None).await?;
@@ -40,16 +48,10 @@ fn entry(value: &str, revision: u32) -> Entry {
 contract! {
     async fn a_named_secret_reads_back_whole(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
-        let named = |text: &str| NamedSecret {
-            name: "crm".to_owned(),
-            secret: Secret::stored(text.to_owned()),
-            created_at: NOW,
-            updated_at: NOW + SECOND,
-        };
-        store.catalog.put_secret(acme, &named("before")).await?;
-        let later = NamedSecret { created_at: NOW + SECOND, updated_at: NOW + 2 * SECOND, ..named("after") };
-        store.catalog.put_secret(acme, &later).await?;
-        store.catalog.put_secret(other, &named("his")).await?;
+        store.catalog.put_secret(acme, &secret("crm", "before"), MANY).await?;
+        let later = NamedSecret { created_at: NOW + SECOND, updated_at: NOW + 2 * SECOND, ..secret("crm", "after") };
+        store.catalog.put_secret(acme, &later, MANY).await?;
+        store.catalog.put_secret(other, &secret("crm", "his"), MANY).await?;
         let picture = store.catalog.picture(acme).await?.expect("the tenant exists");
         let stored = &picture.secrets["crm"];
         assert_eq!((stored.name.as_str(), stored.secret.reveal()), ("crm", "after"));
@@ -59,6 +61,47 @@ contract! {
         assert!(matches!(store.catalog.delete_secret(acme, "crm").await, Err(StoreError::NotFound)));
         let picture = store.catalog.picture(other).await?.expect("the tenant exists");
         assert_eq!(picture.secrets["crm"].secret.reveal(), "his");
+        Ok(())
+    }
+
+    async fn a_tenant_has_as_many_secrets_as_it_may(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        store.catalog.put_secret(acme, &secret("a", "1"), 2).await?;
+        let [b, c] = [secret("b", "1"), secret("c", "1")];
+        let (first, second) =
+            tokio::join!(store.catalog.put_secret(acme, &b, 2), store.catalog.put_secret(acme, &c, 2));
+        first?;
+        assert!(matches!(second, Err(StoreError::OverLimit)), "{second:?}");
+        store.catalog.put_secret(acme, &secret("a", "2"), 2).await?;
+        store.catalog.put_secret(other, &secret("c", "his"), 2).await?;
+        let picture = store.catalog.picture(acme).await?.expect("the tenant exists");
+        assert_eq!(picture.secrets.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(picture.secrets["a"].secret.reveal(), "2");
+        Ok(())
+    }
+
+    async fn a_secret_that_a_step_is_granted_stays(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        for tenant in [acme, other] {
+            store.catalog.put_secret(tenant, &secret("crm", "1"), MANY).await?;
+        }
+        store.catalog.put_secret(acme, &secret("erp", "1"), MANY).await?;
+        // Both have a step that is granted `crm`.
+        let (source, endpoint) = (source(acme, "in"), endpoint(acme, "out"));
+        store.catalog.create_source(&source).await?;
+        store.catalog.create_endpoint(&endpoint, None, None).await?;
+        let refused = async || {
+            let kept = store.catalog.delete_secret(acme, "crm").await;
+            assert!(matches!(kept, Err(StoreError::InUse)), "{kept:?}");
+        };
+
+        refused().await;
+        store.catalog.delete_source(acme, source.id).await?;
+        refused().await;
+        store.catalog.delete_secret(acme, "erp").await?;
+        store.catalog.delete_secret(other, "crm").await?;
+        store.catalog.delete_endpoint(acme, endpoint.id).await?;
+        store.catalog.delete_secret(acme, "crm").await?;
         Ok(())
     }
 

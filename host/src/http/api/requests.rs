@@ -160,7 +160,7 @@ async fn rerun(
         field: None,
         problem: "the source was deleted, so there is no pipeline to run it through".to_owned(),
     })?;
-    let receipt = app.intake.rerun(caller.picture(), source, stored.request).await?;
+    let receipt = app.intake.rerun(caller.picture(), source, stored).await?;
     let rerun = Rerun { request_id: receipt.request_id, event_ids: receipt.event_ids };
     Ok((StatusCode::ACCEPTED, Json(rerun)))
 }

@@ -19,8 +19,10 @@ use crate::domain::pipeline::Place;
 use crate::domain::place::PlaceId;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::intake::IntakeError;
 use crate::sandbox::SourceResult;
-use crate::store::ledger::{RequestQuery, StoredRequest};
+use crate::store::StoreError;
+use crate::store::ledger::{RerunQuery, StoredRequest};
 
 /// Read at a time.
 const PAGE: u32 = 50;
@@ -43,6 +45,8 @@ struct Form {
     /// `quarantined`, or `ignored` as well.
     #[serde(default = "quarantined")]
     states: Vec<String>,
+    /// What `next` was.
+    after: Option<String>,
     /// Instead of the source's own; only for a dry run.
     steps: Option<Vec<StepForm>>,
     #[serde(default)]
@@ -63,8 +67,11 @@ struct View {
     quarantined: u32,
     /// Of the first few that are quarantined again.
     reasons: Vec<Reason>,
-    /// Whether all were run; otherwise time ran out, and the same call goes on.
+    /// Whether all were run; otherwise time or room ran out.
     complete: bool,
+    /// The same call goes on behind the last that was run if this is its
+    /// `after`: what was quarantined again stays behind. Null when all were run.
+    next: Option<RequestId>,
     dry_run: bool,
 }
 
@@ -81,15 +88,7 @@ async fn rerun(
     input::Json(form): input::Json<Form>,
 ) -> Result<Json<View>, ApiError> {
     let mut source = caller.picture().sources.get(&id).cloned().ok_or(ApiError::NotFound)?;
-    let instant = |field: &'static str, text: Option<String>| {
-        let wrong = |_| ApiError::invalid(field, "give RFC 3339, such as 2026-11-21T08:30:00Z");
-        text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
-    };
-    let (since, until) = (instant("since", form.since)?, instant("until", form.until)?);
-    if let Some(state) = form.states.iter().find(|state| !["quarantined", "ignored"].contains(&state.as_str())) {
-        let problem = format!("`{}` requests are not run again; give quarantined or ignored", state.escape_debug());
-        return Err(ApiError::invalid("states", problem));
-    }
+    let query = form.query(id)?;
     if let Some(steps) = form.steps {
         if !form.dry_run {
             return Err(ApiError::invalid("steps", "only a dry run takes other steps; change the source's first"));
@@ -97,45 +96,67 @@ async fn rerun(
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, steps).await?;
     }
     let mut view = View { dry_run: form.dry_run, ..View::default() };
-    let end = app.clock.now() + PATIENCE;
-    for state in form.states {
-        // The oldest may be needed by those after it, so they are read first
-        // and run in the order in which they came.
-        let mut found = find(&app, &caller, id, &state, since, until).await?;
-        found.reverse();
-        for request in found {
-            if app.clock.now() > end {
-                return Ok(Json(view));
-            }
-            let Some(stored) = app.ledger.request(caller.id(), request).await? else { continue };
-            one(&app, &caller, &source, stored, &mut view).await?;
-        }
+    match all(&app, &caller, &source, query, &mut view).await {
+        // What was done is told, and where to go on.
+        Err(ApiError::Busy) if view.next.is_some() => {}
+        ended => ended?,
     }
-    view.complete = true;
     Ok(Json(view))
 }
 
-/// The requests in question, the newest first.
-async fn find(
+impl Form {
+    fn query(&self, source: SourceId) -> Result<RerunQuery, ApiError> {
+        let instant = |field: &'static str, text: Option<&str>| {
+            let wrong = |_| ApiError::invalid(field, "give RFC 3339, such as 2026-11-21T08:30:00Z");
+            text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()
+        };
+        if let Some(state) = self.states.iter().find(|state| !["quarantined", "ignored"].contains(&state.as_str())) {
+            let problem = format!("`{}` requests are not run again; give quarantined or ignored", state.escape_debug());
+            return Err(ApiError::invalid("states", problem));
+        }
+        let wrong = |_| ApiError::invalid("after", "give what `next` of the answer before was");
+        Ok(RerunQuery {
+            source,
+            states: self.states.clone(),
+            since: instant("since", self.since.as_deref())?,
+            until: instant("until", self.until.as_deref())?,
+            after: self.after.as_ref().map(|text| text.parse().map_err(wrong)).transpose()?,
+            limit: PAGE,
+        })
+    }
+}
+
+/// Runs the requests in the order in which they came, each as it is when it is
+/// its turn. The end is looked at after each: a call that is made again and
+/// again gets on, however long one request takes.
+async fn all(
     app: &App,
     caller: &TenantCaller,
-    source: SourceId,
-    state: &str,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> Result<Vec<RequestId>, ApiError> {
-    let mut found = Vec::new();
-    let mut older_than = until.map(RequestId::floor);
+    source: &Source,
+    mut query: RerunQuery,
+    view: &mut View,
+) -> Result<(), ApiError> {
+    let end = app.clock.now() + PATIENCE;
     loop {
-        let query = RequestQuery { source: Some(source), state: Some(state.to_owned()), older_than, limit: PAGE };
-        let page = app.ledger.requests(caller.id(), query).await?;
-        let (read, enough) = (page.len(), found.len());
-        let young = |id: &RequestId| since.is_none_or(|since| id.minted_at() >= since);
-        found.extend(page.iter().map(|stored| stored.request.id).filter(young));
-        older_than = page.last().map(|stored| stored.request.id);
-        if read < PAGE as usize || found.len() - enough < read {
-            return Ok(found);
+        let page = app.ledger.requests_to_rerun(caller.id(), query.clone()).await?;
+        for id in &page {
+            match app.ledger.request(caller.id(), *id).await? {
+                Some(stored) if query.states.iter().any(|state| state == stored.fate.state()) => {
+                    one(app, caller, source, stored, view).await?;
+                }
+                // Another call has run it meanwhile.
+                _ => {}
+            }
+            view.next = Some(*id);
+            if app.clock.now() >= end {
+                return Ok(());
+            }
         }
+        if page.len() < PAGE as usize {
+            (view.complete, view.next) = (true, None);
+            return Ok(());
+        }
+        query.after = view.next;
     }
 }
 
@@ -146,7 +167,6 @@ async fn one(
     stored: StoredRequest,
     view: &mut View,
 ) -> Result<(), ApiError> {
-    view.requests += 1;
     let request_id = stored.request.id;
     let (events, quarantined) = if view.dry_run {
         let now = app.clock.now();
@@ -162,9 +182,14 @@ async fn one(
             SourceResult::Unavailable => return Err(ApiError::Busy),
         }
     } else {
-        let receipt = app.intake.rerun(caller.picture(), source, stored.request).await?;
-        (receipt.event_ids.len(), receipt.quarantined)
+        match app.intake.rerun(caller.picture(), source, stored).await {
+            Ok(receipt) => (receipt.event_ids.len(), receipt.quarantined),
+            // Another call has run it meanwhile, and counts it.
+            Err(IntakeError::Store(StoreError::Changed)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     };
+    view.requests += 1;
     view.events += u32::try_from(events).unwrap_or(u32::MAX);
     match quarantined {
         Some(reason) => {

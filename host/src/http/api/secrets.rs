@@ -15,10 +15,11 @@ use super::super::input;
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 use crate::store::picture::TenantPicture;
 
 /// At most this many in one tenant: every tenant's are in memory.
-const MAX_SECRETS: usize = 100;
+const MAX_SECRETS: u32 = 100;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/secrets", get(list)).route("/secrets/{name}", put(keep).delete(delete))
@@ -65,14 +66,14 @@ async fn keep(
 ) -> Result<Response, ApiError> {
     NamedSecret::check_name(&name).map_err(|problem| ApiError::invalid("name", problem))?;
     let known = &caller.picture().secrets;
-    if known.len() >= MAX_SECRETS && !known.contains_key(&name) {
-        return Err(ApiError::invalid("name", format!("there are {MAX_SECRETS} secrets already")));
-    }
     let secret = NamedSecret::value(form.value).map_err(|problem| ApiError::invalid("value", problem))?;
     let now = app.clock.now();
     let created_at = known.get(&name).map_or(now, |before| before.created_at);
     let secret = NamedSecret { name, secret, created_at, updated_at: now };
-    app.catalog.put_secret(caller.id(), &secret).await?;
+    app.catalog.put_secret(caller.id(), &secret, MAX_SECRETS).await.map_err(|error| match error {
+        StoreError::OverLimit => ApiError::invalid("name", format!("there are {MAX_SECRETS} secrets already")),
+        other => other.into(),
+    })?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     Ok(Json(View::of(&secret)).into_response())
 }

@@ -116,6 +116,10 @@ pub(super) async fn refit(
 ) -> Result<Step, ApiError> {
     let tenant = caller.picture();
     let job = Some(step.job);
+    // Whoever saved it may have been asked for no grant, or for one that this
+    // version has no use for: it says itself what it reads.
+    let grants = step.grants.without_idle_reading(|one| wants(plugin, one));
+    let step = Step { grants, ..step };
     let step = fit(tenant, (place, at, job), plugin, step)?;
     check(app, &tenant.tenant, at, &step).await?;
     Ok(step)
@@ -161,6 +165,7 @@ pub(super) fn version<'a>(
     version: Option<u32>,
 ) -> Result<&'a PluginVersion, ApiError> {
     find(tenant, house, &plugin.to_string(), version).map_err(|wrong| match wrong {
+        NotFound::Plugin if house::is_coming(&plugin.to_string()) => ApiError::Preparing(plugin.to_string()),
         NotFound::Plugin => ApiError::NotFound,
         NotFound::Version => {
             let problem = format!("`{plugin}` has no version {}; it may have been deleted", version.unwrap_or(0));
@@ -172,22 +177,29 @@ pub(super) fn version<'a>(
 /// What a step with `plugin` is granted: all that it needs, and nothing that it
 /// could not use. Otherwise which grant is wrong, and why.
 fn grants(plugin: &PluginVersion, mut given: Grants) -> Result<Grants, (String, String)> {
-    let wants =
-        |capability: &Capability| plugin.description.capabilities.iter().any(|name| name == capability.as_str());
+    let wants = |capability: Capability| wants(plugin, capability);
+    if given == Grants::of_the_house() {
+        // A step of before there were grants, given back as it is shown.
+        given = given.without_idle_reading(wants);
+    }
     if plugin.owner == Owner::House {
         // They read what is the tenant's own, and their code is ours.
-        given.history |= wants(&Capability::History);
-        given.summaries |= wants(&Capability::Summaries);
+        given.history |= wants(Capability::History);
+        given.summaries |= wants(Capability::Summaries);
     }
-    if let Some(missing) = Capability::ALL.into_iter().find(|one| wants(one) && !given.has(*one)) {
+    if let Some(missing) = Capability::ALL.into_iter().find(|one| wants(*one) && !given.has(*one)) {
         let (name, example) = (missing.as_str(), Grants::example(missing));
         return Err((format!(".{name}"), format!("`{}` wants `{name}`; grant it with {example}", plugin.name)));
     }
-    if let Some(needless) = Capability::ALL.into_iter().find(|one| given.has(*one) && !wants(one)) {
+    if let Some(needless) = Capability::ALL.into_iter().find(|one| given.has(*one) && !wants(*one)) {
         let name = needless.as_str();
         return Err((format!(".{name}"), format!("`{}` does not use `{name}`; leave the grant out", plugin.name)));
     }
     Ok(given)
+}
+
+fn wants(plugin: &PluginVersion, capability: Capability) -> bool {
+    plugin.description.capabilities.iter().any(|name| name == capability.as_str())
 }
 
 /// Whether what is granted can be reached, or which grant is wrong, and why.
@@ -245,4 +257,65 @@ async fn check(app: &App, tenant: &Tenant, at: usize, step: &Step) -> Result<(),
 /// The steps of a pipeline, to be shown.
 pub(super) fn views(pipeline: &Pipeline) -> Vec<StepView<'_>> {
     pipeline.steps.iter().map(StepView::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::plugin::{Description, Digest};
+    use crate::domain::time::Timestamp;
+
+    fn plugin(capabilities: &[&str]) -> PluginVersion {
+        PluginVersion {
+            owner: Owner::House,
+            name: "mine".parse().unwrap(),
+            version: 2,
+            digest: Digest::of(b""),
+            size: 0,
+            jobs: vec![Job::Filter],
+            description: Description {
+                name: String::new(),
+                version: String::new(),
+                summary: String::new(),
+                config_schema: serde_json::Value::Null,
+                capabilities: capabilities.iter().map(|name| (*name).to_owned()).collect(),
+                examples: Vec::new(),
+            },
+            compile_ms: 0,
+            uploaded_by: None,
+            created_at: Timestamp::from_millis(0),
+        }
+    }
+
+    #[track_caller]
+    fn check(capabilities: &[&str], given: &str, expected: &str) {
+        let said = match grants(&plugin(capabilities), serde_json::from_str(given).unwrap()) {
+            Ok(granted) => serde_json::to_string(&granted).unwrap(),
+            Err((field, _)) => field,
+        };
+        assert_eq!(said, expected, "{capabilities:?} {given}");
+    }
+
+    #[test]
+    fn a_step_is_granted_what_its_plugin_wants_and_nothing_else() {
+        check(&[], "{}", "{}");
+        check(&["history"], "{}", r#"{"history":true}"#);
+        check(&["state"], "{}", ".state");
+        check(&["state"], r#"{"state": true}"#, r#"{"state":true}"#);
+        check(&[], r#"{"history": true}"#, ".history");
+        check(&["history"], r#"{"state": true}"#, ".state");
+    }
+
+    #[test]
+    fn a_step_that_was_saved_before_there_were_grants_fits_what_it_pins_and_other_versions() {
+        let digest = Digest::of(b"");
+        let step =
+            format!(r#"{{"plugin": "mine", "version": 1, "digest": "{digest}", "job": "filter", "config": "{{}}"}}"#);
+        let step: Step = serde_json::from_str(&step).unwrap();
+        let shown = serde_json::to_string(&step.grants).unwrap();
+        check(&[], &shown, "{}");
+        check(&["history"], &shown, r#"{"history":true}"#);
+        check(&["history", "summaries"], &shown, r#"{"history":true,"summaries":true}"#);
+        check(&["state"], &shown, ".state");
+    }
 }

@@ -62,9 +62,9 @@ async fn upgrade(
     input::Json(form): input::Json<Form>,
 ) -> Result<Json<View>, ApiError> {
     let plugin: PluginName = name.parse().map_err(|_| ApiError::NotFound)?;
-    let only = form.only.as_deref().map(places).transpose()?;
-    let house = app.picture.house();
     let tenant = caller.picture();
+    let only = form.only.as_deref().map(|only| places(tenant, only)).transpose()?;
+    let house = app.picture.house();
     let target = steps::version(tenant, &house, &plugin, form.version)?;
     let chosen = |whose: &PlaceId| only.as_ref().is_none_or(|only| only.contains(whose));
     let (mut pipelines, mut moved) = (Vec::new(), Vec::new());
@@ -107,7 +107,7 @@ async fn rollback(
     for (whose, place, before) in everything(tenant) {
         let mut after = before.clone();
         for one in taken_back(&plugin, before, last.iter().filter(|one| one.whose == whose)) {
-            let target = steps::version(tenant, &house, &plugin, Some(one.from))?;
+            let target = steps::version(tenant, &house, &plugin, Some(one.from)).map_err(|error| gone(whose, error))?;
             let step = fitted(&app, &caller, &before.steps[one.step], place, one.step, target).await;
             after.steps[one.step] = step.map_err(|error| about(whose, error))?;
             moved.push(Moved { from: one.to, to: one.from, ..one.clone() });
@@ -155,12 +155,29 @@ fn everything(tenant: &TenantPicture) -> impl Iterator<Item = (PlaceId, Place, &
     sources.chain(endpoints.map(|endpoint| (PlaceId::Endpoint(endpoint.id), Place::Endpoint, &endpoint.pipeline)))
 }
 
-fn places(texts: &[String]) -> Result<Vec<PlaceId>, ApiError> {
-    let place = |text: &String| {
-        let problem = || format!("`{}` is no source's and no endpoint's id", text.escape_debug());
-        text.parse().map_err(|_| ApiError::invalid("only", problem()))
+/// The tenant's own, or else which is not.
+fn places(tenant: &TenantPicture, texts: &[String]) -> Result<Vec<PlaceId>, ApiError> {
+    let has = |place: &PlaceId| match place {
+        PlaceId::Source(id) => tenant.sources.contains_key(id),
+        PlaceId::Endpoint(id) => tenant.endpoints.contains_key(id),
     };
-    texts.iter().map(place).collect()
+    let place = |(at, text): (usize, &String)| {
+        let problem = || format!("`{}` is no source's and no endpoint's id", text.escape_debug());
+        text.parse::<PlaceId>().ok().filter(has).ok_or_else(|| ApiError::invalid(format!("only[{at}]"), problem()))
+    };
+    texts.iter().enumerate().map(place).collect()
+}
+
+/// The version that a step would go back to is not there any more. Its caller
+/// named none, so that no field is wrong.
+fn gone(whose: PlaceId, error: ApiError) -> ApiError {
+    match error {
+        ApiError::Invalid { problem, .. } => {
+            let problem = format!("{whose} cannot go back, and so nothing has moved: {problem}");
+            ApiError::Conflict { field: None, problem }
+        }
+        other => other,
+    }
 }
 
 /// The same error, with whose step it is about.

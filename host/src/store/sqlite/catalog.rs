@@ -115,11 +115,11 @@ impl Catalog for SqliteStore {
         self.change(move |conn| Box::pin(async move { changes::delete_event_type(conn, tenant, &event_type).await }))
     }
 
-    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret) -> Reply<'a, ()> {
+    fn put_secret<'a>(&'a self, tenant: TenantId, secret: &'a NamedSecret, max: u32) -> Reply<'a, ()> {
         let sealed = sealed::seal_named(&self.seal, tenant, &secret.name, &secret.secret);
-        let (name, created_at, updated_at) = (secret.name.clone(), secret.created_at, secret.updated_at);
+        let (name, times) = (secret.name.clone(), (secret.created_at, secret.updated_at));
         self.change(move |conn| {
-            Box::pin(async move { changes::put_secret(conn, tenant, &name, &sealed, (created_at, updated_at)).await })
+            Box::pin(async move { changes::put_secret(conn, tenant, (&name, &sealed), times, max).await })
         })
     }
 

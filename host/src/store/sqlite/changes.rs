@@ -354,10 +354,11 @@ pub(super) async fn delete_event_type(
 pub(super) async fn put_secret(
     conn: &mut SqliteConnection,
     tenant: TenantId,
-    name: &str,
-    secret: &[u8],
+    (name, secret): (&str, &[u8]),
     (created_at, updated_at): (Timestamp, Timestamp),
+    max: u32,
 ) -> Written {
+    const COUNT: &str = "SELECT count(*) AS secrets FROM named_secrets WHERE tenant_id = ?";
     const PUT: &str = "
         INSERT INTO named_secrets (tenant_id, name, sealed, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at";
@@ -368,18 +369,38 @@ pub(super) async fn put_secret(
         .bind(secret)
         .bind(created_at.as_millis())
         .bind(updated_at.as_millis())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    Ok(())
+    // As with URLs, two that come together cannot both be the last that fits.
+    let row = sqlx::query(COUNT).bind(id_text(&tenant)).fetch_one(conn).await?;
+    if Columns(&row).int::<u32>("secrets")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
 }
 
 pub(super) async fn delete_secret(conn: &mut SqliteConnection, tenant: TenantId, name: &str) -> Written {
+    unused(conn, tenant, |step| step.grants.secrets.contains(name)).await?;
     let deleted = sqlx::query("DELETE FROM named_secrets WHERE tenant_id = ? AND name = ?")
         .bind(id_text(&tenant))
         .bind(name)
         .execute(conn)
         .await?;
     found(deleted.rows_affected())
+}
+
+/// Asked in the savepoint of a deletion: a step that is saved meanwhile counts.
+pub(super) async fn unused(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    uses: impl Fn(&Step) -> bool + Send,
+) -> Written {
+    const PIPELINES: &str = "
+        SELECT pipeline FROM sources WHERE tenant_id = ?1 UNION ALL SELECT pipeline FROM endpoints WHERE tenant_id = ?1";
+    for row in sqlx::query(PIPELINES).bind(id_text(&tenant)).fetch_all(conn).await? {
+        let pipeline: Pipeline = Columns(&row).json("pipeline")?;
+        if pipeline.steps.iter().any(&uses) {
+            return Err(StoreError::InUse);
+        }
+    }
+    Ok(())
 }
 
 /// Nothing is set up in a tenant that is not there: it may have been deleted

@@ -15,8 +15,8 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, RequestQuery, Settlement, Share,
-    StoredAttempt, StoredRequest,
+    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, RequestQuery, RerunQuery, Settlement,
+    Share, StoredAttempt, StoredRequest,
 };
 use crate::store::{Reply, StoreError};
 
@@ -78,6 +78,10 @@ impl Ledger for SqliteStore {
 
     fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>> {
         Box::pin(reads::requests(&self.readers, tenant, query))
+    }
+
+    fn requests_to_rerun(&self, tenant: TenantId, query: RerunQuery) -> Reply<'_, Vec<RequestId>> {
+        Box::pin(reads::requests_to_rerun(&self.readers, tenant, query))
     }
 
     fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>> {

@@ -3,10 +3,10 @@
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::json;
-use super::changes::require;
+use super::changes::{require, unused};
 use super::rows::Columns;
 use crate::domain::id::TenantId;
-use crate::domain::pipeline::{Pipeline, Step};
+use crate::domain::pipeline::Step;
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
@@ -77,15 +77,8 @@ pub(super) async fn delete(
     name: &PluginName,
     version: Option<u32>,
 ) -> Result<(), StoreError> {
-    const PIPELINES: &str = "
-        SELECT pipeline FROM sources WHERE tenant_id = ?1 UNION ALL SELECT pipeline FROM endpoints WHERE tenant_id = ?1";
-    for row in sqlx::query(PIPELINES).bind(tenant.to_string()).fetch_all(&mut *conn).await? {
-        let pipeline: Pipeline = Columns(&row).json("pipeline")?;
-        let pins = |step: &Step| step.plugin == *name && version.is_none_or(|version| step.version == version);
-        if pipeline.steps.iter().any(pins) {
-            return Err(StoreError::InUse);
-        }
-    }
+    let pins = |step: &Step| step.plugin == *name && version.is_none_or(|version| step.version == version);
+    unused(conn, tenant, pins).await?;
     let deleted = sqlx::query("DELETE FROM plugins WHERE owner = ?1 AND name = ?2 AND (?3 IS NULL OR version = ?3)")
         .bind(owner_text(Owner::Tenant(tenant)))
         .bind(name.to_string())

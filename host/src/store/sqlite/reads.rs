@@ -10,7 +10,9 @@ use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::ledger::{Delivery, DeliveryQuery, EventQuery, Prepared, RequestQuery, StoredAttempt, StoredRequest};
+use crate::store::ledger::{
+    Delivery, DeliveryQuery, EventQuery, Prepared, RequestQuery, RerunQuery, StoredAttempt, StoredRequest,
+};
 
 pub(super) async fn request(
     pool: &SqlitePool,
@@ -32,6 +34,21 @@ pub(super) async fn requests(
     narrow(&mut query, " AND state = ", wanted.state);
     newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
     query.build().fetch_all(pool).await?.iter().map(|row| rows::request(tenant, row)).collect()
+}
+
+pub(super) async fn requests_to_rerun(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    wanted: RerunQuery,
+) -> Result<Vec<RequestId>, StoreError> {
+    let mut query = select("id", "requests", tenant);
+    narrow(&mut query, " AND source_id = ", Some(wanted.source.to_string()));
+    narrow(&mut query, " AND id >= ", wanted.since.map(|since| RequestId::floor(since).to_string()));
+    narrow(&mut query, " AND id < ", wanted.until.map(|until| RequestId::floor(until).to_string()));
+    narrow(&mut query, " AND id > ", wanted.after.map(|id| id.to_string()));
+    among(&mut query, wanted.states);
+    query.push(" ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit));
+    query.build().fetch_all(pool).await?.iter().map(|row| Columns(row).parsed("id")).collect()
 }
 
 pub(super) async fn event(pool: &SqlitePool, tenant: TenantId, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -138,13 +155,17 @@ fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
     narrow(query, " AND id >= ", wanted.since.map(|since| DeliveryId::floor(since).to_string()));
     narrow(query, " AND id < ", wanted.until.map(|until| DeliveryId::floor(until).to_string()));
     if !wanted.states.is_empty() {
-        query.push(" AND state IN (");
-        let mut list = query.separated(", ");
-        for state in &wanted.states {
-            list.push_bind(state.as_str());
-        }
-        query.push(")");
+        among(query, wanted.states.iter().map(|state| state.as_str().to_owned()));
     }
+}
+
+fn among(query: &mut QueryBuilder<Sqlite>, states: impl IntoIterator<Item = String>) {
+    query.push(" AND state IN (");
+    let mut list = query.separated(", ");
+    for state in states {
+        list.push_bind(state);
+    }
+    query.push(")");
 }
 
 fn narrow<T>(query: &mut QueryBuilder<Sqlite>, condition: &'static str, value: Option<T>)

@@ -109,7 +109,7 @@ async fn write_requests<'a>(
 ) -> Result<(), StoreError> {
     let (again, new): (Vec<_>, Vec<_>) = parts
         .filter_map(|part| Some((part, part.recording.received.as_ref()?)))
-        .partition(|(_, received)| received.rerun);
+        .partition(|(_, received)| received.rerun_of.is_some());
     statements.requests.write(conn, &new, bind_request).await?;
     forget_unproven(conn, &new).await?;
     for (part, received) in again {
@@ -163,7 +163,7 @@ fn bind_request((part, received): &(&Part<'_>, &Received), values: &mut Values) 
 async fn write_rerun(conn: &mut SqliteConnection, part: &Part<'_>, received: &Received) -> Result<(), StoreError> {
     const RERUN: &str = "
         UPDATE requests SET state = ?, reason = ?, steps = ?, events = events || ?
-        WHERE tenant_id = ? AND id = ?";
+        WHERE tenant_id = ? AND id = ? AND state = ?";
     let updated = sqlx::query(RERUN)
         .bind(received.fate.state())
         .bind(received.fate.reason())
@@ -171,9 +171,10 @@ async fn write_rerun(conn: &mut SqliteConnection, part: &Part<'_>, received: &Re
         .bind(event_list(part.recording))
         .bind(part.tenant.clone())
         .bind(id_text(&received.request.id))
+        .bind(received.rerun_of.as_ref().map(Fate::state))
         .execute(conn)
         .await?;
-    if updated.rows_affected() == 0 { Err(StoreError::NotFound) } else { Ok(()) }
+    if updated.rows_affected() == 0 { Err(StoreError::Changed) } else { Ok(()) }
 }
 
 fn bind_event((tenant, event): &(&Arc<str>, &Event), values: &mut Values) {

@@ -1,6 +1,9 @@
 //! `POST /v1/endpoints/{id}/shadow`: what other steps would have made of the
 //! last events, next to what the endpoint's own make of them. Nothing is stored
 //! or sent.
+//!
+//! It is as much work as one call can ask for, and goes on when its caller hangs
+//! up: a tenant has one at a time, and each is done in small portions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +35,12 @@ const USUALLY: u32 = 1_000;
 const AT_MOST: u32 = 20_000;
 /// Events that are looked at for those that the endpoint wants, at most.
 const LOOKED_AT: u64 = 200_000;
-/// Read at a time, and run in one visit to the sandbox.
-const PAGE: u32 = 500;
-const VISIT: usize = 50;
+/// Read at a time and run in one visit to the sandbox, at most: more saves
+/// nothing that can be measured.
+const PORTION: u32 = 50;
+/// A portion that took longer or held more makes the next one smaller.
+const QUICK: Duration = Duration::from_millis(500);
+const LIGHT: usize = 4 * 1024 * 1024;
 /// No more is begun after this long: callers have a minute.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Events that are shown of each kind, and differences of each.
@@ -117,6 +123,7 @@ pub(super) async fn shadow(
         return Err(ApiError::invalid("last", format!("give 1 to {AT_MOST}")));
     }
     let dialect = tenants::dialect(&app, &endpoint.dialect)?;
+    let _turn = app.shadows.take(caller.id()).ok_or(ApiError::OneAtATime("a shadow run"))?;
     let candidate = steps::pipeline(&app, &caller, Place::Endpoint, form.steps).await?;
     let mut comparison = Comparison {
         compared: 0,
@@ -127,27 +134,36 @@ pub(super) async fn shadow(
         candidate: Cost::default(),
         examples: Vec::new(),
     };
-    let end = app.clock.now() + PATIENCE;
-    let mut older_than = None;
-    while app.clock.now() < end {
-        let query = EventQuery { older_than, limit: PAGE, ..EventQuery::default() };
+    let mut began = app.clock.now();
+    let end = began + PATIENCE;
+    let (mut older_than, mut portion) = (None, 1);
+    while began < end {
+        let query = EventQuery { older_than, limit: portion, ..EventQuery::default() };
         let page = app.ledger.events(caller.id(), query).await?;
         older_than = page.last().map(|event| event.id);
         let (read, room) = (page.len(), (last - comparison.compared) as usize);
+        let bytes = page.iter().map(|event| event.data.get().len()).sum();
         let wanted = page.into_iter().filter(|event| dialect.wants(&endpoint.subscription, event).is_ok());
         let events: Vec<Arc<Event>> = wanted.take(room).map(Arc::new).collect();
         comparison.looked_at += read as u64;
-        for visit in events.chunks(VISIT) {
-            let pipelines = [&endpoint.pipeline, &candidate];
-            compare(&app, &caller, &dialect, (id, pipelines), visit, &mut comparison).await?;
-        }
+        let pipelines = [&endpoint.pipeline, &candidate];
+        compare(&app, &caller, &dialect, (id, pipelines), &events, &mut comparison).await?;
         let enough = comparison.compared == last || comparison.looked_at >= LOOKED_AT;
-        if enough || read < PAGE as usize {
+        if enough || read < portion as usize {
             comparison.complete = true;
             break;
         }
+        let now = app.clock.now();
+        portion = next_portion(portion, now.since(began), bytes);
+        began = now;
     }
     Ok(Json(comparison))
+}
+
+/// Nobody knows what steps cost before they have run, so it begins with one
+/// event and grows while that is cheap.
+fn next_portion(before: u32, took: Duration, bytes: usize) -> u32 {
+    if took <= QUICK && bytes <= LIGHT { (before * 2).min(PORTION) } else { (before / 2).max(1) }
 }
 
 async fn compare(
@@ -232,4 +248,19 @@ fn document(message: &Message) -> Value {
     let header = |header: &crate::domain::header::Header| (header.name.clone(), Value::from(header.value.clone()));
     let headers: serde_json::Map<String, Value> = message.headers.iter().map(header).collect();
     json!({"method": message.method.as_str(), "target": message.target, "headers": headers, "body": body})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_grow_while_they_are_cheap_and_shrink_when_they_are_not() {
+        let quick = |before| next_portion(before, QUICK, LIGHT);
+        assert_eq!([1, 2, 25, 32, PORTION].map(quick), [2, 4, 50, PORTION, PORTION]);
+        let slow = |before| next_portion(before, QUICK + Duration::from_millis(1), 0);
+        assert_eq!([PORTION, 3, 1].map(slow), [PORTION / 2, 1, 1]);
+        let heavy = |before| next_portion(before, Duration::ZERO, LIGHT + 1);
+        assert_eq!([PORTION, 3, 1].map(heavy), [PORTION / 2, 1, 1]);
+    }
 }
