@@ -124,6 +124,7 @@ async fn add(
             compile_ms,
             uploaded_by: None,
             created_at: clock.now(),
+            most: None,
         };
         catalog.add_plugin(upload).await?;
     }

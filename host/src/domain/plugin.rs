@@ -156,6 +156,24 @@ pub struct PluginVersion {
     pub created_at: Timestamp,
 }
 
+/// What one tenant's plugin versions come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    pub versions: u64,
+    /// Of the components, each counted once for every version that it is.
+    pub bytes: u64,
+}
+
+impl Stock {
+    /// The most that a tenant may have. Descriptions are in memory, components
+    /// on the disk, and neither is to be filled by one tenant.
+    pub const MOST: Self = Self { versions: 1_000, bytes: 1 << 30 };
+
+    pub fn fits(&self, most: &Self) -> bool {
+        self.versions <= most.versions && self.bytes <= most.bytes
+    }
+}
+
 /// What a plugin says of itself; see `wit/settings.wit`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {

@@ -10,7 +10,7 @@ use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::KeyHash;
 use crate::domain::named_secret::NamedSecret;
-use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
@@ -93,7 +93,9 @@ pub trait Catalog: Send + Sync {
     fn delete_secret<'a>(&'a self, tenant: TenantId, name: &'a str) -> Reply<'a, ()>;
 
     /// Stores a component as the name's next version, or answers the version
-    /// that has the same digest already.
+    /// that has the same digest already. Refused with
+    /// [`super::StoreError::OverLimit`] when its owner would have more than the
+    /// upload's `most`.
     fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion>;
 
     /// Every version of one owner's plugins.
@@ -153,4 +155,6 @@ pub struct PluginUpload {
     /// The key that it came with.
     pub uploaded_by: Option<KeyId>,
     pub created_at: Timestamp,
+    /// What its owner may have, this one included.
+    pub most: Option<Stock>,
 }

@@ -14,9 +14,10 @@ use super::super::error::ApiError;
 use super::super::input::{self, Params};
 use crate::domain::id::KeyId;
 use crate::domain::pipeline::{Pipeline, Step};
-use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
 use crate::domain::time::Timestamp;
 use crate::sandbox::MAX_COMPONENT;
+use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
 use crate::store::picture::{PluginVersions, TenantPicture};
 
@@ -118,14 +119,26 @@ async fn upload(
             uploaded_by: Some(caller.key()),
             description: admitted.description,
             created_at: app.clock.now(),
+            most: Some(Stock::MOST),
         })
-        .await?;
+        .await
+        .map_err(not_added)?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     tracing::info!(
         tenant.id = %caller.id(), plugin.name = %plugin.name, plugin.version = plugin.version,
         plugin.digest = %plugin.digest, bytes = plugin.size, "plugin {} version {}", plugin.name, plugin.version,
     );
     Ok((StatusCode::CREATED, Json(shown(&View::of(&plugin)))))
+}
+
+fn not_added(error: StoreError) -> ApiError {
+    let StoreError::OverLimit = error else { return error.into() };
+    let Stock { versions, bytes } = Stock::MOST;
+    let problem = format!(
+        "you may have {versions} versions of plugins and {bytes} bytes of components in all; delete versions that no \
+         step uses: DELETE /v1/plugins/{{name}}/versions/{{n}}"
+    );
+    ApiError::Conflict { field: None, problem }
 }
 
 /// `GET /v1/plugins`: the newest version of each, the tenant's own first.
