@@ -98,7 +98,7 @@ pub async fn register_later(
 }
 
 async fn add(
-    components: &[(&str, &[u8])],
+    components: &[(&str, &'static [u8])],
     catalog: &dyn Catalog,
     sandbox: &Sandbox,
     clock: &dyn Clock,

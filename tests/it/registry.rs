@@ -2,6 +2,8 @@
 
 use hookyard_tests::{Api, Host, Receiver, build, text};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The component of `tests/hostile` as another version: a custom section more.
 fn another(number: u8) -> Vec<u8> {
@@ -26,6 +28,38 @@ fn step(version: u32, config: Value) -> Value {
 async fn pinned(tenant: &Api, endpoint: &Value) -> Value {
     let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
     tenant.get(&path).await.expect(200)["steps"][0]["version"].clone()
+}
+
+/// An upload that has its place and whose component does not come. A server asks
+/// to go on when it begins to read the body, and not before.
+async fn begun(host: &Host, tenant: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(host.address()).await.expect("it listens");
+    let head = format!(
+        "POST /v1/plugins?name=mine HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
+         expect: 100-continue\r\n\r\n",
+        tenant.key()
+    );
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.expect("it answers");
+    assert_eq!(&said, b"HTTP/1.1 100", "{}", String::from_utf8_lossy(&said));
+    stream
+}
+
+#[tokio::test]
+async fn uploads_of_one_tenant_leave_room_for_others() {
+    let host = Host::start().await;
+    let (tenant, other) = (host.tenant("acme").await, host.tenant("other").await);
+    let two = [begun(&host, &tenant).await, begun(&host, &tenant).await];
+    tenant.post_bytes("/v1/plugins?name=mine", "no component").await.problem(503, "");
+    other.post_bytes("/v1/plugins?name=mine", "no component").await.problem(422, "");
+    drop(two);
+    // The server notices at some time that nobody is there any more.
+    hookyard_tests::eventually("a place is given back", async || {
+        let answer = tenant.post_bytes("/v1/plugins?name=mine", "no component").await;
+        (answer.status == 422).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

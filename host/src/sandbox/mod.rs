@@ -28,6 +28,7 @@ mod loaded;
 mod outside;
 mod past;
 mod patient;
+mod places;
 mod plugin;
 mod queue;
 mod run;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use wasmtime::Engine;
@@ -51,6 +53,7 @@ use self::engine::Role;
 use self::fault::Failure;
 use self::guest::Guest;
 use self::loaded::{Loaded, Room};
+use self::places::Places;
 use self::plugin::Plugin;
 use self::queue::Capacity;
 use crate::domain::budget::Ceilings;
@@ -68,10 +71,8 @@ pub use self::gate::GateError;
 pub use self::limits::{Limits, MAX_COMPONENT};
 pub use self::outside::{Nowhere, Outside};
 pub use self::past::Past;
+pub use self::places::Place;
 pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceResult, SourceRun};
-
-/// Uploads at a time; more are turned away until there is room.
-const MAX_ADMISSIONS: usize = 16;
 
 /// How long compiling may take where there is nobody to protect from: our own
 /// components, and what was admitted before.
@@ -205,8 +206,7 @@ struct Shared {
     crew: Crew,
     compiled: CompiledDir,
     compiler: PathBuf,
-    /// Uploads that are being looked at, or wait for it: each is in memory.
-    admitting: Semaphore,
+    admitting: Places,
     /// One compiler at a time: it takes every core as it is.
     compiling: Semaphore,
     limits: Arc<Limits>,
@@ -234,7 +234,7 @@ impl Sandbox {
             crew,
             compiled,
             compiler,
-            admitting: Semaphore::new(MAX_ADMISSIONS),
+            admitting: Places::new(),
             compiling: Semaphore::new(1),
             limits: Arc::new(limits),
             tally: Mutex::default(),
@@ -244,20 +244,25 @@ impl Sandbox {
         })))
     }
 
+    /// A place for a component that is to be admitted, before it is in memory.
+    pub fn place(&self, owner: Owner) -> Result<Place, Rejected> {
+        self.0.admitting.take(owner).ok_or(Rejected::Unavailable)
+    }
+
     /// The gate for uploads. What passes is loaded, and compiled code is kept.
-    pub async fn admit(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
-        self.admit_within(component, self.0.limits.compile_deadline).await
+    pub async fn admit(&self, place: Place, component: Bytes) -> Result<Admitted, Rejected> {
+        self.admit_within(place, component, self.0.limits.compile_deadline).await
     }
 
-    /// The same for a component of our own: a busy machine must not keep the
-    /// server from starting.
-    pub async fn admit_own(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
-        self.admit_within(component, PATIENCE).await
+    /// The same for a component of our own, which waits for its place: neither a
+    /// busy machine nor tenants' uploads must keep the server from having it.
+    pub async fn admit_own(&self, component: Bytes) -> Result<Admitted, Rejected> {
+        let place = self.0.admitting.wait().await.ok_or(Rejected::Unavailable)?;
+        self.admit_within(place, component, PATIENCE).await
     }
 
-    async fn admit_within(&self, component: Arc<[u8]>, deadline: Duration) -> Result<Admitted, Rejected> {
-        let _place = self.0.admitting.try_acquire().map_err(|_| Rejected::Unavailable)?;
-        let (limits, bytes) = (Arc::clone(&self.0.limits), Arc::clone(&component));
+    async fn admit_within(&self, _place: Place, component: Bytes, deadline: Duration) -> Result<Admitted, Rejected> {
+        let (limits, bytes) = (Arc::clone(&self.0.limits), component.clone());
         let inspected = spawn_blocking(move || gate::inspect(&bytes, &limits).map(|jobs| (jobs, Digest::of(&bytes))));
         let (jobs, digest) = inspected.await.map_err(|_| Rejected::Unavailable)??;
         let (plugin, size, fresh) = self.prepare(digest, &component, deadline).await?;

@@ -1,6 +1,6 @@
 //! What tenants and the operator set up.
 
-use std::sync::Arc;
+use bytes::Bytes;
 
 use super::Reply;
 use super::picture::TenantPicture;
@@ -148,7 +148,7 @@ pub struct PluginUpload {
     pub owner: Owner,
     pub name: PluginName,
     pub digest: Digest,
-    pub component: Arc<[u8]>,
+    pub component: Bytes,
     pub jobs: Vec<Job>,
     pub description: Description,
     pub compile_ms: u64,

@@ -1,5 +1,6 @@
 //! Plugin versions never change, and components are kept while they are used.
 
+use bytes::Bytes;
 use hookyard::domain::id::TenantId;
 use hookyard::domain::pipeline::Pipeline;
 use hookyard::domain::place::PlaceId;
@@ -23,7 +24,7 @@ fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
         owner,
         name: name.parse().expect("a plugin name"),
         digest: Digest::of(component),
-        component: component.into(),
+        component: Bytes::copy_from_slice(component),
         jobs: vec![Job::Mapper, Job::Filter],
         description: Description {
             name: "says its author".to_owned(),

@@ -1,6 +1,7 @@
 //! Plugins: uploaded, listed, read, deleted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -20,6 +21,9 @@ use crate::sandbox::MAX_COMPONENT;
 use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
 use crate::store::picture::{PluginVersions, TenantPicture};
+
+/// How long a component may take to arrive: it has a place that others wait for.
+const ARRIVAL: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -104,8 +108,11 @@ async fn upload(
         let problem = format!("`{name}` comes with Hookyard; choose another name");
         return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
     }
-    let component: std::sync::Arc<[u8]> = input::read_body(request.into_body(), MAX_COMPONENT).await?.as_ref().into();
-    let admitted = app.sandbox.admit(component.clone()).await?;
+    // Before the body is read: what has no place is not in memory either.
+    let place = app.sandbox.place(Owner::Tenant(caller.id()))?;
+    let arriving = input::read_body(request.into_body(), MAX_COMPONENT);
+    let component = tokio::time::timeout(ARRIVAL, arriving).await.map_err(|_| ApiError::TimedOut)??;
+    let admitted = app.sandbox.admit(place, component.clone()).await?;
     let compile_ms = admitted.compile_ms();
     let plugin = app
         .catalog
