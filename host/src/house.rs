@@ -80,21 +80,24 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
 }
 
 /// Registers what takes long, and compiles again what a newer engine cannot load
-/// and somebody uses. To be run while the server serves.
+/// and somebody uses. To be run while the server serves. Does all that it can,
+/// and answers what went wrong first.
 pub async fn register_later(
     picture: &Picture,
     catalog: &dyn Catalog,
     sandbox: &Sandbox,
     clock: &dyn Clock,
 ) -> Result<(), HouseError> {
+    let mut outcome = Ok(());
     for component in LATER {
-        add(std::slice::from_ref(component), catalog, sandbox, clock).await?;
-        picture.refresh_house(catalog).await?;
+        let added = add(std::slice::from_ref(component), catalog, sandbox, clock).await;
+        let shown = picture.refresh_house(catalog).await.map_err(HouseError::Store);
+        outcome = outcome.and(added).and(shown);
     }
     for digest in used(picture) {
         sandbox.ready(digest).await;
     }
-    Ok(())
+    outcome
 }
 
 async fn add(

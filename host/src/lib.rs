@@ -69,6 +69,9 @@ use upkeep::Upkeep;
 
 /// Deliveries in flight have this long to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
+/// Until a first-party plugin that could not be had is tried again: what failed
+/// was probably for want of memory or of room on the disk.
+const MISSING: Duration = Duration::from_secs(60);
 
 /// Why the server did not start.
 #[derive(Debug)]
@@ -256,12 +259,12 @@ fn upkeep_of(app: &http::App) -> Upkeep {
     Upkeep { catalog, ledger, sandbox: app.sandbox.clone(), clock: app.clock.clone() }
 }
 
-/// Makes ready what takes long. If that fails, its steps wait and everything else
-/// goes on.
+/// Makes ready what takes long. While that fails, its steps wait and everything
+/// else goes on.
 async fn prepare_rest(app: http::App) {
-    let prepared = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await;
-    if let Err(error) = prepared {
-        tracing::error!(error = %telemetry::Chain(&error), "first-party plugins are missing; the next start tries again");
+    while let Err(error) = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await {
+        tracing::error!(error = %telemetry::Chain(&error), "a first-party plugin is missing; it is tried again");
+        tokio::time::sleep(MISSING).await;
     }
 }
 
