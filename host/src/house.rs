@@ -37,6 +37,11 @@ pub fn component(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().chain(LATER).find(|(known, _)| *known == name).map(|(_, component)| *component)
 }
 
+/// Of every embedded component, registered or not.
+pub fn digests() -> impl Iterator<Item = Digest> {
+    COMPONENTS.iter().chain(LATER).map(|(_, component)| Digest::of(component))
+}
+
 /// Whether a plugin that is not there yet is being made ready.
 pub fn is_coming(name: &str) -> bool {
     LATER.iter().any(|(later, _)| *later == name)

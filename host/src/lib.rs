@@ -141,6 +141,9 @@ impl Host {
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
+        let mut components = picture.digests();
+        components.extend(house::digests());
+        sandbox.keep_only(components).await;
         // The database is locked for this process: whoever held claims is dead.
         let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
         if taken_over > 0 {

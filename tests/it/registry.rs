@@ -1,5 +1,7 @@
 //! Plugin versions: numbered, pinned, moved and taken back.
 
+use std::path::PathBuf;
+
 use hookyard_tests::{Api, Host, Receiver, build, text};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,6 +62,37 @@ async fn uploads_of_one_tenant_leave_room_for_others() {
         (answer.status == 422).then_some(())
     })
     .await;
+}
+
+/// The file of compiled code that a host keeps for a version.
+fn compiled(host: &Host, plugin: &Value) -> Option<PathBuf> {
+    let hex = text(&plugin["digest"]).strip_prefix("sha256:").expect("a digest").to_owned();
+    let kept = std::fs::read_dir(host.data().join("compiled")).expect("the host keeps compiled code").flatten();
+    kept.map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&hex)))
+}
+
+#[tokio::test]
+async fn compiled_code_goes_with_the_last_who_has_the_component() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let other = host.operator.post("/v1/tenants", json!({"name": "other"})).await.expect(201);
+    let one = tenant.post_bytes("/v1/plugins?name=mine", another(1)).await.expect(201);
+    let two = tenant.post_bytes("/v1/plugins?name=mine", another(2)).await.expect(201);
+    host.operator.with_key(other["key"].as_str()).post_bytes("/v1/plugins?name=own", another(1)).await.expect(201);
+
+    tenant.delete("/v1/plugins/mine/versions/1").await.expect(204);
+    assert!(compiled(&host, &one).is_some(), "another tenant has it too");
+    host.operator.delete(&format!("/v1/tenants/{}", text(&other["id"]))).await.expect(204);
+    assert!(compiled(&host, &one).is_none());
+
+    // An upload that came to nothing, as a crash leaves it.
+    let kept = compiled(&host, &two).expect("it is there still");
+    let name = kept.file_name().expect("a name").to_string_lossy().into_owned();
+    let left = kept.with_file_name(format!("{}{}", "0".repeat(64), &name[64..]));
+    std::fs::copy(&kept, &left).expect("a file can be copied");
+    let host = host.restart().await;
+    assert!(compiled(&host, &two).is_some() && !left.exists());
 }
 
 #[tokio::test]

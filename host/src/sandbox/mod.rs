@@ -35,6 +35,7 @@ mod run;
 mod snapshot;
 mod wasi;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -290,9 +291,25 @@ impl Sandbox {
         }
     }
 
-    /// Forgets the plugin; calls that run keep it until they end.
-    pub fn unload(&self, digest: Digest) {
+    /// Forgets a plugin that nobody has any more, and its compiled code; calls
+    /// that run keep it until they end.
+    pub async fn forget(&self, digest: Digest) {
         self.0.loaded().remove(digest);
+        self.tidy(move |compiled| compiled.remove(digest)).await;
+    }
+
+    /// Forgets the compiled code of all others: what a crash, or an upload that
+    /// came to nothing, left.
+    pub async fn keep_only(&self, digests: HashSet<Digest>) {
+        self.tidy(move |compiled| compiled.retain(&digests)).await;
+    }
+
+    async fn tidy(&self, work: impl FnOnce(&CompiledDir) -> io::Result<()> + Send + 'static) {
+        let shared = Arc::clone(&self.0);
+        if let Ok(Err(error)) = spawn_blocking(move || work(&shared.compiled)).await {
+            // It takes room and does nothing else; the next start tries again.
+            tracing::error!(%error, "compiled code that nobody has could not be deleted");
+        }
     }
 
     /// The plugin: in memory, or from the compiled code on the disk, or compiled

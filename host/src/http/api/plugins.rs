@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::sandbox::MAX_COMPONENT;
 use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
-use crate::store::picture::{PluginVersions, TenantPicture};
+use crate::store::picture::TenantPicture;
 
 /// How long a component may take to arrive: it has a place that others wait for.
 const ARRIVAL: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ async fn upload(
     let component = tokio::time::timeout(ARRIVAL, arriving).await.map_err(|_| ApiError::TimedOut)??;
     let admitted = app.sandbox.admit(place, component.clone()).await?;
     let compile_ms = admitted.compile_ms();
-    let plugin = app
+    let added = app
         .catalog
         .add_plugin(PluginUpload {
             owner: Owner::Tenant(caller.id()),
@@ -128,8 +128,11 @@ async fn upload(
             created_at: app.clock.now(),
             most: Some(Stock::MOST),
         })
-        .await
-        .map_err(not_added)?;
+        .await;
+    if added.is_err() {
+        forget_unused(&app, vec![admitted.digest]).await;
+    }
+    let plugin = added.map_err(not_added)?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     tracing::info!(
         tenant.id = %caller.id(), plugin.name = %plugin.name, plugin.version = plugin.version,
@@ -219,9 +222,7 @@ async fn remove(app: &App, caller: &TenantCaller, name: &str, version: Option<u3
     app.catalog.delete_plugin(caller.id(), &name, version).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let gone = versions.values().filter(|plugin| version.is_none_or(|version| plugin.version == version));
-    for plugin in gone.filter(|plugin| !is_used(app, plugin.digest)) {
-        app.sandbox.unload(plugin.digest);
-    }
+    forget_unused(app, gone.map(|plugin| plugin.digest).collect()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -236,11 +237,13 @@ fn user_of(tenant: &TenantPicture, name: &PluginName, version: Option<u32>) -> O
     })
 }
 
-/// Whether anybody still has the very same component.
-fn is_used(app: &App, digest: Digest) -> bool {
-    let has =
-        |versions: &PluginVersions| versions.values().flat_map(BTreeMap::values).any(|plugin| plugin.digest == digest);
-    has(&app.picture.house()) || app.picture.tenants().iter().any(|part| has(&part.plugins))
+/// Has the sandbox forget those that nobody has any more, the very same component
+/// of another tenant included.
+pub(super) async fn forget_unused(app: &App, digests: Vec<Digest>) {
+    let used = app.picture.digests();
+    for digest in digests.into_iter().filter(|digest| !used.contains(digest)) {
+        app.sandbox.forget(digest).await;
+    }
 }
 
 fn shown<T: Serialize>(view: &T) -> serde_json::Value {
