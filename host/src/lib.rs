@@ -136,6 +136,7 @@ impl Host {
             mac_key: derive(&settings.master_key, b"compiled plugins"),
             compiler: settings.compiler.clone(),
             components: Arc::new(house::Shelf(catalog.clone())),
+            own: house::digests().collect(),
             ..SandboxSettings::default()
         })
         .map_err(RunError::Sandbox)?;

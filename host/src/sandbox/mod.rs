@@ -93,6 +93,8 @@ pub struct SandboxSettings {
     pub limits: Limits,
     /// What was admitted, for what has to be compiled again.
     pub components: Arc<dyn Components>,
+    /// The components that every tenant may use.
+    pub own: HashSet<Digest>,
 }
 
 /// A component's bytes, some time later; nothing when there is no such one, or
@@ -126,6 +128,7 @@ impl Default for SandboxSettings {
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             limits: Limits::default(),
             components: Arc::new(NoComponents),
+            own: HashSet::new(),
         }
     }
 }
@@ -212,16 +215,18 @@ struct Shared {
     compiling: Semaphore,
     limits: Arc<Limits>,
     tally: Mutex<Tally>,
-    loaded: Mutex<Loaded>,
+    loaded: Mutex<Loaded<Plugin>>,
     components: Arc<dyn Components>,
-    /// Plugins that are being loaded: each is read or compiled once, and they
-    /// take turns.
+    /// Plugins that are being read: each once, and they take turns.
     loading: Semaphore,
+    /// Plugins that are compiled again. Whoever only has to be read does not
+    /// wait for these.
+    recompiling: Semaphore,
 }
 
 impl Sandbox {
     pub fn start(settings: SandboxSettings) -> Result<Self, StartError> {
-        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits, components } = settings;
+        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits, components, own } = settings;
         let threads = threads.max(1);
         let engine =
             engine::engine(&Role::run(threads, &limits)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
@@ -239,9 +244,10 @@ impl Sandbox {
             compiling: Semaphore::new(1),
             limits: Arc::new(limits),
             tally: Mutex::default(),
-            loaded: Mutex::new(Loaded::new(room)),
+            loaded: Mutex::new(Loaded::new(room, own)),
             components,
             loading: Semaphore::new(threads),
+            recompiling: Semaphore::new(1),
         })))
     }
 
@@ -318,13 +324,12 @@ impl Sandbox {
         if let Some(plugin) = self.0.loaded().get(digest) {
             return Ok(plugin);
         }
-        let _turn = self.0.loading.acquire().await.map_err(|_| Unavailable::Closed)?;
-        // Somebody else may have wanted it, and had their turn before.
-        if let Some(plugin) = self.0.loaded().get(digest) {
+        if let Some(plugin) = self.read(digest).await? {
             return Ok(plugin);
         }
-        if let Some((plugin, size)) = self.cached(digest).await {
-            self.0.loaded().insert(digest, plugin.clone(), size);
+        let _turn = self.0.recompiling.acquire().await.map_err(|_| Unavailable::Closed)?;
+        // Somebody else may have wanted it, and had their turn before.
+        if let Some(plugin) = self.read(digest).await? {
             return Ok(plugin);
         }
         let component = self.0.components.component(digest).await.ok_or(Unavailable::NotLoaded(digest))?;
@@ -336,6 +341,17 @@ impl Sandbox {
         self.keep(digest, fresh).await;
         self.0.loaded().insert(digest, plugin.clone(), size);
         Ok(plugin)
+    }
+
+    /// The plugin, in memory or on the disk.
+    async fn read(&self, digest: Digest) -> Result<Option<Arc<Plugin>>, Unavailable> {
+        let _turn = self.0.loading.acquire().await.map_err(|_| Unavailable::Closed)?;
+        if let Some(plugin) = self.0.loaded().get(digest) {
+            return Ok(Some(plugin));
+        }
+        let Some((plugin, size)) = self.cached(digest).await else { return Ok(None) };
+        self.0.loaded().insert(digest, plugin.clone(), size);
+        Ok(Some(plugin))
     }
 
     async fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Unavailable> {
@@ -518,7 +534,7 @@ impl Shared {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+    fn loaded(&self) -> MutexGuard<'_, Loaded<Plugin>> {
         // Nothing that can panic runs under the lock.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
