@@ -86,13 +86,18 @@ contract! {
     async fn an_owner_has_no_more_versions_and_bytes_than_it_may(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let (owner, other) = (Owner::Tenant(tenant), Owner::Tenant(a_tenant(store, "other").await?));
+        let most = Some(Stock { versions: 3, bytes: 20, described: 10_000 });
         let add = async |owner: Owner, name: &str, component: &[u8]| {
-            let most = Some(Stock { versions: 3, bytes: 20 });
             store.catalog.add_plugin(PluginUpload { most, ..upload(owner, name, component) }).await
         };
         add(owner, "mine", b"ten bytes.").await?;
         let too_large = add(owner, "mine", b"eleven byte").await;
         assert!(matches!(too_large, Err(StoreError::OverLimit)), "{too_large:?}");
+        let mut wordy = upload(owner, "mine", b"tiny");
+        wordy.description.summary = "x".repeat(10_000);
+        wordy.most = most;
+        let too_long = store.catalog.add_plugin(wordy).await;
+        assert!(matches!(too_long, Err(StoreError::OverLimit)), "{too_long:?}");
         add(owner, "other", b"5 is.").await?;
         add(owner, "mine", b"small").await?;
         let too_many = add(owner, "mine", b"").await;

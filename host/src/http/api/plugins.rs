@@ -143,10 +143,10 @@ async fn upload(
 
 fn not_added(error: StoreError) -> ApiError {
     let StoreError::OverLimit = error else { return error.into() };
-    let Stock { versions, bytes } = Stock::MOST;
+    let Stock { versions, bytes, described } = Stock::MOST;
     let problem = format!(
-        "you may have {versions} versions of plugins and {bytes} bytes of components in all; delete versions that no \
-         step uses: DELETE /v1/plugins/{{name}}/versions/{{n}}"
+        "you may have {versions} versions of plugins, {bytes} bytes of components and {described} bytes of descriptions \
+         in all; delete versions that no step uses: DELETE /v1/plugins/{{name}}/versions/{{n}}"
     );
     ApiError::Conflict { field: None, problem }
 }

@@ -31,9 +31,6 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
     if let Some(same) = same(conn, &upload).await? {
         return Ok(same);
     }
-    if let Some(most) = upload.most {
-        keep_within(conn, &owner, upload.component.len() as u64, most).await?;
-    }
     let number = next_number(conn, &owner, &upload.name).await?;
     let version = PluginVersion {
         owner: upload.owner,
@@ -50,7 +47,7 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
     let digest = version.digest.to_string();
     sqlx::query(COMPONENT).bind(digest.as_str()).bind(&*upload.component).execute(&mut *conn).await?;
     sqlx::query(VERSION)
-        .bind(owner)
+        .bind(owner.as_str())
         .bind(version.name.to_string())
         .bind(i64::from(version.version))
         .bind(digest)
@@ -60,8 +57,11 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
         .bind(i64::try_from(version.compile_ms).unwrap_or(i64::MAX))
         .bind(version.uploaded_by.map(|key| key.to_string()))
         .bind(version.created_at.as_millis())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    if let Some(most) = upload.most {
+        keep_within(conn, &owner, most).await?;
+    }
     Ok(version)
 }
 
@@ -76,14 +76,15 @@ async fn same(conn: &mut SqliteConnection, upload: &PluginUpload) -> Result<Opti
     row.map(|row| version(upload.owner, &row)).transpose()
 }
 
-/// In the transaction that adds the version: two that come together cannot both
+/// After the insertion and in its savepoint: two that come together cannot both
 /// be the last that fits.
-async fn keep_within(conn: &mut SqliteConnection, owner: &str, added: u64, most: Stock) -> Result<(), StoreError> {
-    const STOCK: &str = "SELECT count(*) AS versions, coalesce(sum(size), 0) AS bytes FROM plugins WHERE owner = ?";
+async fn keep_within(conn: &mut SqliteConnection, owner: &str, most: Stock) -> Result<(), StoreError> {
+    const STOCK: &str = "
+        SELECT count(*) AS versions, sum(size) AS bytes, sum(octet_length(description)) AS described
+        FROM plugins WHERE owner = ?";
     let row = sqlx::query(STOCK).bind(owner).fetch_one(conn).await?;
     let row = Columns(&row);
-    let stock =
-        Stock { versions: row.int::<u64>("versions")? + 1, bytes: row.int::<u64>("bytes")?.saturating_add(added) };
+    let stock = Stock { versions: row.int("versions")?, bytes: row.int("bytes")?, described: row.int("described")? };
     if stock.fits(&most) { Ok(()) } else { Err(StoreError::OverLimit) }
 }
 
