@@ -37,6 +37,11 @@ pub fn component(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().chain(LATER).find(|(known, _)| *known == name).map(|(_, component)| *component)
 }
 
+/// Of every embedded component, registered or not.
+pub fn digests() -> impl Iterator<Item = Digest> {
+    COMPONENTS.iter().chain(LATER).map(|(_, component)| Digest::of(component))
+}
+
 /// Whether a plugin that is not there yet is being made ready.
 pub fn is_coming(name: &str) -> bool {
     LATER.iter().any(|(later, _)| *later == name)
@@ -80,25 +85,28 @@ pub async fn register(catalog: &dyn Catalog, sandbox: &Sandbox, clock: &dyn Cloc
 }
 
 /// Registers what takes long, and compiles again what a newer engine cannot load
-/// and somebody uses. To be run while the server serves.
+/// and somebody uses. To be run while the server serves. Does all that it can,
+/// and answers what went wrong first.
 pub async fn register_later(
     picture: &Picture,
     catalog: &dyn Catalog,
     sandbox: &Sandbox,
     clock: &dyn Clock,
 ) -> Result<(), HouseError> {
+    let mut outcome = Ok(());
     for component in LATER {
-        add(std::slice::from_ref(component), catalog, sandbox, clock).await?;
-        picture.refresh_house(catalog).await?;
+        let added = add(std::slice::from_ref(component), catalog, sandbox, clock).await;
+        let shown = picture.refresh_house(catalog).await.map_err(HouseError::Store);
+        outcome = outcome.and(added).and(shown);
     }
     for digest in used(picture) {
         sandbox.ready(digest).await;
     }
-    Ok(())
+    outcome
 }
 
 async fn add(
-    components: &[(&str, &[u8])],
+    components: &[(&str, &'static [u8])],
     catalog: &dyn Catalog,
     sandbox: &Sandbox,
     clock: &dyn Clock,
@@ -124,6 +132,7 @@ async fn add(
             compile_ms,
             uploaded_by: None,
             created_at: clock.now(),
+            most: None,
         };
         catalog.add_plugin(upload).await?;
     }

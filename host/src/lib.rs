@@ -70,6 +70,9 @@ use upkeep::Upkeep;
 
 /// Deliveries in flight have this long to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
+/// Until a first-party plugin that could not be had is tried again: what failed
+/// was probably for want of memory or of room on the disk.
+const MISSING: Duration = Duration::from_secs(60);
 
 /// Why the server did not start.
 #[derive(Debug)]
@@ -134,11 +137,15 @@ impl Host {
             mac_key: derive(&settings.master_key, b"compiled plugins"),
             compiler: settings.compiler.clone(),
             components: Arc::new(house::Shelf(catalog.clone())),
+            own: house::digests().collect(),
             ..SandboxSettings::default()
         })
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
+        let mut components = picture.digests();
+        components.extend(house::digests());
+        sandbox.keep_only(components).await;
         // The database is locked for this process: whoever held claims is dead.
         let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
         if taken_over > 0 {
@@ -261,12 +268,12 @@ fn upkeep_of(app: &http::App) -> Upkeep {
     Upkeep { catalog, ledger, sandbox: app.sandbox.clone(), clock: app.clock.clone() }
 }
 
-/// Makes ready what takes long. If that fails, its steps wait and everything else
-/// goes on.
+/// Makes ready what takes long. While that fails, its steps wait and everything
+/// else goes on.
 async fn prepare_rest(app: http::App) {
-    let prepared = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await;
-    if let Err(error) = prepared {
-        tracing::error!(error = %telemetry::Chain(&error), "first-party plugins are missing; the next start tries again");
+    while let Err(error) = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await {
+        tracing::error!(error = %telemetry::Chain(&error), "a first-party plugin is missing; it is tried again");
+        tokio::time::sleep(MISSING).await;
     }
 }
 

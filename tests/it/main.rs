@@ -16,6 +16,7 @@ mod hostile_set;
 mod journey;
 mod languages;
 mod layering;
+mod loading;
 mod pace;
 mod platforms;
 mod preview;

@@ -1,7 +1,11 @@
 //! Plugin versions: numbered, pinned, moved and taken back.
 
+use std::path::PathBuf;
+
 use hookyard_tests::{Api, Host, Receiver, build, text};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The component of `tests/hostile` as another version: a custom section more.
 fn another(number: u8) -> Vec<u8> {
@@ -26,6 +30,69 @@ fn step(version: u32, config: Value) -> Value {
 async fn pinned(tenant: &Api, endpoint: &Value) -> Value {
     let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
     tenant.get(&path).await.expect(200)["steps"][0]["version"].clone()
+}
+
+/// An upload that has its place and whose component does not come. A server asks
+/// to go on when it begins to read the body, and not before.
+async fn begun(host: &Host, tenant: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(host.address()).await.expect("it listens");
+    let head = format!(
+        "POST /v1/plugins?name=mine HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\
+         expect: 100-continue\r\n\r\n",
+        tenant.key()
+    );
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.expect("it answers");
+    assert_eq!(&said, b"HTTP/1.1 100", "{}", String::from_utf8_lossy(&said));
+    stream
+}
+
+#[tokio::test]
+async fn uploads_of_one_tenant_leave_room_for_others() {
+    let host = Host::start().await;
+    let (tenant, other) = (host.tenant("acme").await, host.tenant("other").await);
+    let two = [begun(&host, &tenant).await, begun(&host, &tenant).await];
+    tenant.post_bytes("/v1/plugins?name=mine", "no component").await.problem(503, "");
+    other.post_bytes("/v1/plugins?name=mine", "no component").await.problem(422, "");
+    drop(two);
+    // The server notices at some time that nobody is there any more.
+    hookyard_tests::eventually("a place is given back", async || {
+        let answer = tenant.post_bytes("/v1/plugins?name=mine", "no component").await;
+        (answer.status == 422).then_some(())
+    })
+    .await;
+}
+
+/// The file of compiled code that a host keeps for a version.
+fn compiled(host: &Host, plugin: &Value) -> Option<PathBuf> {
+    let hex = text(&plugin["digest"]).strip_prefix("sha256:").expect("a digest").to_owned();
+    let kept = std::fs::read_dir(host.data().join("compiled")).expect("the host keeps compiled code").flatten();
+    kept.map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&hex)))
+}
+
+#[tokio::test]
+async fn compiled_code_goes_with_the_last_who_has_the_component() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let other = host.operator.post("/v1/tenants", json!({"name": "other"})).await.expect(201);
+    let one = tenant.post_bytes("/v1/plugins?name=mine", another(1)).await.expect(201);
+    let two = tenant.post_bytes("/v1/plugins?name=mine", another(2)).await.expect(201);
+    host.operator.with_key(other["key"].as_str()).post_bytes("/v1/plugins?name=own", another(1)).await.expect(201);
+
+    tenant.delete("/v1/plugins/mine/versions/1").await.expect(204);
+    assert!(compiled(&host, &one).is_some(), "another tenant has it too");
+    host.operator.delete(&format!("/v1/tenants/{}", text(&other["id"]))).await.expect(204);
+    assert!(compiled(&host, &one).is_none());
+
+    // An upload that came to nothing, as a crash leaves it.
+    let kept = compiled(&host, &two).expect("it is there still");
+    let name = kept.file_name().expect("a name").to_string_lossy().into_owned();
+    let left = kept.with_file_name(format!("{}{}", "0".repeat(64), &name[64..]));
+    std::fs::copy(&kept, &left).expect("a file can be copied");
+    let host = host.restart().await;
+    assert!(compiled(&host, &two).is_some() && !left.exists());
 }
 
 #[tokio::test]

@@ -2,10 +2,21 @@
 //! do once, before there is a call.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use hookyard::clock::SystemClock;
+use hookyard::config::{MasterKey, Settings};
+use hookyard::domain::key::KeyText;
+use hookyard::domain::plugin::{Digest, Owner};
+use hookyard::store::Catalog as _;
+use hookyard::store::seal::Seal;
+use hookyard::store::sqlite::SqliteStore;
+use hookyard_tests::host::{MASTER_KEY, OPERATOR_KEY, local};
 use hookyard_tests::{Api, Host, HostProcess, Receiver, TempDir, build, text};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 fn javascript(source: &str) -> Value {
     json!({"plugin": "javascript", "config": {"source": source}})
@@ -301,4 +312,45 @@ async fn a_server_does_not_wait_for_the_interpreters() {
         (answer.status == 200).then_some(())
     })
     .await;
+}
+
+/// Copies compiled code, but for that of one first-party plugin.
+fn compiled_without(plugin: &str, from: &Path, to: &Path) {
+    let digest = Digest::of(hookyard::house::component(plugin).expect("it is embedded")).to_string();
+    let hex = digest.strip_prefix("sha256:").expect("a digest");
+    std::fs::create_dir(to).expect("a directory can be made");
+    for entry in std::fs::read_dir(from).expect("the host keeps compiled code").flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(hex) {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a file can be copied");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interpreter_that_is_missing_keeps_no_other_away() {
+    let (donor, data) = (Host::start().await, TempDir::new());
+    compiled_without("jq", &donor.data().join("compiled"), &data.path().join("compiled"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
+    let database = data.path().join("hookyard.db");
+    let settings = Settings {
+        listen: listener.local_addr().expect("it is bound"),
+        data: data.path().to_owned(),
+        database: database.clone(),
+        public_url: None,
+        operator_key: KeyText::given(OPERATOR_KEY),
+        master_key: MasterKey::new(MASTER_KEY),
+        urls: local(),
+        dialects: None,
+        chat: None,
+        compiler: data.path().join("there is none"),
+    };
+    let host = hookyard::Host::start(settings, Arc::new(SystemClock), "http://127.0.0.1:4".to_owned()).await;
+    let host = host.expect("what it starts with is compiled");
+    assert!(host.prepare_rest().await.is_err(), "jq cannot be compiled");
+    host.serve(listener, std::future::ready(())).await;
+
+    let store = SqliteStore::open(&database, Seal::new(MASTER_KEY)).await.expect("the host has closed it");
+    let plugins = store.plugins(Owner::House).await.expect("it can be read");
+    let has = |name: &str| plugins.iter().any(|plugin| plugin.name.to_string() == name);
+    assert!(has("javascript") && !has("jq"), "{plugins:?}");
 }

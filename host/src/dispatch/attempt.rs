@@ -214,7 +214,7 @@ async fn disable(dispatch: &Dispatch, sent_to: &Endpoint, reason: String) -> Res
     };
     dispatch.picture.refresh(&*dispatch.catalog, sent_to.tenant).await?;
     if written {
-        dispatch.notices.tell(Notice::Disabled(Disabled { endpoint, reason, failing_since }));
+        dispatch.notices.tell(Notice::Disabled(Box::new(Disabled { endpoint, reason, failing_since })));
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub const FAULTING: &str = "plugin.faulting";
 const KEEPS_FAILING: u32 = 5;
 /// Nothing is told again within this time.
 const QUIET: Duration = Duration::from_secs(60 * 60);
+/// Who has not failed for this long is not failing any more, called or not.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Plugins that are failing at the moment; more are not watched.
 const WATCHED: usize = 10_000;
 
@@ -30,7 +32,18 @@ pub struct Streaks(HashMap<(TenantId, PluginName, u32), Streak>);
 #[derive(Default)]
 struct Streak {
     failures: u32,
+    failed_at: Option<Timestamp>,
     told_at: Option<Timestamp>,
+}
+
+impl Streak {
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        self.told_at.is_some_and(|told| now < told + QUIET)
+    }
+
+    fn is_failing(&self, now: Timestamp) -> bool {
+        self.failures > 0 && self.failed_at.is_some_and(|failed| now < failed + FORGOTTEN)
+    }
 }
 
 impl Streaks {
@@ -49,16 +62,15 @@ impl Streaks {
             return None;
         }
         if self.0.len() >= WATCHED && !self.0.contains_key(&key) {
-            let recent = |streak: &Streak| streak.told_at.is_some_and(|told| now < told + QUIET);
-            self.0.retain(|_, streak| streak.failures > 0 || recent(streak));
+            self.0.retain(|_, streak| streak.is_failing(now) || streak.is_quiet(now));
             if self.0.len() >= WATCHED {
                 return None;
             }
         }
         let streak = self.0.entry(key).or_default();
         streak.failures += 1;
-        let is_quiet = streak.told_at.is_some_and(|told| now < told + QUIET);
-        if streak.failures < KEEPS_FAILING || is_quiet {
+        streak.failed_at = Some(now);
+        if streak.failures < KEEPS_FAILING || streak.is_quiet(now) {
             return None;
         }
         streak.told_at = Some(now);
@@ -155,5 +167,18 @@ mod tests {
         check("fffff6f", &[4, 6]);
         check("fffffkfffff", &[4]);
         check("fffff9kfffff", &[4, 11]);
+    }
+
+    #[test]
+    fn who_failed_long_ago_gives_place_to_who_fails_now() {
+        let mut streaks = Streaks::default();
+        let tenant = |number: usize| TenantId::floor(Timestamp::from_millis(i64::try_from(number).unwrap()));
+        let start = Timestamp::from_millis(0);
+        for number in 0..WATCHED {
+            streaks.note(tenant(number), &report(true), start);
+        }
+        let mut told = |now| (0..5).find_map(|_| streaks.note(tenant(WATCHED), &report(true), now));
+        assert_eq!(told(start + Duration::from_secs(23 * 60 * 60)), None, "all are failing, and there are enough");
+        assert_eq!(told(start + FORGOTTEN), Some(5));
     }
 }

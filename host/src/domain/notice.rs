@@ -16,7 +16,7 @@ pub const DISABLED: &str = "endpoint.disabled";
 #[derive(Clone, Debug)]
 pub enum Notice {
     Faulting(Faulting),
-    Disabled(Disabled),
+    Disabled(Box<Disabled>),
 }
 
 /// Nothing more is sent to an endpoint, and its owner did not ask for that.

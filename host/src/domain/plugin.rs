@@ -156,6 +156,28 @@ pub struct PluginVersion {
     pub created_at: Timestamp,
 }
 
+/// What one tenant's plugin versions come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    pub versions: u64,
+    /// Of the components, each counted once for every version that it is.
+    pub bytes: u64,
+    /// Bytes of their descriptions, as JSON.
+    pub described: u64,
+}
+
+impl Stock {
+    /// The most that a tenant may have. Descriptions are in memory, where they
+    /// take up to sixteen times the room of their text, and components on the
+    /// disk; neither is to be filled by one tenant. A description has usually 2
+    /// KiB.
+    pub const MOST: Self = Self { versions: 1_000, bytes: 1 << 30, described: 16 << 20 };
+
+    pub fn fits(&self, most: &Self) -> bool {
+        self.versions <= most.versions && self.bytes <= most.bytes && self.described <= most.described
+    }
+}
+
 /// What a plugin says of itself; see `wit/settings.wit`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {

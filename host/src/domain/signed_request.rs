@@ -38,7 +38,7 @@ impl<'a> SignedRequest<'a> {
         let headers = dialect.headers_for(event, origin, sent_at);
         let deadline = endpoint.pace.timeout().unwrap_or_else(|| dialect.deadline());
         let (signature, all_signed) = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
-        all_signed.then(|| Self { url, signature, message, endpoint, deadline, sent_at })
+        all_signed.then_some(Self { url, signature, message, endpoint, deadline, sent_at })
     }
 
     /// What the endpoint's owner set goes over what a plugin set, and the

@@ -8,7 +8,7 @@ use super::{Intake, Routed};
 use crate::clock::mint;
 use crate::domain::faulting::Faulting;
 use crate::domain::id::EventId;
-use crate::domain::notice::{Disabled, Notice};
+use crate::domain::notice::Notice;
 use crate::domain::pipeline::StepReport;
 use crate::shutdown::stopped;
 
@@ -51,8 +51,9 @@ fn report(notice: &Notice, id: EventId) {
             event.id = %id, tenant.id = %tenant, plugin.name = %plugin, plugin.version = version, failures,
             "plugin {plugin} keeps failing",
         ),
-        Notice::Disabled(Disabled { endpoint, reason, .. }) => tracing::warn!(
-            event.id = %id, tenant.id = %tenant, endpoint.id = %endpoint.id, reason, "endpoint {} was disabled", endpoint.id,
+        Notice::Disabled(disabled) => tracing::warn!(
+            event.id = %id, tenant.id = %tenant, endpoint.id = %disabled.endpoint.id, reason = disabled.reason,
+            "endpoint {} was disabled", disabled.endpoint.id,
         ),
     }
 }

@@ -20,6 +20,9 @@ use crate::domain::time::Timestamp;
 const MAX_SUMMARY: usize = 500;
 /// Bytes of a configuration's schema.
 const MAX_SCHEMA: usize = 256 << 10;
+/// Bytes of the schema and the examples together, which is nearly all of a
+/// description: it stays in memory for as long as its version is there.
+const MAX_TEXTS: usize = 256 << 10;
 const MAX_EXAMPLES: usize = 32;
 /// More than there are, so that a later host's can be named as well.
 const MAX_CAPABILITIES: usize = 16;
@@ -129,6 +132,7 @@ fn description(described: DescriptionOut, imported: &[Capability]) -> Result<Des
     if config_schema.len() > MAX_SCHEMA {
         return wrong("config-schema", "is over 256 KiB long");
     }
+    let schema_size = config_schema.len();
     let Ok(config_schema @ serde_json::Value::Object(_)) = serde_json::from_str(&config_schema) else {
         return wrong("config-schema", "is no JSON object");
     };
@@ -136,6 +140,14 @@ fn description(described: DescriptionOut, imported: &[Capability]) -> Result<Des
         .map_err(|problem| Rejected::Description { field: "capabilities", problem })?;
     if examples.len() > MAX_EXAMPLES {
         return wrong("examples", "has over 32 entries");
+    }
+    let texts = schema_size + examples.iter().map(size).sum::<usize>();
+    if texts > MAX_TEXTS {
+        let problem = format!(
+            "and the `config-schema` are {texts} bytes long, and together {MAX_TEXTS} are allowed; shorten what the \
+             examples take and give, or bring fewer"
+        );
+        return wrong("examples", &problem);
     }
     let examples = examples.into_iter().map(example).collect::<Result<_, _>>()?;
     Ok(Description { name, version, summary, config_schema, capabilities, examples })
@@ -162,6 +174,12 @@ fn check_capabilities(declared: &[String], imported: &[Capability]) -> Result<()
 
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
+}
+
+/// In bytes.
+fn size(example: &ExampleOut) -> usize {
+    let ExampleOut { name, job: _, config, input, output } = example;
+    name.len() + config.len() + input.len() + output.len()
 }
 
 fn example(out: ExampleOut) -> Result<Example, Rejected> {
@@ -208,5 +226,36 @@ mod tests {
         );
         check(&["history", "files"], &[History], Err("has `files`, which this host does not have"));
         check(&["History"], &[History], Err("has `History`, which this host does not have"));
+    }
+
+    /// A description whose schema and examples have this many bytes.
+    fn described(schema: usize, examples: &[usize]) -> Result<Description, Rejected> {
+        let example = |size: &usize| ExampleOut {
+            name: String::new(),
+            job: JobOut::Filter,
+            config: "1".to_owned(),
+            input: "2".to_owned(),
+            output: format!("\"{}\"", "x".repeat(size - 4)),
+        };
+        let described = DescriptionOut {
+            name: "a".to_owned(),
+            version: "1".to_owned(),
+            summary: String::new(),
+            config_schema: format!("{{{}}}", " ".repeat(schema - 2)),
+            capabilities: Vec::new(),
+            examples: examples.iter().map(example).collect(),
+        };
+        description(described, &[])
+    }
+
+    #[test]
+    fn a_description_is_bounded_as_a_whole() {
+        for (schema, examples) in [(2, &[][..]), (MAX_SCHEMA, &[]), (2, &[MAX_TEXTS - 2]), (2, &[1_000; 32])] {
+            assert!(described(schema, examples).is_ok(), "{schema} {examples:?}");
+        }
+        for (schema, examples) in [(MAX_SCHEMA, &[4][..]), (2, &[MAX_TEXTS - 1]), (2, &[10_000; 32])] {
+            let rejected = described(schema, examples).expect_err("it is too long").to_string();
+            assert!(rejected.contains("together 262144 are allowed; shorten"), "{rejected}");
+        }
     }
 }

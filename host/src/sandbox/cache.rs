@@ -2,6 +2,7 @@
 //! with our own seal on the very bytes that are loaded; anything else is as if
 //! it were not there. Nothing that a tenant sent comes this way.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -113,6 +114,26 @@ impl CompiledDir {
         written
     }
 
+    /// Takes the code for `digest` away, where there is any.
+    pub(super) fn remove(&self, digest: Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes all code away that is for none of `digests`.
+    pub(super) fn retain(&self, digests: &HashSet<Digest>) -> io::Result<()> {
+        let kept: HashSet<PathBuf> = digests.iter().map(|digest| self.path(*digest)).collect();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "cwasm") && !kept.contains(&path) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn mac(&self, digest: Digest, code: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
         mac.update(format!("hookyard compiled component\n{digest}\n{:016x}\n", self.compatibility).as_bytes());
@@ -206,5 +227,22 @@ mod tests {
         }
         place.open([7; 32]);
         assert_eq!(fs::read_dir(&place.0).expect("it exists").count(), 1);
+    }
+
+    #[test]
+    fn what_nobody_has_is_taken_away() {
+        let place = Place::new();
+        let dir = place.open([7; 32]);
+        let [one, other, third] = [b"a", b"b", b"c"].map(|component| Digest::of(component));
+        for digest in [one, other, third] {
+            dir.write(digest, &Compiled::fresh(b"code".to_vec())).expect("written");
+        }
+        fs::write(place.0.join("README"), "not ours").expect("written");
+        dir.remove(one).expect("removed");
+        dir.remove(one).expect("it is gone, as it should be");
+        assert_eq!([one, other, third].map(|digest| dir.has(digest)), [false, true, true]);
+        dir.retain(&HashSet::from([one, third])).expect("removed");
+        assert_eq!([one, other, third].map(|digest| dir.has(digest)), [false, false, true]);
+        assert!(place.0.join("README").exists());
     }
 }

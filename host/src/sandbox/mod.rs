@@ -28,18 +28,21 @@ mod loaded;
 mod outside;
 mod past;
 mod patient;
+mod places;
 mod plugin;
 mod queue;
 mod run;
 mod snapshot;
 mod wasi;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use wasmtime::Engine;
@@ -51,6 +54,7 @@ use self::engine::Role;
 use self::fault::Failure;
 use self::guest::Guest;
 use self::loaded::{Loaded, Room};
+use self::places::Places;
 use self::plugin::Plugin;
 use self::queue::Capacity;
 use crate::domain::budget::Ceilings;
@@ -68,10 +72,8 @@ pub use self::gate::GateError;
 pub use self::limits::{Limits, MAX_COMPONENT};
 pub use self::outside::{Nowhere, Outside};
 pub use self::past::Past;
+pub use self::places::Place;
 pub use self::run::{EndpointJob, EndpointResult, EndpointRun, SourceJob, SourceResult, SourceRun};
-
-/// Uploads at a time; more are turned away until there is room.
-const MAX_ADMISSIONS: usize = 16;
 
 /// How long compiling may take where there is nobody to protect from: our own
 /// components, and what was admitted before.
@@ -91,6 +93,8 @@ pub struct SandboxSettings {
     pub limits: Limits,
     /// What was admitted, for what has to be compiled again.
     pub components: Arc<dyn Components>,
+    /// The components that every tenant may use.
+    pub own: HashSet<Digest>,
 }
 
 /// A component's bytes, some time later; nothing when there is no such one, or
@@ -124,6 +128,7 @@ impl Default for SandboxSettings {
             threads: std::thread::available_parallelism().map_or(2, usize::from),
             limits: Limits::default(),
             components: Arc::new(NoComponents),
+            own: HashSet::new(),
         }
     }
 }
@@ -205,22 +210,23 @@ struct Shared {
     crew: Crew,
     compiled: CompiledDir,
     compiler: PathBuf,
-    /// Uploads that are being looked at, or wait for it: each is in memory.
-    admitting: Semaphore,
+    admitting: Places,
     /// One compiler at a time: it takes every core as it is.
     compiling: Semaphore,
     limits: Arc<Limits>,
     tally: Mutex<Tally>,
-    loaded: Mutex<Loaded>,
+    loaded: Mutex<Loaded<Plugin>>,
     components: Arc<dyn Components>,
-    /// Plugins that are being loaded: each is read or compiled once, and they
-    /// take turns.
+    /// Plugins that are being read: each once, and they take turns.
     loading: Semaphore,
+    /// Plugins that are compiled again. Whoever only has to be read does not
+    /// wait for these.
+    recompiling: Semaphore,
 }
 
 impl Sandbox {
     pub fn start(settings: SandboxSettings) -> Result<Self, StartError> {
-        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits, components } = settings;
+        let SandboxSettings { compiled_dir, mac_key, compiler, threads, limits, components, own } = settings;
         let threads = threads.max(1);
         let engine =
             engine::engine(&Role::run(threads, &limits)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
@@ -234,30 +240,36 @@ impl Sandbox {
             crew,
             compiled,
             compiler,
-            admitting: Semaphore::new(MAX_ADMISSIONS),
+            admitting: Places::new(),
             compiling: Semaphore::new(1),
             limits: Arc::new(limits),
             tally: Mutex::default(),
-            loaded: Mutex::new(Loaded::new(room)),
+            loaded: Mutex::new(Loaded::new(room, own)),
             components,
             loading: Semaphore::new(threads),
+            recompiling: Semaphore::new(1),
         })))
     }
 
+    /// A place for a component that is to be admitted, before it is in memory.
+    pub fn place(&self, owner: Owner) -> Result<Place, Rejected> {
+        self.0.admitting.take(owner).ok_or(Rejected::Unavailable)
+    }
+
     /// The gate for uploads. What passes is loaded, and compiled code is kept.
-    pub async fn admit(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
-        self.admit_within(component, self.0.limits.compile_deadline).await
+    pub async fn admit(&self, place: Place, component: Bytes) -> Result<Admitted, Rejected> {
+        self.admit_within(place, component, self.0.limits.compile_deadline).await
     }
 
-    /// The same for a component of our own: a busy machine must not keep the
-    /// server from starting.
-    pub async fn admit_own(&self, component: Arc<[u8]>) -> Result<Admitted, Rejected> {
-        self.admit_within(component, PATIENCE).await
+    /// The same for a component of our own, which waits for its place: neither a
+    /// busy machine nor tenants' uploads must keep the server from having it.
+    pub async fn admit_own(&self, component: Bytes) -> Result<Admitted, Rejected> {
+        let place = self.0.admitting.wait().await.ok_or(Rejected::Unavailable)?;
+        self.admit_within(place, component, PATIENCE).await
     }
 
-    async fn admit_within(&self, component: Arc<[u8]>, deadline: Duration) -> Result<Admitted, Rejected> {
-        let _place = self.0.admitting.try_acquire().map_err(|_| Rejected::Unavailable)?;
-        let (limits, bytes) = (Arc::clone(&self.0.limits), Arc::clone(&component));
+    async fn admit_within(&self, _place: Place, component: Bytes, deadline: Duration) -> Result<Admitted, Rejected> {
+        let (limits, bytes) = (Arc::clone(&self.0.limits), component.clone());
         let inspected = spawn_blocking(move || gate::inspect(&bytes, &limits).map(|jobs| (jobs, Digest::of(&bytes))));
         let (jobs, digest) = inspected.await.map_err(|_| Rejected::Unavailable)??;
         let (plugin, size, fresh) = self.prepare(digest, &component, deadline).await?;
@@ -285,9 +297,25 @@ impl Sandbox {
         }
     }
 
-    /// Forgets the plugin; calls that run keep it until they end.
-    pub fn unload(&self, digest: Digest) {
+    /// Forgets a plugin that nobody has any more, and its compiled code; calls
+    /// that run keep it until they end.
+    pub async fn forget(&self, digest: Digest) {
         self.0.loaded().remove(digest);
+        self.tidy(move |compiled| compiled.remove(digest)).await;
+    }
+
+    /// Forgets the compiled code of all others: what a crash, or an upload that
+    /// came to nothing, left.
+    pub async fn keep_only(&self, digests: HashSet<Digest>) {
+        self.tidy(move |compiled| compiled.retain(&digests)).await;
+    }
+
+    async fn tidy(&self, work: impl FnOnce(&CompiledDir) -> io::Result<()> + Send + 'static) {
+        let shared = Arc::clone(&self.0);
+        if let Ok(Err(error)) = spawn_blocking(move || work(&shared.compiled)).await {
+            // It takes room and does nothing else; the next start tries again.
+            tracing::error!(%error, "compiled code that nobody has could not be deleted");
+        }
     }
 
     /// The plugin: in memory, or from the compiled code on the disk, or compiled
@@ -296,13 +324,12 @@ impl Sandbox {
         if let Some(plugin) = self.0.loaded().get(digest) {
             return Ok(plugin);
         }
-        let _turn = self.0.loading.acquire().await.map_err(|_| Unavailable::Closed)?;
-        // Somebody else may have wanted it, and had their turn before.
-        if let Some(plugin) = self.0.loaded().get(digest) {
+        if let Some(plugin) = self.read(digest).await? {
             return Ok(plugin);
         }
-        if let Some((plugin, size)) = self.cached(digest).await {
-            self.0.loaded().insert(digest, plugin.clone(), size);
+        let _turn = self.0.recompiling.acquire().await.map_err(|_| Unavailable::Closed)?;
+        // Somebody else may have wanted it, and had their turn before.
+        if let Some(plugin) = self.read(digest).await? {
             return Ok(plugin);
         }
         let component = self.0.components.component(digest).await.ok_or(Unavailable::NotLoaded(digest))?;
@@ -314,6 +341,17 @@ impl Sandbox {
         self.keep(digest, fresh).await;
         self.0.loaded().insert(digest, plugin.clone(), size);
         Ok(plugin)
+    }
+
+    /// The plugin, in memory or on the disk.
+    async fn read(&self, digest: Digest) -> Result<Option<Arc<Plugin>>, Unavailable> {
+        let _turn = self.0.loading.acquire().await.map_err(|_| Unavailable::Closed)?;
+        if let Some(plugin) = self.0.loaded().get(digest) {
+            return Ok(Some(plugin));
+        }
+        let Some((plugin, size)) = self.cached(digest).await else { return Ok(None) };
+        self.0.loaded().insert(digest, plugin.clone(), size);
+        Ok(Some(plugin))
     }
 
     async fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Unavailable> {
@@ -496,7 +534,7 @@ impl Shared {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+    fn loaded(&self) -> MutexGuard<'_, Loaded<Plugin>> {
         // Nothing that can panic runs under the lock.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
 //! What tenants and the operator set up.
 
-use std::sync::Arc;
+use bytes::Bytes;
 
 use super::Reply;
 use super::picture::TenantPicture;
@@ -10,7 +10,7 @@ use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::KeyHash;
 use crate::domain::named_secret::NamedSecret;
-use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
@@ -100,7 +100,9 @@ pub trait Catalog: Send + Sync {
     fn delete_secret<'a>(&'a self, tenant: TenantId, name: &'a str) -> Reply<'a, ()>;
 
     /// Stores a component as the name's next version, or answers the version
-    /// that has the same digest already.
+    /// that has the same digest already. Refused with
+    /// [`super::StoreError::OverLimit`] when its owner would have more than the
+    /// upload's `most`.
     fn add_plugin(&self, upload: PluginUpload) -> Reply<'_, PluginVersion>;
 
     /// Every version of one owner's plugins.
@@ -153,11 +155,13 @@ pub struct PluginUpload {
     pub owner: Owner,
     pub name: PluginName,
     pub digest: Digest,
-    pub component: Arc<[u8]>,
+    pub component: Bytes,
     pub jobs: Vec<Job>,
     pub description: Description,
     pub compile_ms: u64,
     /// The key that it came with.
     pub uploaded_by: Option<KeyId>,
     pub created_at: Timestamp,
+    /// What its owner may have, this one included.
+    pub most: Option<Stock>,
 }

@@ -14,7 +14,7 @@ use crate::domain::event_type::OwnKind;
 use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::key::{KeyHash, SourceToken};
 use crate::domain::named_secret::NamedSecret;
-use crate::domain::plugin::{Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
@@ -186,11 +186,24 @@ impl Picture {
         self.read(|state| state.house.clone())
     }
 
+    /// Every component that somebody has.
+    pub fn digests(&self) -> HashSet<Digest> {
+        self.read(|state| {
+            let own = state.tenants.values().map(|part| &part.plugins);
+            own.chain([&*state.house]).flat_map(digests).collect()
+        })
+    }
+
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         // A panic while writing cannot leave half a picture: each change is one
         // insertion, and the next refresh makes it whole.
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Of every version.
+pub fn digests(plugins: &PluginVersions) -> impl Iterator<Item = Digest> {
+    plugins.values().flat_map(BTreeMap::values).map(|plugin| plugin.digest)
 }
 
 /// Orders versions by name and number.

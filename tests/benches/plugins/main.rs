@@ -103,7 +103,7 @@ async fn overhead() {
     })
     .expect("the sandbox starts");
     let component = house::component("tag-filter").expect("it is embedded");
-    let digest = sandbox.admit(component.into()).await.expect("it is admitted").digest;
+    let digest = sandbox.admit_own(component.into()).await.expect("it is admitted").digest;
     let config = r#"{"expression": "a"}"#.to_owned();
     let step = Step::new("tag-filter".parse().expect("a name"), 1, digest, Job::Filter, config);
     let pipeline = Pipeline { steps: vec![step] };

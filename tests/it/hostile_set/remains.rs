@@ -7,7 +7,7 @@ use hookyard::domain::event::{Draft, Event};
 use hookyard::domain::id::{EventId, TenantId};
 use hookyard::domain::message::Message;
 use hookyard::domain::pipeline::{Pipeline, Step};
-use hookyard::domain::plugin::Job;
+use hookyard::domain::plugin::{Job, Owner};
 use hookyard::domain::time::Timestamp;
 use hookyard::sandbox::{EndpointJob, EndpointResult, Sandbox, SandboxSettings};
 use hookyard_tests::{TempDir, build};
@@ -59,7 +59,8 @@ fn with_answer(body: String) -> Vec<u8> {
 }
 
 async fn admitted(sandbox: &Sandbox, component: Vec<u8>) -> Pipeline {
-    let digest = sandbox.admit(component.into()).await.expect("it is a plugin").digest;
+    let place = sandbox.place(Owner::House).expect("there is room");
+    let digest = sandbox.admit(place, component.into()).await.expect("it is a plugin").digest;
     let name = "case".parse().expect("a name");
     let step = Step::new(name, 1, digest, Job::Transformer, "{}".to_owned());
     Pipeline { steps: vec![step] }

@@ -1,9 +1,10 @@
 //! Plugin versions never change, and components are kept while they are used.
 
+use bytes::Bytes;
 use hookyard::domain::id::TenantId;
 use hookyard::domain::pipeline::Pipeline;
 use hookyard::domain::place::PlaceId;
-use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginName, PluginVersion};
+use hookyard::domain::plugin::{Description, Digest, Example, Job, Owner, PluginName, PluginVersion, Stock};
 use hookyard::domain::upgrade::{Moved, Repinned};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::{MoveLog, PluginUpload, StepMove};
@@ -23,7 +24,7 @@ fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
         owner,
         name: name.parse().expect("a plugin name"),
         digest: Digest::of(component),
-        component: component.into(),
+        component: Bytes::copy_from_slice(component),
         jobs: vec![Job::Mapper, Job::Filter],
         description: Description {
             name: "says its author".to_owned(),
@@ -36,6 +37,7 @@ fn upload(owner: Owner, name: &str, component: &[u8]) -> PluginUpload {
         compile_ms: 280,
         uploaded_by: Some(id()),
         created_at: NOW,
+        most: None,
     }
 }
 
@@ -78,6 +80,34 @@ contract! {
         let stored = numbers(&store.catalog.plugins(owner).await?);
         let expected = [("mine", 1), ("mine", 2), ("mine", 3), ("other", 1)];
         assert_eq!(stored, expected.map(|(name, version)| (name.to_owned(), version)));
+        Ok(())
+    }
+
+    async fn an_owner_has_no_more_versions_and_bytes_than_it_may(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (owner, other) = (Owner::Tenant(tenant), Owner::Tenant(a_tenant(store, "other").await?));
+        let most = Some(Stock { versions: 3, bytes: 20, described: 10_000 });
+        let add = async |owner: Owner, name: &str, component: &[u8]| {
+            store.catalog.add_plugin(PluginUpload { most, ..upload(owner, name, component) }).await
+        };
+        add(owner, "mine", b"ten bytes.").await?;
+        let too_large = add(owner, "mine", b"eleven byte").await;
+        assert!(matches!(too_large, Err(StoreError::OverLimit)), "{too_large:?}");
+        let mut wordy = upload(owner, "mine", b"tiny");
+        wordy.description.summary = "x".repeat(10_000);
+        wordy.most = most;
+        let too_long = store.catalog.add_plugin(wordy).await;
+        assert!(matches!(too_long, Err(StoreError::OverLimit)), "{too_long:?}");
+        add(owner, "other", b"5 is.").await?;
+        add(owner, "mine", b"small").await?;
+        let too_many = add(owner, "mine", b"").await;
+        assert!(matches!(too_many, Err(StoreError::OverLimit)), "{too_many:?}");
+
+        assert_eq!(add(owner, "mine", b"small").await?.version, 2, "it is there already, and nothing was counted");
+        add(other, "mine", b"ten bytes.").await?;
+        let name = "other".parse().expect("a plugin name");
+        store.catalog.delete_plugin(tenant, &name, None).await?;
+        add(owner, "mine", b"fits").await?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use hookyard::domain::delivery::Next;
 use hookyard::domain::id::{DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
 use hookyard::domain::secret::Secret;
+use hookyard::domain::usage::{PluginUse, Usage};
 use hookyard::store::StoreError;
 use hookyard::store::ledger::{DeliveryQuery, EventQuery, RequestQuery};
 
@@ -134,6 +135,32 @@ contract! {
         assert_eq!(seen(store, acme, &hers).await?, [0; 12]);
         assert!(store.catalog.deleted_tenants().await?.is_empty());
         assert_eq!(seen(store, other, &his).await?, [1; 12]);
+        Ok(())
+    }
+
+    async fn what_plugins_used_adds_up_until_the_tenant_is_deleted(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let usage = Usage { calls: 1, refused: 2, faulted: 3, fuel: 4, duration_us: 5, memory: 6 };
+        let uses = || {
+            let of = |tenant| PluginUse { tenant, plugin: "mine".parse().expect("a plugin name"), version: 7, usage };
+            vec![of(acme), of(other)]
+        };
+        store.ledger.add_plugin_use(3, uses()).await?;
+        store.ledger.add_plugin_use(3, uses()).await?;
+        store.ledger.add_plugin_use(4, uses()).await?;
+        let used = store.ledger.plugin_use(acme, 3).await?;
+        let twice = Usage { calls: 2, refused: 4, faulted: 6, fuel: 8, duration_us: 10, memory: 6 };
+        assert_eq!(used, [(3, PluginUse { usage: twice, ..uses().swap_remove(0) }), (4, uses().swap_remove(0))]);
+        assert_eq!(store.ledger.plugin_use(acme, 4).await?, used[1..]);
+
+        // Calls that ran when it was deleted are counted later, once before and
+        // once after its past is purged.
+        store.catalog.delete_tenant(acme, NOW).await?;
+        store.ledger.add_plugin_use(4, uses()).await?;
+        assert!(!store.ledger.purge(acme, 10).await?);
+        store.ledger.add_plugin_use(4, uses()).await?;
+        assert!(store.ledger.plugin_use(acme, 0).await?.is_empty());
+        assert_eq!(store.ledger.plugin_use(other, 4).await?[0].1.usage.calls, 3);
         Ok(())
     }
 }

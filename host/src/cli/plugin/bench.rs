@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::Stop;
 use crate::clock::random;
+use crate::domain::plugin::Owner;
 use crate::sandbox::{Admitted, MAX_COMPONENT, Rejected, Sandbox, SandboxSettings};
 
 /// A sandbox and the component that was let in.
@@ -19,7 +21,7 @@ pub(super) struct Bench {
 }
 
 /// The component in `file`. One that is far too large is not read.
-pub(super) fn read(file: &Path) -> Result<Arc<[u8]>, Stop> {
+pub(super) fn read(file: &Path) -> Result<Bytes, Stop> {
     let size = fs::metadata(file).map_err(|error| Stop::at(file, error))?.len();
     if size > 4 * MAX_COMPONENT as u64 {
         let problem = format!("{size} bytes are no plugin, at most {MAX_COMPONENT} are allowed");
@@ -37,7 +39,8 @@ impl Bench {
         let scratch = Scratch::make()?;
         let settings = SandboxSettings { compiled_dir: scratch.0.clone(), threads: 1, ..SandboxSettings::default() };
         let sandbox = Sandbox::start(settings).map_err(|error| Stop::Command(error.to_string()))?;
-        let admitted = sandbox.admit(component).await.map_err(|rejected| match rejected {
+        let admitting = async { sandbox.admit(sandbox.place(Owner::House)?, component).await };
+        let admitted = admitting.await.map_err(|rejected| match rejected {
             Rejected::Unavailable => Stop::Command("the compiler does not start; try again".to_owned()),
             rejected => Stop::Plugin(format!("{}: {rejected}", file.display())),
         })?;

@@ -43,7 +43,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Stop> {
     let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(DEADLINE).build();
     let client = client.map_err(|error| Stop::Command(Chain(&error).to_string()))?;
     let request = client.post(address).bearer_auth(key).header(header::CONTENT_TYPE, "application/wasm");
-    let answer = request.body(component.to_vec()).send().await.map_err(|error| unreachable(&args.url, &error))?;
+    let answer = request.body(component).send().await.map_err(|error| unreachable(&args.url, &error))?;
     let status = answer.status();
     let body = answer.bytes().await.map_err(|error| unreachable(&args.url, &error))?;
     let body: Value = serde_json::from_slice(&body)

@@ -1,6 +1,7 @@
 //! Plugins: uploaded, listed, read, deleted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -14,11 +15,15 @@ use super::super::error::ApiError;
 use super::super::input::{self, Params};
 use crate::domain::id::KeyId;
 use crate::domain::pipeline::{Pipeline, Step};
-use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
 use crate::domain::time::Timestamp;
 use crate::sandbox::MAX_COMPONENT;
+use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
-use crate::store::picture::{PluginVersions, TenantPicture};
+use crate::store::picture::TenantPicture;
+
+/// How long a component may take to arrive: it has a place that others wait for.
+const ARRIVAL: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -103,10 +108,13 @@ async fn upload(
         let problem = format!("`{name}` comes with Hookyard; choose another name");
         return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
     }
-    let component: std::sync::Arc<[u8]> = input::read_body(request.into_body(), MAX_COMPONENT).await?.as_ref().into();
-    let admitted = app.sandbox.admit(component.clone()).await?;
+    // Before the body is read: what has no place is not in memory either.
+    let place = app.sandbox.place(Owner::Tenant(caller.id()))?;
+    let arriving = input::read_body(request.into_body(), MAX_COMPONENT);
+    let component = tokio::time::timeout(ARRIVAL, arriving).await.map_err(|_| ApiError::TimedOut)??;
+    let admitted = app.sandbox.admit(place, component.clone()).await?;
     let compile_ms = admitted.compile_ms();
-    let plugin = app
+    let added = app
         .catalog
         .add_plugin(PluginUpload {
             owner: Owner::Tenant(caller.id()),
@@ -118,14 +126,29 @@ async fn upload(
             uploaded_by: Some(caller.key()),
             description: admitted.description,
             created_at: app.clock.now(),
+            most: Some(Stock::MOST),
         })
-        .await?;
+        .await;
+    if added.is_err() {
+        forget_unused(&app, vec![admitted.digest]).await;
+    }
+    let plugin = added.map_err(not_added)?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     tracing::info!(
         tenant.id = %caller.id(), plugin.name = %plugin.name, plugin.version = plugin.version,
         plugin.digest = %plugin.digest, bytes = plugin.size, "plugin {} version {}", plugin.name, plugin.version,
     );
     Ok((StatusCode::CREATED, Json(shown(&View::of(&plugin)))))
+}
+
+fn not_added(error: StoreError) -> ApiError {
+    let StoreError::OverLimit = error else { return error.into() };
+    let Stock { versions, bytes, described } = Stock::MOST;
+    let problem = format!(
+        "you may have {versions} versions of plugins, {bytes} bytes of components and {described} bytes of descriptions \
+         in all; delete versions that no step uses: DELETE /v1/plugins/{{name}}/versions/{{n}}"
+    );
+    ApiError::Conflict { field: None, problem }
 }
 
 /// `GET /v1/plugins`: the newest version of each, the tenant's own first.
@@ -199,9 +222,7 @@ async fn remove(app: &App, caller: &TenantCaller, name: &str, version: Option<u3
     app.catalog.delete_plugin(caller.id(), &name, version).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let gone = versions.values().filter(|plugin| version.is_none_or(|version| plugin.version == version));
-    for plugin in gone.filter(|plugin| !is_used(app, plugin.digest)) {
-        app.sandbox.unload(plugin.digest);
-    }
+    forget_unused(app, gone.map(|plugin| plugin.digest).collect()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -216,11 +237,13 @@ fn user_of(tenant: &TenantPicture, name: &PluginName, version: Option<u32>) -> O
     })
 }
 
-/// Whether anybody still has the very same component.
-fn is_used(app: &App, digest: Digest) -> bool {
-    let has =
-        |versions: &PluginVersions| versions.values().flat_map(BTreeMap::values).any(|plugin| plugin.digest == digest);
-    has(&app.picture.house()) || app.picture.tenants().iter().any(|part| has(&part.plugins))
+/// Has the sandbox forget those that nobody has any more, the very same component
+/// of another tenant included.
+pub(super) async fn forget_unused(app: &App, digests: Vec<Digest>) {
+    let used = app.picture.digests();
+    for digest in digests.into_iter().filter(|digest| !used.contains(digest)) {
+        app.sandbox.forget(digest).await;
+    }
 }
 
 fn shown<T: Serialize>(view: &T) -> serde_json::Value {

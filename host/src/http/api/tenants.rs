@@ -13,6 +13,7 @@ use super::super::auth::Operator;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
+use super::plugins;
 use crate::clock::{mint, random};
 use crate::domain::budget::{Ceilings, Excess};
 use crate::domain::dialect::Dialect;
@@ -20,6 +21,7 @@ use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::KeyText;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
 use crate::store::catalog::NewKey;
+use crate::store::picture::digests;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -138,9 +140,10 @@ async fn change(
 /// `DELETE /v1/tenants/{id}`: its keys and URLs end at once; upkeep deletes what
 /// happened.
 async fn delete(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>) -> Result<StatusCode, ApiError> {
-    find(&app, id)?;
+    let part = app.picture.tenant(id).ok_or(ApiError::NotFound)?;
     app.catalog.delete_tenant(id, app.clock.now()).await?;
     app.picture.refresh(&*app.catalog, id).await?;
+    plugins::forget_unused(&app, digests(&part.plugins).collect()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

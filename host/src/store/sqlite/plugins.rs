@@ -1,5 +1,6 @@
 //! Plugin versions and their components.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::json;
@@ -7,12 +8,15 @@ use super::changes::{require, unused};
 use super::rows::Columns;
 use crate::domain::id::TenantId;
 use crate::domain::pipeline::Step;
-use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
+use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion, Stock};
 use crate::store::StoreError;
 use crate::store::catalog::PluginUpload;
 
-const SELECT: &str = "
+const OF_OWNER: &str = "
     SELECT name, version, digest, size, jobs, description, compile_ms, uploaded_by, created_at FROM plugins WHERE owner = ?";
+const OF_DIGEST: &str = "
+    SELECT name, version, digest, size, jobs, description, compile_ms, uploaded_by, created_at FROM plugins
+    WHERE owner = ? AND name = ? AND digest = ?";
 
 /// Stores an upload, or finds the version that it already is.
 pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Result<PluginVersion, StoreError> {
@@ -24,10 +28,8 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
         require(conn, tenant).await?;
     }
     let owner = owner_text(upload.owner);
-    let mut before = versions(&mut *conn, upload.owner).await?;
-    before.retain(|version| version.name == upload.name);
-    if let Some(same) = before.iter().find(|version| version.digest == upload.digest) {
-        return Ok(same.clone());
+    if let Some(same) = same(conn, &upload).await? {
+        return Ok(same);
     }
     let number = next_number(conn, &owner, &upload.name).await?;
     let version = PluginVersion {
@@ -45,7 +47,7 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
     let digest = version.digest.to_string();
     sqlx::query(COMPONENT).bind(digest.as_str()).bind(&*upload.component).execute(&mut *conn).await?;
     sqlx::query(VERSION)
-        .bind(owner)
+        .bind(owner.as_str())
         .bind(version.name.to_string())
         .bind(i64::from(version.version))
         .bind(digest)
@@ -55,9 +57,35 @@ pub(super) async fn add(conn: &mut SqliteConnection, upload: PluginUpload) -> Re
         .bind(i64::try_from(version.compile_ms).unwrap_or(i64::MAX))
         .bind(version.uploaded_by.map(|key| key.to_string()))
         .bind(version.created_at.as_millis())
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    if let Some(most) = upload.most {
+        keep_within(conn, &owner, most).await?;
+    }
     Ok(version)
+}
+
+/// The version that an upload already is.
+async fn same(conn: &mut SqliteConnection, upload: &PluginUpload) -> Result<Option<PluginVersion>, StoreError> {
+    let row = sqlx::query(OF_DIGEST)
+        .bind(owner_text(upload.owner))
+        .bind(upload.name.to_string())
+        .bind(upload.digest.to_string())
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| version(upload.owner, &row)).transpose()
+}
+
+/// After the insertion and in its savepoint: two that come together cannot both
+/// be the last that fits.
+async fn keep_within(conn: &mut SqliteConnection, owner: &str, most: Stock) -> Result<(), StoreError> {
+    const STOCK: &str = "
+        SELECT count(*) AS versions, sum(size) AS bytes, sum(octet_length(description)) AS described
+        FROM plugins WHERE owner = ?";
+    let row = sqlx::query(STOCK).bind(owner).fetch_one(conn).await?;
+    let row = Columns(&row);
+    let stock = Stock { versions: row.int("versions")?, bytes: row.int("bytes")?, described: row.int("described")? };
+    if stock.fits(&most) { Ok(()) } else { Err(StoreError::OverLimit) }
 }
 
 /// A number that the name never had.
@@ -103,23 +131,24 @@ pub(super) async fn versions<'e>(
     from: impl sqlx::SqliteExecutor<'e>,
     owner: Owner,
 ) -> Result<Vec<PluginVersion>, StoreError> {
-    let rows = sqlx::query(SELECT).bind(owner_text(owner)).fetch_all(from).await?;
-    let version = |row| {
-        let row = Columns(row);
-        Ok(PluginVersion {
-            owner,
-            name: row.parsed("name")?,
-            version: row.int("version")?,
-            digest: row.parsed("digest")?,
-            size: row.int("size")?,
-            jobs: row.json("jobs")?,
-            description: row.json("description")?,
-            compile_ms: row.int("compile_ms")?,
-            uploaded_by: row.maybe_parsed("uploaded_by")?,
-            created_at: row.at("created_at")?,
-        })
-    };
-    rows.iter().map(version).collect()
+    let rows = sqlx::query(OF_OWNER).bind(owner_text(owner)).fetch_all(from).await?;
+    rows.iter().map(|row| version(owner, row)).collect()
+}
+
+fn version(owner: Owner, row: &SqliteRow) -> Result<PluginVersion, StoreError> {
+    let row = Columns(row);
+    Ok(PluginVersion {
+        owner,
+        name: row.parsed("name")?,
+        version: row.int("version")?,
+        digest: row.parsed("digest")?,
+        size: row.int("size")?,
+        jobs: row.json("jobs")?,
+        description: row.json("description")?,
+        compile_ms: row.int("compile_ms")?,
+        uploaded_by: row.maybe_parsed("uploaded_by")?,
+        created_at: row.at("created_at")?,
+    })
 }
 
 pub(super) async fn component(pool: &SqlitePool, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

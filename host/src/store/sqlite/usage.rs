@@ -8,11 +8,13 @@ use crate::domain::id::TenantId;
 use crate::domain::usage::{Day, PluginUse, Usage};
 use crate::store::StoreError;
 
-/// Adds to what is there.
+/// Adds to what is there. Of a tenant that was deleted meanwhile nothing is
+/// written: what it left is gone already.
 pub(super) async fn add(conn: &mut SqliteConnection, day: Day, uses: Vec<PluginUse>) -> Result<(), StoreError> {
     const ADD: &str = "
         INSERT INTO plugin_use (tenant_id, day, plugin, version, calls, refused, faulted, fuel, duration_us, memory)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+        WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND deleted_at IS NULL)
         ON CONFLICT (tenant_id, day, plugin, version) DO UPDATE SET calls = calls + excluded.calls,
             refused = refused + excluded.refused, faulted = faulted + excluded.faulted, fuel = fuel + excluded.fuel,
             duration_us = duration_us + excluded.duration_us, memory = max(memory, excluded.memory)";
