@@ -37,7 +37,7 @@ impl Notices {
         for report in steps {
             let Some(failures) = streaks.note(tenant, report, now) else { continue };
             let faulting = Faulting { tenant, whose, about: about.to_string(), failures, report: report.clone() };
-            self.tell(Notice::Faulting(faulting));
+            self.tell(Notice::Faulting(Box::new(faulting)));
         }
     }
 

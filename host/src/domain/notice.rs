@@ -15,7 +15,7 @@ pub const DISABLED: &str = "endpoint.disabled";
 /// What a tenant is told.
 #[derive(Clone, Debug)]
 pub enum Notice {
-    Faulting(Faulting),
+    Faulting(Box<Faulting>),
     Disabled(Box<Disabled>),
 }
 

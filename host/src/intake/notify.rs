@@ -6,10 +6,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Intake, Routed};
 use crate::clock::mint;
-use crate::domain::faulting::Faulting;
 use crate::domain::id::EventId;
 use crate::domain::notice::Notice;
-use crate::domain::pipeline::StepReport;
 use crate::shutdown::stopped;
 
 /// Publishes notices until `stop` says true.
@@ -47,9 +45,10 @@ impl Intake {
 fn report(notice: &Notice, id: EventId) {
     let tenant = notice.tenant();
     match notice {
-        Notice::Faulting(Faulting { report: StepReport { plugin, version, .. }, failures, .. }) => tracing::warn!(
-            event.id = %id, tenant.id = %tenant, plugin.name = %plugin, plugin.version = version, failures,
-            "plugin {plugin} keeps failing",
+        Notice::Faulting(faulting) => tracing::warn!(
+            event.id = %id, tenant.id = %tenant, plugin.name = %faulting.report.plugin,
+            plugin.version = faulting.report.version, failures = faulting.failures,
+            "plugin {} keeps failing", faulting.report.plugin,
         ),
         Notice::Disabled(disabled) => tracing::warn!(
             event.id = %id, tenant.id = %tenant, endpoint.id = %disabled.endpoint.id, reason = disabled.reason,
