@@ -21,7 +21,7 @@ async fn show(tenant: &Api, endpoint: &Value) -> Value {
 /// When an event's only delivery is tried next, in seconds from now.
 async fn wait_of(host: &Host, tenant: &Api, event: &str) -> i64 {
     let found = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200);
-    let due: jiff::Timestamp = text(&list(&found["items"])[0]["next_attempt_at"]).parse().unwrap();
+    let due: jiff::Timestamp = text(&list(&found["items"])[0]["next_attempt_at"]).parse().expect("an instant");
     due.as_second() - host.now().as_secs()
 }
 

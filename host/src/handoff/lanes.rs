@@ -328,3 +328,120 @@ impl Drop for Slot {
 fn lock(shared: &Shared) -> std::sync::MutexGuard<'_, State> {
     shared.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::endpoint::Status;
+    use crate::domain::pace::{Period, RateLimit};
+    use crate::domain::subscription::Subscription;
+    use crate::domain::url::DeliveryUrl;
+
+    const SUCCESS: Outcome = Outcome::Accepted { status: 204 };
+    const HANGS: Outcome = Outcome::Unreachable(Unreachable::TimedOut(Duration::from_secs(15)));
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn endpoint(owner: i64, number: i64, pace: Pace) -> Endpoint {
+        Endpoint {
+            id: EndpointId::floor(at(number)),
+            tenant: TenantId::floor(at(owner)),
+            name: String::new(),
+            url: DeliveryUrl::stored("https://example.com/").unwrap(),
+            subscription: Subscription { event_types: Vec::new(), accounts: Vec::new(), tags: Vec::new() },
+            headers: Vec::new(),
+            pipeline: crate::domain::pipeline::Pipeline::default(),
+            retry: None,
+            pace,
+            dialect: String::new(),
+            status: Status::Active,
+            created_at: at(0),
+        }
+    }
+
+    /// Takes slots until there are no more.
+    fn fill(lanes: &Lanes, endpoint: &Endpoint) -> Vec<Slot> {
+        std::iter::from_fn(|| lanes.reserve(endpoint, at(0))).collect()
+    }
+
+    fn widen(lanes: &Lanes, endpoint: &Endpoint) {
+        for _ in 0..10 {
+            lanes.note(endpoint.id, &SUCCESS, at(0));
+        }
+    }
+
+    #[test]
+    fn a_lane_widens_with_success_and_narrows_with_silence() {
+        let lanes = Lanes::default();
+        let crm = endpoint(1, 1, Pace::default());
+        assert_eq!(fill(&lanes, &crm).len(), FIRST_WINDOW);
+        lanes.note(crm.id, &SUCCESS, at(0));
+        assert_eq!(fill(&lanes, &crm).len(), 2 * FIRST_WINDOW);
+        widen(&lanes, &crm);
+        assert_eq!(fill(&lanes, &crm).len(), SLOTS_PER_ENDPOINT);
+        lanes.note(crm.id, &Outcome::Refused { status: 429, retry_after: None, word: None }, at(0));
+        assert_eq!(fill(&lanes, &crm).len(), SLOTS_PER_ENDPOINT / 2);
+        lanes.note(crm.id, &HANGS, at(0));
+        assert_eq!(fill(&lanes, &crm).len(), 1);
+    }
+
+    #[test]
+    fn receivers_that_hang_leave_room_for_all_others() {
+        let lanes = Lanes::default();
+        let _hanging: Vec<_> = (0..1000).map(|n| fill(&lanes, &endpoint(n, n, Pace::default()))).collect();
+        assert!(lanes.free() >= SLOTS / 4);
+        assert_eq!(fill(&lanes, &endpoint(2000, 2000, Pace::default())).len(), FIRST_WINDOW);
+    }
+
+    #[test]
+    fn one_tenant_and_each_kind_have_their_bounds() {
+        let lanes = Lanes::default();
+        let of = |owner: i64| (0..4).map(move |n| endpoint(owner, 10 * owner + n, Pace::default()));
+        (1..=4).flat_map(of).for_each(|endpoint| widen(&lanes, &endpoint));
+        let mut held: Vec<_> = of(1).flat_map(|endpoint| fill(&lanes, &endpoint)).collect();
+        assert_eq!((held.len(), lanes.free_of(TenantId::floor(at(1)))), (SLOTS_PER_TENANT, 0));
+        held.extend((2..=4).flat_map(of).flat_map(|endpoint| fill(&lanes, &endpoint)));
+        assert_eq!((held.len(), lanes.free()), (SLOTS_OF_A_KIND, SLOTS - SLOTS_OF_A_KIND));
+        drop(held);
+        assert_eq!((lanes.free(), lanes.free_of(TenantId::floor(at(1)))), (SLOTS_OF_A_KIND, SLOTS_PER_TENANT));
+    }
+
+    #[test]
+    fn a_half_open_circuit_lets_one_through() {
+        let crm = endpoint(1, 1, Pace::default());
+        let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)) };
+        let lanes = Lanes::remembering(vec![(crm.id, ill)]);
+        assert_eq!((lanes.room(crm.id, &crm.pace, at(29)), lanes.turn(&crm, at(29))), (0, Turn::NotBefore(at(30))));
+        assert_eq!((lanes.room(crm.id, &crm.pace, at(30)), lanes.turn(&crm, at(30))), (1, Turn::At(at(30))));
+        assert_eq!(lanes.turn(&crm, at(30)), Turn::NotBefore(at(30) + AHEAD));
+        assert!(lanes.note(crm.id, &SUCCESS, at(31)).health.is_some_and(|health| health.is_well()));
+        assert_eq!(lanes.turn(&crm, at(31)), Turn::At(at(31)));
+        assert!(lanes.note(crm.id, &SUCCESS, at(31)).health.is_none(), "nothing new");
+    }
+
+    #[test]
+    fn a_rate_holds_no_more_than_it_sends_soon() {
+        let lanes = Lanes::default();
+        let rate_limit = |limit, per| Pace { rate_limit: Some(RateLimit { limit, per }), ..Pace::default() };
+        let slow = endpoint(1, 1, rate_limit(6, Period::Minute));
+        widen(&lanes, &slow);
+        assert_eq!(fill(&lanes, &slow).len(), 1);
+        assert_eq!(lanes.turn(&slow, at(0)), Turn::At(at(0)));
+        assert_eq!(lanes.turn(&slow, at(1)), Turn::NotBefore(at(10)));
+        assert_eq!((lanes.room(slow.id, &slow.pace, at(4)), lanes.room(slow.id, &slow.pace, at(5))), (0, 1));
+        assert_eq!(lanes.turn(&slow, at(6)), Turn::At(at(10)));
+    }
+
+    #[test]
+    fn an_ordered_lane_holds_one_and_gives_each_place_once() {
+        let lanes = Lanes::default();
+        let line = endpoint(1, 1, Pace { ordered: true, ..Pace::default() });
+        widen(&lanes, &line);
+        assert!(lanes.reserve(&line, at(0)).is_none(), "the store knows who is first");
+        assert_eq!(lanes.room(line.id, &line.pace, at(0)), 1);
+        let places = [at(1), at(1), at(1), at(0)].map(|now| lanes.place(line.id, now).as_millis());
+        assert_eq!(places, [1000, 1001, 1002, 1003]);
+    }
+}
