@@ -22,7 +22,11 @@ fn says(name: &'static str, change: impl FnOnce(&mut Description), expected: Exp
 }
 
 fn deep() -> String {
-    "[".repeat(200_000) + &"]".repeat(200_000)
+    nested(200_000)
+}
+
+fn nested(depth: usize) -> String {
+    "[".repeat(depth) + &"]".repeat(depth)
 }
 
 fn texts() -> Vec<Case> {
@@ -96,8 +100,10 @@ fn examples() -> Vec<Case> {
         Case::transformer(
             "an example whose event is nested lists",
             |mut plugin| {
-                let input =
-                    format!(r#"{{"event": {{"type": "a.b", "data": {}}}, "message": {{"body": "{{}}"}}}}"#, deep());
+                let input = format!(
+                    r#"{{"event": {{"type": "a.b", "data": {}}}, "message": {{"body": "{{}}"}}}}"#,
+                    nested(100_000)
+                );
                 plugin.description.examples = vec![example(2, &input, sends)];
                 plugin
             },
