@@ -68,6 +68,13 @@ fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.arg("--quiet").current_dir(workspace());
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    // What cargo tells a test about itself. A build script that asks for it (that
+    // of `ring` does) would run again, and all that depends on it be built again,
+    // for every test run and after it.
+    let about_itself = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| about_itself(name)) {
+        cargo.env_remove(name);
+    }
     cargo
 }
 
