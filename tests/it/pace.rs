@@ -25,6 +25,11 @@ async fn wait_of(host: &Host, tenant: &Api, event: &str) -> i64 {
     due.as_second() - host.now().as_secs()
 }
 
+/// The same tenant after a restart.
+fn tenant_of(host: &Host, tenant: &Api) -> Api {
+    Api::new(host.operator.base(), Some(tenant.key()))
+}
+
 /// Shows that the dispatcher has looked for work since: what it was not to send
 /// was not sent.
 async fn has_looked(tenant: &Api) {
@@ -96,7 +101,7 @@ async fn a_receiver_that_only_fails_is_left_alone_and_probed() {
     // It is probed half a minute later, and twice that after the probe failed;
     // a restart does not make it well.
     let host = host.restart().await;
-    let tenant = Api::new(host.operator.base(), Some(tenant.key()));
+    let tenant = tenant_of(&host, &tenant);
     assert_eq!(show(&tenant, &endpoint).await["health"]["circuit"], "open");
     host.clock.advance(Duration::from_secs(31));
     assert_eq!(receiver.next().await.header("webhook-id"), waiting);
@@ -232,6 +237,30 @@ async fn an_ordered_endpoint_gets_one_after_the_other() {
     }
     let expected: Vec<&str> = ids[1..].iter().copied().chain([late.as_str()]).collect();
     assert_eq!(got, expected);
+}
+
+#[tokio::test]
+async fn a_replay_to_an_ordered_endpoint_goes_out_in_the_old_order() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let endpoint = tenant.endpoint(&receiver.url(), json!({"event_types": ["a.b"], "ordered": true})).await;
+    let mut events = Vec::new();
+    for n in 0..5 {
+        events.push(publish(&tenant, n).await);
+        host.clock.advance(Duration::from_millis(10));
+        assert_eq!(receiver.next().await.header("webhook-id"), events.last().unwrap());
+    }
+    tenant.delivery_in(&events[4], "delivered").await;
+    host.clock.advance(Duration::from_secs(1));
+    let path = format!("/v1/endpoints/{}/replay", text(&endpoint["id"]));
+    let form = json!({"since": "2020-01-01T00:00:00Z", "states": ["delivered"], "pipeline": "as-sent"});
+    assert_eq!(tenant.post(&path, form).await.expect(202)["deliveries"], 5);
+    let mut again = Vec::new();
+    while again.len() < 5 {
+        again.push(receiver.next().await.header("webhook-id").to_owned());
+    }
+    assert_eq!(again, events);
 }
 
 #[tokio::test]

@@ -189,7 +189,12 @@ async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> R
         // It keeps its place, and those behind it wait.
         dispatch.lanes.wait(claim.endpoint, *at);
     }
-    if !dispatch.ledger.settle(settlement).await? {
+    let health = settlement.health;
+    if dispatch.ledger.settle(settlement).await? {
+        if let Some((endpoint, health)) = health {
+            dispatch.lanes.saved(endpoint, health);
+        }
+    } else {
         tracing::warn!(delivery.id = %claim.delivery, "settled too late: the claim had run out and was taken over");
     }
     Ok(())

@@ -92,11 +92,19 @@ async fn settle(
         (Err(why), _) => Status::Unverified { reason: why.to_string() },
     };
     let endpoint = Endpoint { status, ..asked.clone() };
-    match dispatch.catalog.update_endpoint(&endpoint, before).await {
-        Ok(()) | Err(StoreError::NotFound | StoreError::Changed) => {
-            dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await?
-        }
+    let written = match dispatch.catalog.update_endpoint(&endpoint, before).await {
+        Ok(()) => true,
+        Err(StoreError::NotFound | StoreError::Changed) => false,
         Err(error) => return Err(error),
+    };
+    dispatch.picture.refresh(&*dispatch.catalog, asked.tenant).await?;
+    if !written {
+        return Ok(());
+    }
+    if endpoint.url != before.url || endpoint.status != before.status {
+        // What was known of the receiver is of the one before.
+        dispatch.ledger.forget_health(asked.tenant, asked.id).await?;
+        dispatch.lanes.forget(asked.id);
     }
     if endpoint.status == Status::Active {
         dispatch.ledger.release_held(asked.tenant, asked.id, dispatch.clock.now()).await?;

@@ -37,6 +37,8 @@ const POLL: Duration = Duration::from_millis(200);
 /// Asking takes a twentieth of the time at most: it costs two steps for each
 /// endpoint with something pending.
 const ASKING_SHARE: u32 = 20;
+/// What was slow may have been somebody else's reading: nobody waits for that.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// At most this many deliveries are claimed at once.
 const CLAIMED_AT_ONCE: usize = 256;
 /// After a failure to claim or settle, the store is left alone for this long.
@@ -121,7 +123,10 @@ async fn claim(dispatch: Arc<Dispatch>, handoff: Handoff, nudge: Arc<Notify>, mu
                 continue;
             }
         };
-        tokio::time::sleep(asked * ASKING_SHARE).await;
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep((asked * ASKING_SHARE).min(LONGEST_REST)) => {}
+        }
     }
 }
 
@@ -167,6 +172,9 @@ fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Ti
     let part = dispatch.picture.tenant(tenant);
     let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
     match sealed {
+        // It stays in the store, where its order is: what would be held one by one
+        // could be overtaken when the endpoint is resumed.
+        Some(sealed) if sealed.endpoint.status.holds() && sealed.endpoint.pace.ordered => 0,
         Some(sealed) => dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now),
         None => dispatch.lanes.room(endpoint, &Pace::default(), now),
     }

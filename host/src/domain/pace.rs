@@ -83,7 +83,7 @@ impl Pace {
 }
 
 impl RateLimit {
-    /// From one request to the next.
+    /// Microseconds from one request to the next.
     fn spacing(self) -> i64 {
         let period = match self.per {
             Period::Second => 1,
@@ -101,25 +101,31 @@ impl RateLimit {
 }
 
 /// Whose turn comes when: the generic cell rate algorithm (ITU-T I.371) without a
-/// burst.
+/// burst. What is remembered is the last turn, so that another rate holds at
+/// once.
 #[derive(Debug, Default)]
 pub struct Turns {
-    /// Microseconds since 1970.
-    next: i64,
+    /// Microseconds since 1970: a thousand turns may be in a millisecond.
+    last: Option<i64>,
 }
 
 impl Turns {
     /// When the next turn is, which is not before `now`.
-    pub fn next(&self, now: Timestamp) -> Timestamp {
+    pub fn next(&self, rate: RateLimit, now: Timestamp) -> Timestamp {
         // Rounded up: not a request too early.
-        Timestamp::from_millis(self.next.saturating_add(999) / 1000).max(now)
+        Timestamp::from_millis(self.micros(rate, now).saturating_add(999) / 1000)
     }
 
     /// Takes the next turn and says when it is.
     pub fn take(&mut self, rate: RateLimit, now: Timestamp) -> Timestamp {
-        let turn = self.next(now);
-        self.next = self.next.max(now.as_millis().saturating_mul(1000)).saturating_add(rate.spacing());
+        let turn = self.next(rate, now);
+        self.last = Some(self.micros(rate, now));
         turn
+    }
+
+    fn micros(&self, rate: RateLimit, now: Timestamp) -> i64 {
+        let now = now.as_millis().saturating_mul(1000);
+        self.last.map_or(now, |last| last.saturating_add(rate.spacing()).max(now))
     }
 }
 
@@ -135,6 +141,10 @@ mod tests {
         assert_eq!([take(1000), take(1000), take(1000), take(1000)], [1000, 1334, 1667, 2000]);
         assert_eq!(take(9000), 9000, "what was not used is not saved up");
         assert_eq!(take(9001), 9334);
+        let hourly = RateLimit { limit: 1, per: Period::Hour };
+        let at = Timestamp::from_millis(9_400);
+        assert_eq!(turns.next(hourly, at).as_millis(), 3_609_334, "another rate holds at once");
+        assert_eq!(turns.next(rate, at).as_millis(), 9_667);
     }
 
     #[test]

@@ -25,12 +25,15 @@ const SLOTS_OF_A_KIND: usize = SLOTS / 4 * 3;
 /// For one tenant, so that one tenant's hanging receivers leave room.
 pub const SLOTS_PER_TENANT: usize = SLOTS / 4;
 /// And for one endpoint.
-pub const SLOTS_PER_ENDPOINT: usize = 512;
+pub const SLOTS_PER_ENDPOINT: usize = 256;
 /// Of a receiver that nothing is known of yet.
 const FIRST_WINDOW: usize = 2;
 /// A rate-limited endpoint holds what it sends within this time; a claim lasts
 /// longer than that.
 const AHEAD: Duration = Duration::from_secs(5);
+/// For each request that may be in flight, so many are held: more would wait
+/// here until their claims run out.
+const IN_HAND: usize = 4;
 /// Lanes that are remembered; beyond, those of idle endpoints are forgotten.
 const REMEMBERED: usize = 20_000;
 
@@ -69,6 +72,8 @@ struct Lane {
     /// The one attempt that a half-open circuit lets through is being made.
     is_probing: bool,
     health: Health,
+    /// What the store has of it.
+    saved: Health,
     turns: Turns,
     /// The last place that was given out in an ordered endpoint's line.
     last_place: Timestamp,
@@ -93,7 +98,7 @@ pub enum Turn {
 
 /// What an attempt's outcome changed.
 pub struct Noted {
-    /// What is to be remembered, if it is something new.
+    /// What is to be stored, if the store does not have it.
     pub health: Option<Health>,
     pub is_given_up: bool,
 }
@@ -102,7 +107,8 @@ impl Lanes {
     /// With what an earlier run has learnt.
     pub fn remembering(healths: Vec<(EndpointId, Health)>) -> Self {
         let lanes = Self::default();
-        let known = healths.into_iter().map(|(endpoint, health)| (endpoint, Lane { health, ..Lane::new() }));
+        let known =
+            healths.into_iter().map(|(endpoint, health)| (endpoint, Lane { health, saved: health, ..Lane::new() }));
         lock(&lanes.0).lanes.extend(known);
         lanes
     }
@@ -174,10 +180,14 @@ impl Lanes {
         match lane.health.circuit(now) {
             Circuit::Open { until } => Turn::NotBefore(until),
             Circuit::HalfOpen if lane.is_probing => Turn::NotBefore(now + endpoint.pace.timeout().unwrap_or(AHEAD)),
-            _ if lane.is_far(&endpoint.pace, now) => Turn::NotBefore(lane.turns.next(now)),
             circuit => {
+                let rate = endpoint.pace.rate_limit;
+                let next = rate.map_or(now, |rate| lane.turns.next(rate, now));
+                if next > now + AHEAD {
+                    return Turn::NotBefore(next);
+                }
                 lane.is_probing = circuit == Circuit::HalfOpen;
-                Turn::At(endpoint.pace.rate_limit.map_or(now, |rate| lane.turns.take(rate, now)))
+                Turn::At(rate.map_or(now, |rate| lane.turns.take(rate, now)))
             }
         }
     }
@@ -195,13 +205,17 @@ impl Lanes {
             Outcome::Unreachable(Unreachable::TimedOut(_)) => 1,
             Outcome::Unreachable(_) => (lane.window / 4).max(1),
         };
-        let before = lane.health;
-        lane.health = before.after(outcome, now);
+        lane.health = lane.health.after(outcome, now);
         let is_failure = !matches!(outcome, Outcome::Accepted { .. });
         Noted {
-            health: (lane.health != before).then_some(lane.health),
+            health: (lane.health != lane.saved).then_some(lane.health),
             is_given_up: is_failure && lane.health.is_given_up(now),
         }
+    }
+
+    /// The store has this of an endpoint now.
+    pub fn saved(&self, endpoint: EndpointId, health: Health) {
+        lock(&self.0).lane(endpoint).saved = health;
     }
 
     /// A line waits for its first until then.
@@ -227,7 +241,8 @@ impl Lanes {
     /// Its owner has mended it: what was known of it is of no use any more.
     pub fn forget(&self, endpoint: EndpointId) {
         if let Some(lane) = lock(&self.0).lanes.get_mut(&endpoint) {
-            (lane.health, lane.window, lane.is_probing) = (Health::default(), FIRST_WINDOW, false);
+            (lane.health, lane.saved) = (Health::default(), Health::default());
+            (lane.window, lane.is_probing) = (FIRST_WINDOW, false);
         }
     }
 
@@ -277,6 +292,7 @@ impl Lane {
             more: false,
             is_probing: false,
             health: Health::default(),
+            saved: Health::default(),
             turns: Turns::default(),
             last_place: Timestamp::from_millis(0),
         }
@@ -285,7 +301,7 @@ impl Lane {
     /// Whether its rate keeps the next one waiting for longer than it may be
     /// held.
     fn is_far(&self, pace: &Pace, now: Timestamp) -> bool {
-        pace.rate_limit.is_some() && self.turns.next(now) > now + AHEAD
+        pace.rate_limit.is_some_and(|rate| self.turns.next(rate, now) > now + AHEAD)
     }
 
     fn room(&self, pace: &Pace, now: Timestamp) -> usize {
@@ -294,7 +310,10 @@ impl Lane {
             _ if self.is_far(pace, now) => 0,
             Circuit::HalfOpen => 1,
             Circuit::Closed if pace.ordered => 1,
-            Circuit::Closed => self.window.min(pace.rate_limit.map_or(usize::MAX, |rate| rate.within(AHEAD))),
+            Circuit::Closed => {
+                let soon = pace.rate_limit.map_or(usize::MAX, |rate| rate.within(AHEAD));
+                self.window.min(soon).min(IN_HAND * usize::from(pace.in_flight()))
+            }
         };
         most.saturating_sub(self.held)
     }
@@ -381,6 +400,8 @@ mod tests {
         assert_eq!(fill(&lanes, &crm).len(), 2 * FIRST_WINDOW);
         widen(&lanes, &crm);
         assert_eq!(fill(&lanes, &crm).len(), SLOTS_PER_ENDPOINT);
+        let one_by_one = Endpoint { pace: Pace { max_in_flight: Some(1), ..Pace::default() }, ..crm.clone() };
+        assert_eq!(fill(&lanes, &one_by_one).len(), IN_HAND);
         lanes.note(crm.id, &Outcome::Refused { status: 429, retry_after: None, word: None }, at(0));
         assert_eq!(fill(&lanes, &crm).len(), SLOTS_PER_ENDPOINT / 2);
         lanes.note(crm.id, &HANGS, at(0));
@@ -418,6 +439,9 @@ mod tests {
         assert_eq!(lanes.turn(&crm, at(30)), Turn::NotBefore(at(30) + AHEAD));
         assert!(lanes.note(crm.id, &SUCCESS, at(31)).health.is_some_and(|health| health.is_well()));
         assert_eq!(lanes.turn(&crm, at(31)), Turn::At(at(31)));
+        // Until the store has it, every success says it again.
+        assert!(lanes.note(crm.id, &SUCCESS, at(31)).health.is_some());
+        lanes.saved(crm.id, Health::default());
         assert!(lanes.note(crm.id, &SUCCESS, at(31)).health.is_none(), "nothing new");
     }
 

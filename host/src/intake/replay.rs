@@ -33,12 +33,13 @@ impl Intake {
     /// Replays go through the store, never over the fast path: a large one must
     /// not take the slots of events that arrive meanwhile.
     pub async fn replay(&self, tenant: TenantId, query: DeliveryQuery, through: Through) -> Result<u64, IntakeError> {
-        let mut query = DeliveryQuery { limit: PORTION, ..query };
+        // The oldest first: an ordered endpoint gets them in their order again.
+        let mut query = DeliveryQuery { limit: PORTION, oldest_first: true, ..query };
         let mut made = 0;
         loop {
             let found = self.ledger.deliveries(tenant, query.clone()).await?;
             let Some(last) = found.last() else { break };
-            query.older_than = Some(last.id);
+            query.newer_than = Some(last.id);
             self.record_anew(tenant, &found, through).await?;
             made += found.len() as u64;
         }
@@ -70,19 +71,23 @@ impl Intake {
             Through::AsSent => self.message_of(tenant, delivery.id).await?,
             Through::Current => None,
         };
+        let turn = self.turn_for(tenant, delivery.endpoint);
         Ok(FreshDelivery {
             id: mint(self.clock.now()),
             event: delivery.event,
             endpoint: delivery.endpoint,
-            start: self.start_for(tenant, delivery.endpoint),
-            turn: self.turn_for(tenant, delivery.endpoint),
+            start: self.start_for(tenant, delivery.endpoint, turn),
+            turn,
             message,
             replay_of: Some(delivery.id),
         })
     }
 
-    fn start_for(&self, tenant: TenantId, endpoint: EndpointId) -> Start {
-        if self.picture.is_holding(tenant, endpoint) { Start::Held } else { Start::Due(self.clock.now()) }
+    fn start_for(&self, tenant: TenantId, endpoint: EndpointId, turn: Option<Timestamp>) -> Start {
+        match self.picture.is_holding(tenant, endpoint) {
+            true => Start::Held,
+            false => Start::Due(turn.unwrap_or_else(|| self.clock.now())),
+        }
     }
 
     fn turn_for(&self, tenant: TenantId, endpoint: EndpointId) -> Option<Timestamp> {

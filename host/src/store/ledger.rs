@@ -354,5 +354,8 @@ pub struct DeliveryQuery {
     /// Created before.
     pub until: Option<Timestamp>,
     pub older_than: Option<DeliveryId>,
+    /// The oldest first, behind `newer_than`.
+    pub oldest_first: bool,
+    pub newer_than: Option<DeliveryId>,
     pub limit: u32,
 }

@@ -105,7 +105,11 @@ pub(super) async fn deliveries(
 ) -> Result<Vec<Delivery>, StoreError> {
     let mut query = select(rows::DELIVERY, "deliveries", tenant);
     narrow_deliveries(&mut query, &wanted);
-    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
+    narrow(&mut query, " AND id > ", wanted.newer_than.map(|id| id.to_string()));
+    match wanted.oldest_first {
+        true => drop(query.push(" ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit))),
+        false => newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit),
+    }
     query.build().fetch_all(pool).await?.iter().map(rows::delivery).collect()
 }
 

@@ -252,12 +252,13 @@ async fn replay(
         Some(words) => words.iter().map(|word| deliveries::state(word)).collect::<Result<_, _>>()?,
         None => vec![Standing::Dead],
     };
+    let now = app.clock.now();
     let query = DeliveryQuery {
         endpoint: Some(id),
         states,
         since: events::instant("since", Some(form.since))?,
         // What a replay makes must not be found by it.
-        until: Some(events::instant("until", form.until)?.unwrap_or_else(|| app.clock.now())),
+        until: Some(events::instant("until", form.until)?.map_or(now, |until| until.min(now))),
         ..DeliveryQuery::default()
     };
     let deliveries = if form.dry_run {

@@ -286,6 +286,7 @@ fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Res
 async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<StatusCode, ApiError> {
     app.catalog.delete_endpoint(caller.id(), id).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
+    app.handoff.lanes.forget(id);
     // What was held comes up as well, and is cancelled like the rest.
     app.intake.release(caller.id(), id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -301,7 +302,11 @@ fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {
 }
 
 async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Response, ApiError> {
-    app.catalog.update_endpoint(&endpoint, before).await?;
+    if let Err(error) = app.catalog.update_endpoint(&endpoint, before).await {
+        // Whoever tries again is to begin with what there is.
+        app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
+        return Err(error.into());
+    }
     if before.url != endpoint.url || before.status != endpoint.status {
         // What was known of the receiver is of the one before, or of before it
         // was mended.
