@@ -284,6 +284,7 @@ async fn a_pace_out_of_bounds_is_refused_by_field() {
         ("rate_limit", json!(0), "1 to 10000"),
         ("rate_limit", json!({"limit": 20000, "per": "minute"}), "1 to 10000"),
         ("max_in_flight", json!(0), "1 to 256"),
+        ("rate_limit", json!("fast"), "a number per second"),
         ("timeout_seconds", json!(31), "1 to 30"),
     ] {
         let mut form = json!({"name": "crm", "url": "http://127.0.0.1:8099/", "event_types": ["*"]});

@@ -137,7 +137,7 @@ async fn claim_due(
     handoff: &Handoff,
     last: &mut Option<TenantId>,
 ) -> Result<Duration, StoreError> {
-    let free = handoff.lanes.free().min(CLAIMED_AT_ONCE);
+    let free = dispatch.lanes.free().min(CLAIMED_AT_ONCE);
     if free == 0 {
         return Ok(Duration::ZERO);
     }
@@ -149,14 +149,14 @@ async fn claim_due(
         .into_iter()
         .map(|(tenant, endpoint)| Due { tenant, endpoint, room: room(dispatch, (tenant, endpoint), now) })
         .collect();
-    let shares = shares(&due, free, |tenant| handoff.lanes.free_of(tenant), last);
+    let shares = shares(&due, free, |tenant| dispatch.lanes.free_of(tenant), last);
     let wanted: usize = shares.iter().map(|share| share.limit as usize).sum();
     if wanted == 0 {
         return Ok(asked);
     }
     let claims = dispatch.ledger.claim(now, now + LEASE, shares).await?;
     for claim in claims {
-        let slot = handoff.lanes.admit(claim.tenant, claim.endpoint);
+        let slot = dispatch.lanes.admit(claim.tenant, claim.endpoint);
         handoff.send(claim, slot);
     }
     // Others may be due that found no room this time.
@@ -187,26 +187,21 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, stop: watch::Receiver<bool>)
     let in_flight = dispatch.in_flight.of(claim.endpoint, pace.map_or(USUAL_IN_FLIGHT, Pace::in_flight));
     drop(part);
     let Ok(_permit) = in_flight.acquire().await else { return };
-    let attempt = async {
-        // One that waited too long for its turn is left to whoever claims it next:
-        // a receiver must not be sent the same thing by two.
-        if !has_time(&claim, dispatch.clock.as_ref()) {
-            return;
-        }
-        if let Err(error) = attempt::attempt(&dispatch, &claim, &stop).await {
-            // The claim runs out and the delivery is attempted again: at least once.
-            tracing::error!(
-                delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error), "an attempt was not written down",
-            );
-        }
-    };
     // A host that stops begins nothing; the next start takes this over.
-    if !*stop.borrow() {
-        attempt.await;
+    if *stop.borrow() || !has_time(&claim, dispatch.clock.as_ref()) {
+        return;
+    }
+    if let Err(error) = attempt::attempt(&dispatch, &claim, &stop).await {
+        // The claim runs out and the delivery is attempted again: at least once.
+        tracing::error!(
+            delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error), "an attempt was not written down",
+        );
     }
 }
 
-/// Whether an attempt would end before the claim does.
+/// Whether an attempt would end before the claim does. One that waited too long
+/// for its turn is left to whoever claims it next: a receiver must not be sent
+/// the same thing by two.
 fn has_time(claim: &Claim, clock: &dyn Clock) -> bool {
     clock.now() + LONGEST_DEADLINE < claim.until
 }

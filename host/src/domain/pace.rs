@@ -1,6 +1,5 @@
 //! How fast an endpoint is sent to: what its owner asks for.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,12 +50,6 @@ pub struct BadPace {
     pub problem: String,
 }
 
-impl fmt::Display for BadPace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
-    }
-}
-
 impl Pace {
     pub fn check(self) -> Result<Self, BadPace> {
         let bad = |field, problem| Err(BadPace { field, problem });
@@ -103,7 +96,7 @@ impl RateLimit {
 /// Whose turn comes when: the generic cell rate algorithm (ITU-T I.371) without a
 /// burst. What is remembered is the last turn, so that another rate holds at
 /// once.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Turns {
     /// Microseconds since 1970: a thousand turns may be in a millisecond.
     last: Option<i64>,
@@ -157,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_pace_has_bounds() {
-        let check = |pace: Pace| pace.check().map_err(|bad| bad.to_string());
+        let check = |pace: Pace| pace.check().map_err(|bad| format!("{}: {}", bad.field, bad.problem));
         let rate = |limit| Pace { rate_limit: Some(RateLimit { limit, per: Period::Minute }), ..Pace::default() };
         assert!(check(rate(1)).is_ok() && check(rate(10_000)).is_ok());
         assert_eq!(check(rate(0)).unwrap_err(), "rate_limit: give a limit of 1 to 10000 per second, minute or hour");

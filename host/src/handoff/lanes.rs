@@ -61,6 +61,9 @@ struct State {
     stored: usize,
     tenants: HashMap<TenantId, usize>,
     lanes: HashMap<EndpointId, Lane>,
+    /// Lanes that could not be forgotten the last time: looking through all of
+    /// them is for when there are many more.
+    kept: usize,
 }
 
 struct Lane {
@@ -164,7 +167,8 @@ impl Lanes {
         lock(&self.0).of_tenant(tenant)
     }
 
-    /// How many more deliveries to an endpoint may be claimed.
+    /// How many more deliveries may be claimed for an endpoint that has some due;
+    /// the rest of them is asked for as the lane empties.
     pub fn room(&self, endpoint: EndpointId, pace: &Pace, now: Timestamp) -> usize {
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint);
@@ -277,8 +281,9 @@ impl State {
     }
 
     fn lane(&mut self, endpoint: EndpointId) -> &mut Lane {
-        if self.lanes.len() >= REMEMBERED && !self.lanes.contains_key(&endpoint) {
-            self.lanes.retain(|_, lane| lane.held > 0 || !lane.health.is_well());
+        if self.lanes.len() >= REMEMBERED.max(2 * self.kept) && !self.lanes.contains_key(&endpoint) {
+            self.lanes.retain(|_, lane| !lane.is_idle());
+            self.kept = self.lanes.len();
         }
         self.lanes.entry(endpoint).or_insert_with(Lane::new)
     }
@@ -296,6 +301,12 @@ impl Lane {
             turns: Turns::default(),
             last_place: Timestamp::from_millis(0),
         }
+    }
+
+    /// Whether nothing is lost with it: a new one would be the same but for its
+    /// window.
+    fn is_idle(&self) -> bool {
+        self.held == 0 && self.health == self.saved && self.health.is_well() && self.turns == Turns::default()
     }
 
     /// Whether its rate keeps the next one waiting for longer than it may be

@@ -34,7 +34,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let data = TempDir::new();
-        let host = HostProcess::start_logging(data.path(), "error").await;
+        let host = HostProcess::start_logging(data.path(), "hookyard::cli=info").await;
         let arrivals = Arrivals::start().await;
         hanging(&host, &arrivals).await;
         waiting(&host, &arrivals).await;
