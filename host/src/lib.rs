@@ -118,6 +118,7 @@ pub struct Host {
     dispatch: Arc<Dispatch>,
     arrivals: handoff::Arrivals,
     noticed: mpsc::Receiver<Notice>,
+    replays: mpsc::UnboundedReceiver<intake::replay::Job>,
     store: Arc<SqliteStore>,
 }
 
@@ -192,6 +193,7 @@ impl Host {
             default_retry: RetryPolicy::default(),
             origin: origin.clone(),
         });
+        let (replays, ordered) = mpsc::unbounded_channel();
         let intake = Arc::new(Intake {
             catalog: catalog.clone(),
             ledger: ledger.clone(),
@@ -203,6 +205,7 @@ impl Host {
             senders: senders.clone(),
             notices,
             reach,
+            replays,
         });
         let app = Arc::new(http::Parts {
             catalog,
@@ -222,7 +225,7 @@ impl Host {
             shadows: http::Turns::default(),
             ready: AtomicBool::new(true),
         });
-        Ok(Self { app, dispatch, arrivals, noticed, store })
+        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store })
     }
 
     /// Makes ready what takes long, as [`serve`](Self::serve) does while it
@@ -235,10 +238,11 @@ impl Host {
     /// Serves until `shutdown` is over, then drains: open exchanges end,
     /// deliveries in flight are settled, the store is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { app, dispatch, arrivals, noticed, store } = self;
+        let Self { app, dispatch, arrivals, noticed, replays, store } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
         let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, stopped.clone()));
+        let replaying = tokio::spawn(intake::replay::run(app.intake.clone(), replays, stopped.clone()));
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = tokio::spawn(prepare_rest(app.clone()));
         let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), stopped));
@@ -251,6 +255,7 @@ impl Host {
         let _all_ended = stop.send(true);
         let _served = serving.await;
         let _kept_up = upkeep.await;
+        let _replayed = replaying.await;
         let _prepared_or_aborted = preparing.await;
         if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");

@@ -29,6 +29,7 @@ fn job(digest: Digest) -> EndpointJob {
     let draft = Draft {
         event_type: "a.b".parse().expect("a type"),
         occurred_at: None,
+        deliver_at: None,
         subject: None,
         account: None,
         tags: vec!["a".to_owned()],

@@ -212,6 +212,43 @@ async fn a_receiver_can_say_that_a_delivery_or_all_of_them_are_unwanted() {
 }
 
 #[tokio::test]
+async fn the_owner_of_an_endpoint_that_only_fails_is_told_before_it_is_disabled() {
+    let host = Host::start().await;
+    let receiver = Receiver::start().await;
+    let mut desk = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let day = 86_400;
+    let form = json!({"name": "crm", "event_types": ["a.b"],
+        "retry": {"schedule": [day, day, day, day, day], "jitter": 0}});
+    tenant.endpoint(&receiver.url(), form).await;
+    tenant.endpoint(&desk.url(), json!({"name": "desk", "event_types": ["endpoint.*"]})).await;
+    receiver.answer(&[500; 6]);
+    let event = publish(&tenant, 1).await;
+    let mut host = host;
+    let mut told = Vec::new();
+    for attempts in 1..=6 {
+        let tenant = tenant_of(&host, &tenant);
+        hookyard_tests::eventually("the attempt", async || {
+            let found = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200);
+            (list(&found["items"])[0]["attempt_count"] == attempts).then_some(())
+        })
+        .await;
+        // After the first day, the third and the fifth; none is told twice, whatever
+        // restarts in between.
+        if [2, 4, 6].contains(&attempts) {
+            let notice = desk.next().await.json();
+            told.push(text(&notice["type"]).to_owned());
+            assert!(text(&notice["data"]["text"]).contains("\"crm\""), "{notice}");
+        }
+        host = host.restart().await;
+        host.clock.advance(DAY + MINUTE);
+    }
+    assert_eq!(told, ["endpoint.failing", "endpoint.failing", "endpoint.disabled"]);
+    has_looked(&tenant_of(&host, &tenant)).await;
+    assert!(desk.so_far().is_empty());
+}
+
+#[tokio::test]
 async fn an_ordered_endpoint_gets_one_after_the_other() {
     let host = Host::start().await;
     let mut receiver = Receiver::start().await;
@@ -261,6 +298,106 @@ async fn a_replay_to_an_ordered_endpoint_goes_out_in_the_old_order() {
         again.push(receiver.next().await.header("webhook-id").to_owned());
     }
     assert_eq!(again, events);
+}
+
+#[tokio::test]
+async fn each_subject_is_a_line_of_its_own() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let form = json!({"event_types": ["a.b"], "ordered": "subject", "retry": {"schedule": [600], "jitter": 0}});
+    let endpoint = tenant.endpoint(&receiver.url(), form).await;
+    assert_eq!(endpoint["ordered"], "subject");
+    let refused = || Response::builder().status(500).body(String::new()).unwrap();
+    receiver.answer_by(move |request| (request.json()["data"] == "bad").then(refused));
+    let of = |subject: Value, data: &str| json!({"type": "a.b", "subject": subject, "data": data});
+    let ann = [of(json!("ann"), "bad"), of(json!("ann"), "ann 2"), of(json!("ann"), "ann 3")];
+    let rest = [of(json!("bob"), "bob 1"), of(json!("bob"), "bob 2"), of(json!(null), "nobody's")];
+    let answer = tenant.post("/v1/events", json!([ann.as_slice(), &rest].concat())).await.expect(202);
+    let mut got = Vec::new();
+    while got.len() < 4 {
+        got.push(text(&receiver.next().await.json()["data"]).to_owned());
+    }
+    assert!(got.iter().position(|data| data == "bob 1") < got.iter().position(|data| data == "bob 2"));
+    assert!(got.contains(&"nobody's".to_owned()) && got.contains(&"bad".to_owned()), "{got:?}");
+    let waiting = tenant.get(&format!("/v1/deliveries?event={}", text(&answer["ids"][1]))).await.expect(200);
+    let waiting = &list(&waiting["items"])[0];
+    assert_eq!((&waiting["state"], &waiting["next_attempt_at"]), (&json!("pending"), &json!(null)));
+    assert!(text(&waiting["reason"]).contains("those before it"));
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty(), "what is behind one that failed waits for it");
+
+    // It is given up after its second attempt, and the others go on.
+    host.clock.advance(11 * MINUTE);
+    for expected in ["bad", "ann 2", "ann 3"] {
+        assert_eq!(receiver.next().await.json()["data"], expected);
+    }
+}
+
+#[tokio::test]
+async fn an_event_waits_for_its_time() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    tenant.endpoint(&receiver.url(), json!({"event_types": ["a.b"]})).await;
+    let time = (host.now() + 10 * MINUTE).to_string();
+    let delayed = |data| json!({"type": "a.b", "data": data, "deliver_at": time});
+    let id = tenant.publish(delayed(1)).await;
+    let unwanted = tenant.publish(delayed(2)).await;
+    let sooner = tenant.publish(delayed(3)).await;
+    tenant.publish(json!({"type": "a.b", "data": 4, "deliver_at": "2020-01-01T00:00:00Z"})).await;
+    assert_eq!(receiver.next().await.json()["data"], 4, "a time that has passed is now");
+    assert_eq!(tenant.get(&format!("/v1/events/{id}")).await.expect(200)["deliver_at"], time);
+    let found = tenant.get(&format!("/v1/deliveries?event={id}")).await.expect(200);
+    assert_eq!(list(&found["items"])[0]["next_attempt_at"], time);
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+
+    let cancelled = tenant.post(&format!("/v1/events/{unwanted}/cancel"), json!({})).await.expect(200);
+    assert_eq!(cancelled["cancelled"], 1);
+    tenant.delivery_in(&unwanted, "cancelled").await;
+    let found = tenant.get(&format!("/v1/deliveries?event={sooner}")).await.expect(200);
+    let path = format!("/v1/deliveries/{}", text(&list(&found["items"])[0]["id"]));
+    tenant.post(&format!("{path}/retry"), json!({})).await.expect(202);
+    assert_eq!(receiver.next().await.json()["data"], 3, "whoever asks for it by hand has it now");
+    tenant.delivery_in(&sooner, "delivered").await;
+    tenant.post(&format!("{path}/cancel"), json!({})).await.problem(409, "");
+
+    // A restart forgets neither.
+    let host = host.restart().await;
+    host.clock.advance(11 * MINUTE);
+    assert_eq!(receiver.next().await.json()["data"], 1);
+    has_looked(&tenant_of(&host, &tenant)).await;
+    assert!(receiver.so_far().is_empty());
+    let too_late = (host.now() + 367 * DAY).to_string();
+    let form = json!([{"type": "a.b", "data": 5, "deliver_at": too_late}]);
+    let tenant = tenant_of(&host, &tenant);
+    let detail = tenant.post("/v1/events", form).await.problem(422, "[0].deliver_at");
+    assert!(detail.contains("366 days"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_is_for_a_paused_endpoint_waits_for_its_time_as_well() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let endpoint = tenant.endpoint(&receiver.url(), json!({"event_types": ["a.b"]})).await;
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let now = publish(&tenant, 1).await;
+    tenant.publish(json!({"type": "a.b", "data": 2, "deliver_at": (host.now() + 10 * MINUTE).to_string()})).await;
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+    let found = tenant.get(&format!("/v1/deliveries?event={now}")).await.expect(200);
+    let held = &list(&found["items"])[0];
+    assert_eq!((&held["state"], &held["next_attempt_at"]), (&json!("pending"), &json!(null)));
+    assert!(text(&held["reason"]).starts_with("held"));
+    tenant.post(&format!("{path}/resume"), json!({})).await.expect(200);
+    assert_eq!(receiver.next().await.json()["data"], 1);
+    has_looked(&tenant).await;
+    assert!(receiver.so_far().is_empty());
+    host.clock.advance(11 * MINUTE);
+    assert_eq!(receiver.next().await.json()["data"], 2);
 }
 
 #[tokio::test]

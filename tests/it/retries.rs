@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Response;
-use hookyard_tests::{Host, Receiver};
+use hookyard_tests::{Host, Receiver, eventually, list, text};
 use serde_json::{Value, json};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -133,6 +133,64 @@ async fn a_replay_makes_new_deliveries_as_sent_or_through_the_current_pipeline()
     let all = tenant.get(&format!("/v1/deliveries?event={event}")).await.expect(200);
     let replays = all["items"].as_array().unwrap().iter().filter(|one| one["replay_of"] == original["id"]);
     assert_eq!(replays.count(), 2);
+}
+
+#[tokio::test]
+async fn a_replay_is_watched_and_makes_each_delivery_once() {
+    let host = Host::start().await;
+    let mut receiver = Receiver::start().await;
+    let tenant = host.tenant("acme").await;
+    let other = host.tenant("other").await;
+    let endpoint = tenant.endpoint(&receiver.url(), json!({"event_types": ["*"]})).await;
+    let mut ids = Vec::new();
+    // More than one portion.
+    for n in 0..5 {
+        let of = |type_: &str| json!({"type": type_, "data": n});
+        let events: Vec<_> = (0..99).map(|_| of("order.paid")).chain([of("user.new")]).collect();
+        let answer = tenant.post("/v1/events", json!(events)).await.expect(202);
+        ids.extend(list(&answer["ids"]).iter().map(|id| text(id).to_owned()));
+    }
+    let all_at_rest = || async {
+        let open = tenant.get("/v1/deliveries?state=pending&limit=1").await.expect(200);
+        list(&open["items"]).is_empty().then_some(())
+    };
+    eventually("the end of all", all_at_rest).await;
+    assert_eq!(receiver.so_far().len(), 500);
+    host.clock.advance(Duration::from_secs(1));
+    let form = |dry_run: bool, types: &[&str]| {
+        json!({"since": "2020-01-01T00:00:00Z", "states": ["delivered"], "types": types,
+            "pipeline": "current", "dry_run": dry_run})
+    };
+    let replay_path = format!("/v1/endpoints/{}/replay", text(&endpoint["id"]));
+    let counted = tenant.post(&replay_path, form(true, &["user.*"])).await.expect(202);
+    assert_eq!((&counted["deliveries"], &counted["made"], &counted["id"]), (&json!(5), &json!(0), &json!(null)));
+    tenant.post(&replay_path, form(false, &["a b"])).await.problem(422, "event_types[0]");
+
+    let begun = tenant.post(&replay_path, form(false, &[])).await.expect(202);
+    assert_eq!(begun["deliveries"], 500);
+    let replay = format!("/v1/replays/{}", text(&begun["id"]));
+    let done = eventually("the replay", async || {
+        let replay = tenant.get(&replay).await.expect(200);
+        (replay["state"] == "done").then_some(replay)
+    })
+    .await;
+    assert_eq!((&done["made"], &done["endpoint_id"]), (&json!(500), &endpoint["id"]));
+    let mut got = Vec::new();
+    while got.len() < 500 {
+        got.push(receiver.next().await.header("webhook-id").to_owned());
+    }
+    got.sort();
+    ids.sort();
+    assert_eq!(got, ids);
+    eventually("the end of all", all_at_rest).await;
+    assert!(receiver.so_far().is_empty());
+
+    let listed = tenant.get(&format!("/v1/replays?endpoint={}", text(&endpoint["id"]))).await.expect(200);
+    assert_eq!(list(&listed["items"])[0]["id"], begun["id"]);
+    tenant.post(&format!("{replay}/cancel"), json!({})).await.problem(409, "");
+    other.get(&replay).await.problem(404, "");
+    other.post(&format!("{replay}/cancel"), json!({})).await.problem(404, "");
+    assert!(list(&other.get("/v1/replays").await.expect(200)["items"]).is_empty());
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::health::GIVEN_UP_AFTER;
 use crate::domain::id::AttemptId;
 use crate::domain::message::Message;
-use crate::domain::notice::{Disabled, Notice};
+use crate::domain::notice::{Disabled, Failing, Notice};
 use crate::domain::retry::Jitter;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
@@ -44,7 +44,10 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
     };
     match &sealed.endpoint.status {
         Status::Active => {}
-        Status::Paused | Status::Unverified { .. } => return hold(dispatch, claim).await,
+        // It is due, and nobody claims it until the endpoint is resumed.
+        Status::Paused | Status::Unverified { .. } => {
+            return rest(dispatch, claim, None, Next::RetryAt(dispatch.clock.now())).await;
+        }
         Status::Disabled { reason } => {
             let reason = format!("the endpoint is disabled: {reason}");
             return rest(dispatch, claim, None, Next::Cancelled { reason }).await;
@@ -105,7 +108,8 @@ async fn send(
     let policy = endpoint.retry.as_ref().or(dialect.retry.as_ref()).unwrap_or(&dispatch.default_retry);
     let jitter = Jitter::new(u32::from_le_bytes(random()));
     let next = delivery::settle(&outcome, number, policy, dialect.delivery.believe_gone, now, jitter);
-    let Noted { health, is_given_up } = dispatch.lanes.note(endpoint.id, &outcome, now);
+    let Noted { health, is_given_up, is_warned } = dispatch.lanes.note(endpoint.id, &outcome, now);
+    let warning = is_warned.then(|| outcome.in_words());
     let ends = match &next {
         Next::Dead(cause) if cause.ends_endpoint() => Some(format!("{cause} to {}", claim.delivery)),
         _ if is_given_up => Some(format!("every attempt has failed for {} days", GIVEN_UP_AFTER.as_secs() / 86_400)),
@@ -133,10 +137,12 @@ async fn send(
         now,
     };
     settle(dispatch, claim, settlement).await?;
-    match ends {
-        Some(reason) => disable(dispatch, endpoint, reason).await,
-        None => Ok(()),
+    match (ends, warning) {
+        (Some(reason), _) => disable(dispatch, endpoint, reason).await?,
+        (None, Some(last)) => warn(dispatch, endpoint, last),
+        (None, None) => {}
     }
+    Ok(())
 }
 
 /// Waits for a turn that is near. Answers whether it has come: a host that stops
@@ -151,17 +157,6 @@ async fn wait_until(dispatch: &Dispatch, at: Timestamp, stop: &watch::Receiver<b
         () = tokio::time::sleep(wait) => true,
         () = stopped(&mut stop) => false,
     }
-}
-
-/// Rests a delivery until its endpoint is resumed.
-async fn hold(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreError> {
-    rest(dispatch, claim, None, Next::Held).await?;
-    // It may have been resumed since it was looked at, and then nobody else
-    // would release this one.
-    if !dispatch.picture.is_holding(claim.tenant, claim.endpoint) {
-        dispatch.ledger.release_held(claim.tenant, claim.endpoint, dispatch.clock.now()).await?;
-    }
-    Ok(())
 }
 
 /// Rests a delivery that was not sent this time.
@@ -185,10 +180,6 @@ async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, ne
 }
 
 async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {
-    if let (Some(_), Next::RetryAt(at)) = (claim.turn, &settlement.next) {
-        // It keeps its place, and those behind it wait.
-        dispatch.lanes.wait(claim.endpoint, *at);
-    }
     let health = settlement.health;
     if dispatch.ledger.settle(settlement).await? {
         if let Some((endpoint, health)) = health {
@@ -198,6 +189,13 @@ async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> R
         tracing::warn!(delivery.id = %claim.delivery, "settled too late: the claim had run out and was taken over");
     }
     Ok(())
+}
+
+/// Tells the owner while there is time to mend it.
+fn warn(dispatch: &Dispatch, endpoint: &Endpoint, last: String) {
+    let Some(failing_since) = dispatch.lanes.health(endpoint.id).failing_since else { return };
+    let failing = Failing { endpoint: endpoint.clone(), failing_since, last };
+    dispatch.notices.tell(Notice::Failing(Box::new(failing)));
 }
 
 /// Sends no more there: the receiver has said so, or never takes anything.

@@ -91,8 +91,11 @@ async fn settle(
         (Ok(()), _) => Status::Active,
         (Err(why), _) => Status::Unverified { reason: why.to_string() },
     };
-    let endpoint = Endpoint { status, ..asked.clone() };
-    let written = match dispatch.catalog.update_endpoint(&endpoint, before).await {
+    // Where nothing but the state is new, it goes with what there is by now.
+    let is_move = (&asked.url, &asked.dialect) != (&before.url, &before.dialect);
+    let (base, was) = if is_move { (asked, before) } else { (current, current) };
+    let endpoint = Endpoint { status, ..base.clone() };
+    let written = match dispatch.catalog.update_endpoint(&endpoint, was).await {
         Ok(()) => true,
         Err(StoreError::NotFound | StoreError::Changed) => false,
         Err(error) => return Err(error),
@@ -107,7 +110,7 @@ async fn settle(
         dispatch.lanes.forget(asked.id);
     }
     if endpoint.status == Status::Active {
-        dispatch.ledger.release_held(asked.tenant, asked.id, dispatch.clock.now()).await?;
+        dispatch.lanes.nudge().notify_one();
     }
     Ok(())
 }

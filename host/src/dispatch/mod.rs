@@ -172,9 +172,8 @@ fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Ti
     let part = dispatch.picture.tenant(tenant);
     let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
     match sealed {
-        // It stays in the store, where its order is: what would be held one by one
-        // could be overtaken when the endpoint is resumed.
-        Some(sealed) if sealed.endpoint.status.holds() && sealed.endpoint.pace.ordered => 0,
+        // What is for one that is paused stays where it is.
+        Some(sealed) if sealed.endpoint.status.holds() => 0,
         Some(sealed) => dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now),
         None => dispatch.lanes.room(endpoint, &Pace::default(), now),
     }

@@ -22,8 +22,6 @@ pub struct Claim {
     pub token: ClaimToken,
     /// Whoever comes later may take the delivery over.
     pub until: Timestamp,
-    /// Its place in the line of an ordered endpoint.
-    pub turn: Option<Timestamp>,
     /// How many attempts were made before.
     pub attempts: u32,
     pub event: Arc<Event>,

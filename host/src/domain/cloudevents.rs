@@ -114,6 +114,7 @@ impl Attributes {
         let draft = Draft {
             event_type: event_type.map_err(|problem| format!("the CloudEvent's `type`: {problem}"))?,
             occurred_at: time.transpose()?,
+            deliver_at: None,
             subject: self.subject.filter(|subject| !subject.is_empty()),
             account: self.account.filter(|account| !account.is_empty()),
             tags: Vec::new(),

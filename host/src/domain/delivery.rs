@@ -12,7 +12,7 @@ use super::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Due now or later, or held while its endpoint is paused.
+    /// Due now or later.
     Pending,
     Delivered,
     /// A filter did not want it.
@@ -133,15 +133,9 @@ impl Outcome {
 pub enum Next {
     Delivered,
     RetryAt(Timestamp),
-    /// Until the endpoint is resumed; nothing was tried.
-    Held,
-    Dropped {
-        reason: String,
-    },
+    Dropped { reason: String },
     Dead(Cause),
-    Cancelled {
-        reason: String,
-    },
+    Cancelled { reason: String },
 }
 
 /// Why a delivery was given up.
@@ -188,7 +182,7 @@ impl Next {
     pub fn state(&self) -> State {
         match self {
             Self::Delivered => State::Delivered,
-            Self::RetryAt(_) | Self::Held => State::Pending,
+            Self::RetryAt(_) => State::Pending,
             Self::Dropped { .. } => State::Dropped,
             Self::Dead(_) => State::Dead,
             Self::Cancelled { .. } => State::Cancelled,
@@ -199,7 +193,6 @@ impl Next {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Delivered | Self::RetryAt(_) => None,
-            Self::Held => Some("held until the endpoint is active".to_owned()),
             Self::Dropped { reason } | Self::Cancelled { reason } => Some(reason.clone()),
             Self::Dead(cause) => Some(cause.to_string()),
         }

@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub pace: Pace,
     pub dialect: String,
     pub status: Status,
+    /// Counts its changes; the store's.
+    pub revision: u32,
     pub created_at: Timestamp,
 }
 

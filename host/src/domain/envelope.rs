@@ -190,6 +190,7 @@ mod tests {
             event_type: "order.paid".parse().unwrap(),
             occurred_at: at,
             received_at: at,
+            deliver_at: None,
             subject: subject.map(str::to_owned),
             account: None,
             tags: vec!["a\"b".to_owned()],

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -13,6 +14,8 @@ use super::time::Timestamp;
 pub const MAX_TAGS: usize = 64;
 /// At most this many bytes in a type, a tag, a subject or an account.
 pub const MAX_LABEL: usize = 256;
+/// How long an event may wait for its time: a year.
+pub const MAX_DELAY: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Something that happened in one tenant.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +27,8 @@ pub struct Event {
     pub event_type: EventType,
     pub occurred_at: Timestamp,
     pub received_at: Timestamp,
+    /// Not sent before; at once, when absent.
+    pub deliver_at: Option<Timestamp>,
     pub subject: Option<String>,
     pub account: Option<String>,
     pub tags: Vec<String>,
@@ -44,6 +49,7 @@ fn as_is<S: Serializer>(data: &Arc<RawValue>, serializer: S) -> Result<S::Ok, S:
 pub struct Draft {
     pub event_type: EventType,
     pub occurred_at: Option<Timestamp>,
+    pub deliver_at: Option<Timestamp>,
     pub subject: Option<String>,
     pub account: Option<String>,
     pub tags: Vec<String>,
@@ -72,6 +78,7 @@ impl Draft {
         Self {
             event_type: event.event_type.clone(),
             occurred_at: Some(event.occurred_at),
+            deliver_at: event.deliver_at,
             subject: event.subject.clone(),
             account: event.account.clone(),
             tags: event.tags.clone(),
@@ -87,6 +94,7 @@ impl Draft {
             event_type: self.event_type,
             occurred_at: self.occurred_at.unwrap_or(now),
             received_at: now,
+            deliver_at: self.deliver_at,
             subject: self.subject,
             account: self.account,
             tags: self.tags,

@@ -111,6 +111,7 @@ impl Faulting {
         Draft {
             event_type: FAULTING.parse().expect("it is a type"),
             occurred_at: None,
+            deliver_at: None,
             subject: Some(plugin.to_string()),
             account: None,
             tags: Vec::new(),

@@ -15,6 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// A receiver that asks for more time than this gets it for that one delivery;
 /// the others try again.
 const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+/// The owner of one that only failed for so long is told, each time once.
+const WARNED_AFTER: [Duration; 2] = [Duration::from_secs(24 * 60 * 60), Duration::from_secs(3 * 24 * 60 * 60)];
 /// An endpoint that only failed for so long is disabled.
 pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
@@ -29,6 +31,8 @@ pub struct Health {
     pub trips: u32,
     /// Nothing is sent before.
     pub not_before: Option<Timestamp>,
+    /// How many of the times to tell its owner have passed.
+    pub warnings: u8,
 }
 
 /// Whether a receiver is sent to.
@@ -75,24 +79,21 @@ impl Health {
             Outcome::Unreachable(Unreachable::Forbidden(_)) => (1, None),
             Outcome::Unreachable(_) => (2, None),
         };
-        let failing_since = Some(self.failing_since.unwrap_or(now));
+        let since = self.failing_since.unwrap_or(now);
+        let warnings = WARNED_AFTER.iter().map(|after| u8::from(now >= since + *after)).sum();
+        let (failing_since, this) = (Some(since), Self { warnings, ..self });
         let asked_until = asked.map(|asked| now + asked.min(LONGEST_ASKED));
         // What was in flight when the circuit opened says nothing new.
         if let Circuit::Open { until } = self.circuit(now) {
-            return Self { failing_since, not_before: asked_until.max(Some(until)), ..self };
+            return Self { failing_since, not_before: asked_until.max(Some(until)), ..this };
         }
         let weight = self.weight.saturating_add(weight);
         if weight < TRIPS_AT {
-            return Self { failing_since, weight, not_before: asked_until, ..self };
+            return Self { failing_since, weight, not_before: asked_until, ..this };
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.trips.min(8)).min(LONGEST_PAUSE);
         let not_before = asked_until.max(Some(now + pause));
-        Self { failing_since, weight, trips: self.trips.saturating_add(1), not_before }
-    }
-
-    /// Nothing more is sent until then, whatever the circuit says.
-    pub fn waiting(self, until: Timestamp) -> Self {
-        Self { not_before: self.not_before.max(Some(until)), ..self }
+        Self { failing_since, weight, trips: self.trips.saturating_add(1), not_before, warnings }
     }
 
     /// The next attempt may be made at once: somebody asks for it by hand.
@@ -169,6 +170,8 @@ mod tests {
         let days = |days: i64| at(days * 24 * 3600);
         assert!(!first.after(&failed, days(4)).is_given_up(days(4)));
         assert!(first.after(&failed, days(5)).is_given_up(days(5)));
+        let warnings = |days_on: i64| first.after(&failed, days(days_on)).warnings;
+        assert_eq!([warnings(0), warnings(1), warnings(2), warnings(3), warnings(4)], [0, 1, 1, 2, 2]);
         let well = first.after(&Outcome::Accepted { status: 200 }, days(4));
         assert!(well.is_well() && !well.after(&failed, days(6)).is_given_up(days(6)));
     }

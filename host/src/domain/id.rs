@@ -93,6 +93,8 @@ typed_id! {
     EventId = "evt";
     /// One event on its way to one endpoint.
     DeliveryId = "dlv";
+    /// Deliveries of the past, made once more.
+    ReplayId = "rpl";
     /// One HTTP exchange.
     AttemptId = "att";
 }

@@ -36,6 +36,7 @@ pub mod pipeline;
 pub mod place;
 pub mod plain;
 pub mod plugin;
+pub mod replay;
 pub mod request;
 pub mod retry;
 pub mod secret;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::claim::LONGEST_DEADLINE;
+use super::event::Event;
 use super::time::Timestamp;
 
 /// Requests in flight to one endpoint at once, unless its owner says otherwise.
@@ -20,9 +21,66 @@ pub struct Pace {
     pub max_in_flight: Option<u16>,
     /// Of one attempt, over everything from resolving to the end of the answer.
     pub timeout_seconds: Option<u64>,
-    /// First in, first out: the next is sent when the one before has come to
-    /// rest.
-    pub ordered: bool,
+    pub ordered: Order,
+}
+
+/// First in, first out: whether a delivery waits until the one before it has
+/// come to rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OrderText", into = "OrderText")]
+pub enum Order {
+    #[default]
+    None,
+    /// All of the endpoint's are one line.
+    Endpoint,
+    /// Each subject's are a line. Events without a subject wait for nobody.
+    Subject,
+}
+
+/// As the API and the store spell it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "true, false, \"endpoint\" (as true) or \"subject\"")]
+enum OrderText {
+    Is(bool),
+    Of(OrderOf),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OrderOf {
+    Endpoint,
+    Subject,
+}
+
+impl From<OrderText> for Order {
+    fn from(text: OrderText) -> Self {
+        match text {
+            OrderText::Is(false) => Self::None,
+            OrderText::Is(true) | OrderText::Of(OrderOf::Endpoint) => Self::Endpoint,
+            OrderText::Of(OrderOf::Subject) => Self::Subject,
+        }
+    }
+}
+
+impl From<Order> for OrderText {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::None => Self::Is(false),
+            Order::Endpoint => Self::Is(true),
+            Order::Subject => Self::Of(OrderOf::Subject),
+        }
+    }
+}
+
+impl Order {
+    /// The line that an event waits in.
+    pub fn line(self, event: &Event) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Endpoint => Some(String::new()),
+            Self::Subject => event.subject.clone(),
+        }
+    }
 }
 
 /// At most so many requests in each second, minute or hour. They are spread
@@ -67,7 +125,7 @@ impl Pace {
     }
 
     pub fn in_flight(&self) -> u16 {
-        if self.ordered { 1 } else { self.max_in_flight.unwrap_or(USUAL_IN_FLIGHT) }
+        if self.ordered == Order::Endpoint { 1 } else { self.max_in_flight.unwrap_or(USUAL_IN_FLIGHT) }
     }
 
     pub fn timeout(&self) -> Option<Duration> {

@@ -70,6 +70,7 @@ fn draft(body: &[u8], event_type: Option<&EventType>) -> Result<Draft, String> {
     Ok(Draft {
         event_type,
         occurred_at: None,
+        deliver_at: None,
         subject: None,
         account: None,
         tags: Vec::new(),

@@ -18,5 +18,7 @@ pub struct Source {
     pub event_type: Option<EventType>,
     pub verification: Verification,
     pub pipeline: Pipeline,
+    /// Counts its changes; the store's.
+    pub revision: u32,
     pub created_at: Timestamp,
 }

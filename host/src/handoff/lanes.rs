@@ -14,7 +14,7 @@ use crate::domain::delivery::{Outcome, Unreachable};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::health::{Circuit, Health};
 use crate::domain::id::{EndpointId, TenantId};
-use crate::domain::pace::{Pace, Turns};
+use crate::domain::pace::{Order, Pace, Turns};
 use crate::domain::time::Timestamp;
 
 /// At most this many deliveries are held by one process at a time.
@@ -104,6 +104,8 @@ pub struct Noted {
     /// What is to be stored, if the store does not have it.
     pub health: Option<Health>,
     pub is_given_up: bool,
+    /// Its owner is to be told that it only fails.
+    pub is_warned: bool,
 }
 
 impl Lanes {
@@ -120,13 +122,13 @@ impl Lanes {
         &self.0.nudge
     }
 
-    /// Room for one more fresh delivery to `endpoint`, if there is.
+    /// Room for one more fresh delivery to `endpoint`, if there is. Not for one that
+    /// waits in line: the store knows who comes first.
     pub fn reserve(&self, endpoint: &Endpoint, now: Timestamp) -> Option<Slot> {
         let mut state = lock(&self.0);
         let is_full = state.is_full(endpoint.tenant);
         let lane = state.lane(endpoint.id);
-        // The store knows who comes first.
-        if is_full || endpoint.pace.ordered || lane.room(&endpoint.pace, now) == 0 {
+        if is_full || lane.room(&endpoint.pace, now) == 0 {
             lane.more = true;
             return None;
         }
@@ -209,24 +211,19 @@ impl Lanes {
             Outcome::Unreachable(Unreachable::TimedOut(_)) => 1,
             Outcome::Unreachable(_) => (lane.window / 4).max(1),
         };
+        let before = lane.health.warnings;
         lane.health = lane.health.after(outcome, now);
         let is_failure = !matches!(outcome, Outcome::Accepted { .. });
         Noted {
             health: (lane.health != lane.saved).then_some(lane.health),
             is_given_up: is_failure && lane.health.is_given_up(now),
+            is_warned: lane.health.warnings > before,
         }
     }
 
     /// The store has this of an endpoint now.
     pub fn saved(&self, endpoint: EndpointId, health: Health) {
         lock(&self.0).lane(endpoint).saved = health;
-    }
-
-    /// A line waits for its first until then.
-    pub fn wait(&self, endpoint: EndpointId, until: Timestamp) {
-        let mut state = lock(&self.0);
-        let lane = state.lane(endpoint);
-        lane.health = lane.health.waiting(until);
     }
 
     /// What is known of an endpoint's receiver.
@@ -320,7 +317,7 @@ impl Lane {
             Circuit::Open { .. } => 0,
             _ if self.is_far(pace, now) => 0,
             Circuit::HalfOpen => 1,
-            Circuit::Closed if pace.ordered => 1,
+            Circuit::Closed if pace.ordered == Order::Endpoint => 1,
             Circuit::Closed => {
                 let soon = pace.rate_limit.map_or(usize::MAX, |rate| rate.within(AHEAD));
                 self.window.min(soon).min(IN_HAND * usize::from(pace.in_flight()))
@@ -387,6 +384,7 @@ mod tests {
             pace,
             dialect: String::new(),
             status: Status::Active,
+            revision: 0,
             created_at: at(0),
         }
     }
@@ -443,7 +441,7 @@ mod tests {
     #[test]
     fn a_half_open_circuit_lets_one_through() {
         let crm = endpoint(1, 1, Pace::default());
-        let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)) };
+        let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)), warnings: 0 };
         let lanes = Lanes::remembering(vec![(crm.id, ill)]);
         assert_eq!((lanes.room(crm.id, &crm.pace, at(29)), lanes.turn(&crm, at(29))), (0, Turn::NotBefore(at(30))));
         assert_eq!((lanes.room(crm.id, &crm.pace, at(30)), lanes.turn(&crm, at(30))), (1, Turn::At(at(30))));
@@ -472,9 +470,8 @@ mod tests {
     #[test]
     fn an_ordered_lane_holds_one_and_gives_each_place_once() {
         let lanes = Lanes::default();
-        let line = endpoint(1, 1, Pace { ordered: true, ..Pace::default() });
+        let line = endpoint(1, 1, Pace { ordered: Order::Endpoint, ..Pace::default() });
         widen(&lanes, &line);
-        assert!(lanes.reserve(&line, at(0)).is_none(), "the store knows who is first");
         assert_eq!(lanes.room(line.id, &line.pace, at(0)), 1);
         let places = [at(1), at(1), at(1), at(0)].map(|now| lanes.place(line.id, now).as_millis());
         assert_eq!(places, [1000, 1001, 1002, 1003]);

@@ -8,12 +8,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::clock::{Clock, mint, random};
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, Ids, random};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::dialect::Dialects;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::Event;
-use crate::domain::id::{EndpointId, EventId, TenantId};
+use crate::domain::id::{EventId, TenantId};
 use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
 use crate::handoff::Handoff;
@@ -21,7 +23,7 @@ use crate::handoff::lanes::Slot;
 use crate::notices::Notices;
 use crate::reach::Reach;
 use crate::sandbox::Sandbox;
-use crate::store::ledger::{FreshDelivery, Idempotency, Received, Recorded, Recording, Start};
+use crate::store::ledger::{FreshDelivery, Idempotency, InLine, Portion, Received, Recorded, Recording, Start};
 use crate::store::picture::{SealedEndpoint, TenantPicture};
 use crate::store::{Catalog, Ledger, Picture, StoreError};
 
@@ -46,6 +48,7 @@ pub struct Intake {
     pub senders: Arc<Senders>,
     pub notices: Notices,
     pub reach: Reach,
+    pub replays: mpsc::UnboundedSender<replay::Job>,
 }
 
 /// Why nothing was taken in.
@@ -84,22 +87,32 @@ enum Stored {
     Before(Vec<EventId>),
 }
 
-/// What was routed and waits to be recorded.
+/// What was routed at one moment and waits to be recorded.
 struct Routed {
+    now: Timestamp,
+    ids: Ids,
     deliveries: Vec<FreshDelivery>,
     /// Sent on once the recording is on the disk.
     claims: Vec<(Claim, Slot)>,
+    /// The part of a replay that this is.
+    portion: Option<Portion>,
+}
+
+impl Routed {
+    fn at(now: Timestamp) -> Self {
+        Self { now, ids: Ids::at(now), deliveries: Vec::new(), claims: Vec::new(), portion: None }
+    }
 }
 
 impl Intake {
     /// One delivery for each endpoint that wants one of `events`.
     fn route(&self, tenant: &TenantPicture, events: &[Arc<Event>], now: Timestamp) -> Routed {
-        let mut routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
+        let mut routed = Routed::at(now);
         let covered = tenant.covered_urls(&self.dialects);
         for event in events {
             for sealed in tenant.endpoints.values() {
                 if self.wants(&sealed.endpoint, event) && covered.has(&sealed.endpoint) {
-                    self.deliver(sealed, event, now, &mut routed);
+                    self.deliver(sealed, event, &mut routed);
                 }
             }
         }
@@ -114,26 +127,26 @@ impl Intake {
         }
     }
 
-    fn deliver(&self, sealed: &SealedEndpoint, event: &Arc<Event>, now: Timestamp, routed: &mut Routed) {
+    fn deliver(&self, sealed: &SealedEndpoint, event: &Arc<Event>, routed: &mut Routed) {
         let endpoint = &sealed.endpoint;
-        let id = mint(now);
-        let slot = match endpoint.status {
-            Status::Active => self.handoff.lanes.reserve(endpoint, now),
-            Status::Paused => None,
-            Status::Unverified { .. } | Status::Disabled { .. } => return,
-        };
-        let turn = endpoint.pace.ordered.then(|| self.handoff.lanes.place(endpoint.id, now));
-        let start = match (&endpoint.status, slot) {
-            (Status::Paused, _) => Start::Held,
-            (_, None) => Start::Due(turn.unwrap_or(now)),
-            (_, Some(slot)) => {
+        if !matches!(endpoint.status, Status::Active | Status::Paused) {
+            return;
+        }
+        let (id, now) = (routed.ids.mint(), routed.now);
+        let later = event.deliver_at.filter(|at| *at > now);
+        let place = self.place(endpoint, event, now);
+        // The store knows who comes first in a line, and whose time has come.
+        let is_next = endpoint.status == Status::Active && later.is_none() && place.is_none();
+        let slot = if is_next { self.handoff.lanes.reserve(endpoint, now) } else { None };
+        let start = match slot {
+            None => Start::Due(place.as_ref().map(|place| place.turn).or(later).unwrap_or(now)),
+            Some(slot) => {
                 let claim = Claim {
                     tenant: endpoint.tenant,
                     delivery: id,
                     endpoint: endpoint.id,
                     token: ClaimToken(i64::from_le_bytes(random())),
                     until: now + crate::domain::claim::LEASE,
-                    turn,
                     attempts: 0,
                     event: event.clone(),
                     message: None,
@@ -148,10 +161,17 @@ impl Intake {
             event: event.id,
             endpoint: endpoint.id,
             start,
-            turn,
+            place,
             message: None,
             replay_of: None,
         });
+    }
+
+    /// Where an event waits in an ordered endpoint's line.
+    fn place(&self, endpoint: &Endpoint, event: &Event, now: Timestamp) -> Option<InLine> {
+        let line = endpoint.pace.ordered.line(event)?;
+        let later = event.deliver_at.filter(|at| *at > now);
+        Some(InLine { line, turn: later.unwrap_or_else(|| self.handoff.lanes.place(endpoint.id, now)) })
     }
 
     /// Stores events, what they came from and where they go, then hands over.
@@ -164,11 +184,9 @@ impl Intake {
         idempotency: Option<Idempotency>,
     ) -> Result<Stored, IntakeError> {
         let ids = events.iter().map(|event| event.id).collect();
-        let Routed { deliveries, claims } = routed;
-        let held: Vec<EndpointId> =
-            deliveries.iter().filter(|one| one.start == Start::Held).map(|one| one.endpoint).collect();
+        let Routed { deliveries, claims, portion, .. } = routed;
         let waits = deliveries.iter().any(|delivery| matches!(delivery.start, Start::Due(_)));
-        match self.ledger.record(Recording { tenant, received, events, deliveries, idempotency }).await? {
+        match self.ledger.record(Recording { tenant, received, events, deliveries, idempotency, portion }).await? {
             Recorded::Stored => {}
             Recorded::Repeated(earlier) => return Ok(Stored::Before(earlier)),
             Recorded::KeyReused => return Err(IntakeError::KeyReused),
@@ -179,22 +197,6 @@ impl Intake {
         if waits {
             self.handoff.nudge();
         }
-        for endpoint in held {
-            // It may have been resumed since it was looked at, and then nobody
-            // else would release what was held meanwhile.
-            if !self.picture.is_holding(tenant, endpoint) {
-                self.release(tenant, endpoint).await?;
-            }
-        }
         Ok(Stored::Now(ids))
-    }
-
-    /// Makes what is held for an endpoint due: to be sent, or to be cancelled
-    /// when the endpoint is gone.
-    pub async fn release(&self, tenant: TenantId, endpoint: EndpointId) -> Result<(), StoreError> {
-        if self.ledger.release_held(tenant, endpoint, self.clock.now()).await? > 0 {
-            self.handoff.nudge();
-        }
-        Ok(())
     }
 }

@@ -28,10 +28,10 @@ impl Intake {
         let Some(tenant) = self.picture.tenant(notice.tenant()) else { return };
         let now = self.clock.now();
         let event = Arc::new(notice.draft().into_event(mint(now), notice.tenant(), now, None));
-        let mut routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
+        let mut routed = Routed::at(now);
         for sealed in tenant.endpoints.values() {
             if sealed.endpoint.subscription.asks_for(event.event_type.as_str()) {
-                self.deliver(sealed, &event, now, &mut routed);
+                self.deliver(sealed, &event, &mut routed);
             }
         }
         let id = event.id;
@@ -49,6 +49,10 @@ fn report(notice: &Notice, id: EventId) {
             event.id = %id, tenant.id = %tenant, plugin.name = %faulting.report.plugin,
             plugin.version = faulting.report.version, failures = faulting.failures,
             "plugin {} keeps failing", faulting.report.plugin,
+        ),
+        Notice::Failing(failing) => tracing::warn!(
+            event.id = %id, tenant.id = %tenant, endpoint.id = %failing.endpoint.id, since = %failing.failing_since,
+            "endpoint {} only fails", failing.endpoint.id,
         ),
         Notice::Disabled(disabled) => tracing::warn!(
             event.id = %id, tenant.id = %tenant, endpoint.id = %disabled.endpoint.id, reason = disabled.reason,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Intake, IntakeError, Stored};
-use crate::clock::mint;
+use crate::clock::Ids;
 use crate::domain::event::{Draft, Event};
 use crate::domain::id::EventId;
 use crate::store::ledger::Idempotency;
@@ -23,8 +23,9 @@ impl Intake {
         }
         let now = self.clock.now();
         let id = tenant.tenant.id;
+        let mut ids = Ids::at(now);
         let events: Vec<Arc<Event>> =
-            drafts.into_iter().map(|draft| Arc::new(draft.into_event(mint(now), id, now, None))).collect();
+            drafts.into_iter().map(|draft| Arc::new(draft.into_event(ids.mint(), id, now, None))).collect();
         let routed = self.route(tenant, &events, now);
         let deliveries = routed.deliveries.len();
         let idempotency = idempotency.map(|(key, fingerprint)| Idempotency { key, fingerprint, now });

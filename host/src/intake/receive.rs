@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Intake, IntakeError, Routed, Stored};
-use crate::clock::mint;
+use crate::clock::{Ids, mint};
 use crate::domain::event::{Draft, Event};
 use crate::domain::evidence::Evidence;
 use crate::domain::header::Header;
@@ -98,8 +98,9 @@ impl Intake {
             state = fate.state(), reason = fate.reason(), bytes = request.body.len(),
             "request {}: {}", request.id, fate.state(),
         );
+        let request_at = request.received_at;
         let received = Received { request, fate, steps: Vec::new(), rerun_of: None };
-        let routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
+        let routed = Routed::at(request_at);
         self.record(source.tenant, Some(received), Vec::new(), routed, None).await.map(|_no_events| ())
     }
 
@@ -214,10 +215,12 @@ impl Intake {
             }
         };
         if let (Some(drafts), true) = (&drafts, source.pipeline.steps.is_empty()) {
-            let event = |draft: &Draft| draft.clone().into_event(mint(now), source.tenant, now, Some(request.id));
+            let mut ids = Ids::at(now);
+            let event = |draft: &Draft| draft.clone().into_event(ids.mint(), source.tenant, now, Some(request.id));
             let events: Vec<Event> = drafts.iter().map(event).collect();
             return SourceRun { steps: Vec::new(), result: SourceResult::Events(events) };
         }
+        let mut ids = Ids::at(now);
         self.sandbox
             .run_source(SourceJob {
                 tenant: source.tenant,
@@ -226,7 +229,7 @@ impl Intake {
                 source: source.name.clone(),
                 event_type: source.event_type.clone(),
                 drafts,
-                new_id: Box::new(move || mint(now)),
+                new_id: Box::new(move || ids.mint()),
                 now,
                 ceilings: tenant.tenant.limits,
                 outside,

@@ -1,102 +1,177 @@
 //! Replays: new deliveries of what was recorded.
+//!
+//! One task makes all of them, a portion of each in turn, so that a tenant's
+//! large replay is not before another's small one. A portion and how far the
+//! replay has come are one recording: after a crash it goes on where it was.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Intake, IntakeError, Routed};
-use crate::clock::mint;
-use crate::domain::id::{DeliveryId, EndpointId, TenantId};
-use crate::domain::message::Message;
-use crate::domain::time::Timestamp;
-use crate::store::StoreError;
-use crate::store::ledger::{Delivery, DeliveryQuery, FreshDelivery, Start};
+use tokio::sync::{mpsc, oneshot, watch};
 
-/// What a replay sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Through {
-    /// The message of then, where the pipeline had made one.
-    AsSent,
-    /// What the endpoint's pipeline makes of the event now.
-    Current,
-}
+use super::{Intake, IntakeError, Routed};
+use crate::domain::id::TenantId;
+use crate::domain::message::Message;
+use crate::domain::pace::Order;
+use crate::domain::replay::{Progress, Replay, Through};
+use crate::shutdown::stopped;
+use crate::store::StoreError;
+use crate::store::ledger::{Delivery, DeliveryQuery, FreshDelivery, Portion, Start};
 
 /// How many deliveries one recording makes anew.
 const PORTION: u32 = 200;
-/// Between two looks whether the store has room again.
-const AFTER_FULL: Duration = Duration::from_millis(100);
+/// After a portion that could not be stored.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// A replay that is to be made.
+pub struct Job {
+    pub replay: Replay,
+    /// Dropped when nothing is left to do.
+    pub done: Option<oneshot::Sender<()>>,
+}
+
+/// What became of a portion.
+enum Step {
+    /// There is more.
+    On,
+    End,
+    /// The store has no room at the moment.
+    Wait,
+}
+
+/// Makes replays until `stop` says true; those that an earlier run of this
+/// program began come first.
+pub async fn run(intake: Arc<Intake>, mut orders: mpsc::UnboundedReceiver<Job>, mut stop: watch::Receiver<bool>) {
+    let mut jobs = VecDeque::new();
+    match intake.ledger.running_replays().await {
+        Ok(replays) => jobs.extend(replays.into_iter().map(|replay| Job { replay, done: None })),
+        Err(error) => tracing::error!(error = %crate::telemetry::Chain(&error), "replays were not found again"),
+    }
+    loop {
+        while let Ok(job) = orders.try_recv() {
+            jobs.push_back(job);
+        }
+        let Some(mut job) = jobs.pop_front() else {
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                Some(job) = orders.recv() => jobs.push_back(job),
+            }
+            continue;
+        };
+        let step = intake.portion(&mut job.replay).await;
+        let waits = match step {
+            Ok(Step::End) => continue,
+            Ok(Step::On) => *stop.borrow(),
+            Ok(Step::Wait) => true,
+            Err(error) => {
+                tracing::error!(replay.id = %job.replay.id, %error, "a portion of a replay was not stored");
+                true
+            }
+        };
+        jobs.push_back(job);
+        if waits {
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                () = tokio::time::sleep(AFTER_FAILURE) => {}
+            }
+        }
+    }
+}
+
+impl Replay {
+    /// What it selects; with a limit, the next of it.
+    pub fn query(&self) -> DeliveryQuery {
+        let selection = &self.selection;
+        DeliveryQuery {
+            endpoint: Some(selection.endpoint),
+            states: selection.states.clone(),
+            event_types: selection.event_types.clone(),
+            since: selection.since,
+            until: Some(selection.until),
+            // An ordered endpoint gets them in their order again.
+            oldest_first: true,
+            newer_than: self.after,
+            ..DeliveryQuery::default()
+        }
+    }
+}
 
 impl Intake {
-    /// Makes a new delivery for each that `query` finds, in portions; each is
-    /// stored before the next is looked for. Answers how many.
+    /// Has a replay made that is stored already.
+    pub fn replay(&self, job: Job) {
+        // An error means that the host is stopping: the next start goes on.
+        let _stopped = self.replays.send(job);
+    }
+
+    /// Makes the next portion of a replay.
     ///
     /// Replays go through the store, never over the fast path: a large one must
     /// not take the slots of events that arrive meanwhile.
-    pub async fn replay(&self, tenant: TenantId, query: DeliveryQuery, through: Through) -> Result<u64, IntakeError> {
-        // The oldest first: an ordered endpoint gets them in their order again.
-        let mut query = DeliveryQuery { limit: PORTION, oldest_first: true, ..query };
-        let mut made = 0;
-        loop {
-            let found = self.ledger.deliveries(tenant, query.clone()).await?;
-            let Some(last) = found.last() else { break };
-            query.newer_than = Some(last.id);
-            self.record_anew(tenant, &found, through).await?;
-            made += found.len() as u64;
+    async fn portion(&self, replay: &mut Replay) -> Result<Step, IntakeError> {
+        let (tenant, now) = (replay.tenant, self.clock.now());
+        let Some(part) = self.picture.tenant(tenant) else { return Ok(Step::End) };
+        if !part.endpoints.contains_key(&replay.selection.endpoint) {
+            self.ledger.end_replay(tenant, replay.id, Progress::Cancelled, now).await?;
+            return Ok(Step::End);
         }
-        Ok(made)
-    }
-
-    /// Waits where another caller would be told to come back: what is half
-    /// replayed and asked for again would be sent twice.
-    async fn record_anew(&self, tenant: TenantId, found: &[Delivery], through: Through) -> Result<(), IntakeError> {
-        loop {
-            let mut routed = Routed { deliveries: Vec::with_capacity(found.len()), claims: Vec::new() };
-            for delivery in found {
-                routed.deliveries.push(self.anew(tenant, delivery, through).await?);
+        let found = self.ledger.deliveries(tenant, DeliveryQuery { limit: PORTION, ..replay.query() }).await?;
+        let Some(last) = found.last() else {
+            self.ledger.end_replay(tenant, replay.id, Progress::Done, now).await?;
+            return Ok(Step::End);
+        };
+        let is_last = found.len() < PORTION as usize;
+        let made = found.len() as u64;
+        let mut routed = Routed::at(now);
+        routed.portion = Some(Portion { replay: replay.id, after: last.id, made, is_last, now });
+        for delivery in &found {
+            let fresh = self.anew(replay, delivery, &mut routed).await?;
+            routed.deliveries.push(fresh);
+        }
+        match self.record(tenant, None, Vec::new(), routed, None).await {
+            Ok(_no_events) if is_last => Ok(Step::End),
+            Ok(_no_events) => {
+                (replay.after, replay.made) = (Some(last.id), replay.made + made);
+                Ok(Step::On)
             }
-            match self.record(tenant, None, Vec::new(), routed, None).await {
-                Err(IntakeError::Store(StoreError::Full)) => tokio::time::sleep(AFTER_FULL).await,
-                recorded => return recorded.map(|_no_events| ()),
-            }
+            // Somebody has cancelled it.
+            Err(IntakeError::Store(StoreError::Changed)) => Ok(Step::End),
+            Err(IntakeError::Store(StoreError::Full)) => Ok(Step::Wait),
+            Err(error) => Err(error),
         }
     }
 
     async fn anew(
         &self,
-        tenant: TenantId,
+        replay: &Replay,
         delivery: &Delivery,
-        through: Through,
-    ) -> Result<FreshDelivery, IntakeError> {
-        let message = match through {
-            Through::AsSent => self.message_of(tenant, delivery.id).await?,
+        routed: &mut Routed,
+    ) -> Result<FreshDelivery, StoreError> {
+        let message = match replay.through {
+            Through::AsSent => self.message_of(replay.tenant, delivery).await?,
             Through::Current => None,
         };
-        let turn = self.turn_for(tenant, delivery.endpoint);
+        let part = self.picture.tenant(replay.tenant);
+        let sealed = part.as_ref().and_then(|part| part.endpoints.get(&delivery.endpoint));
+        let place = match sealed {
+            Some(sealed) if sealed.endpoint.pace.ordered != Order::None => {
+                let event = self.ledger.event(replay.tenant, delivery.event).await?;
+                event.and_then(|event| self.place(&sealed.endpoint, &event, routed.now))
+            }
+            _ => None,
+        };
         Ok(FreshDelivery {
-            id: mint(self.clock.now()),
+            id: routed.ids.mint(),
             event: delivery.event,
             endpoint: delivery.endpoint,
-            start: self.start_for(tenant, delivery.endpoint, turn),
-            turn,
+            start: Start::Due(place.as_ref().map_or(routed.now, |place| place.turn)),
+            place,
             message,
             replay_of: Some(delivery.id),
         })
     }
 
-    fn start_for(&self, tenant: TenantId, endpoint: EndpointId, turn: Option<Timestamp>) -> Start {
-        match self.picture.is_holding(tenant, endpoint) {
-            true => Start::Held,
-            false => Start::Due(turn.unwrap_or_else(|| self.clock.now())),
-        }
-    }
-
-    fn turn_for(&self, tenant: TenantId, endpoint: EndpointId) -> Option<Timestamp> {
-        let part = self.picture.tenant(tenant);
-        let is_ordered = part?.endpoints.get(&endpoint)?.endpoint.pace.ordered;
-        is_ordered.then(|| self.handoff.lanes.place(endpoint, self.clock.now()))
-    }
-
-    async fn message_of(&self, tenant: TenantId, delivery: DeliveryId) -> Result<Option<Arc<Message>>, StoreError> {
-        Ok(self.ledger.prepared(tenant, delivery).await?.and_then(|prepared| prepared.message))
+    async fn message_of(&self, tenant: TenantId, delivery: &Delivery) -> Result<Option<Arc<Message>>, StoreError> {
+        Ok(self.ledger.prepared(tenant, delivery.id).await?.and_then(|prepared| prepared.message))
     }
 }

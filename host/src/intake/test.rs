@@ -20,8 +20,8 @@ impl Intake {
     ) -> Result<Option<(EventId, DeliveryId)>, IntakeError> {
         let now = self.clock.now();
         let event = Arc::new(draft.into_event(mint(now), tenant.tenant.id, now, None));
-        let mut routed = Routed { deliveries: Vec::new(), claims: Vec::new() };
-        self.deliver(sealed, &event, now, &mut routed);
+        let mut routed = Routed::at(now);
+        self.deliver(sealed, &event, &mut routed);
         let Some(delivery) = routed.deliveries.first().map(|delivery| delivery.id) else { return Ok(None) };
         let id = event.id;
         self.record(tenant.tenant.id, None, vec![event], routed, None).await?;

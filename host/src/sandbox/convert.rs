@@ -160,6 +160,7 @@ fn draft(number: usize, made: DraftOut, event_type: Option<&EventType>) -> Resul
     Draft {
         event_type,
         occurred_at,
+        deliver_at: None,
         subject: made.subject,
         account: made.account,
         tags: made.tags,

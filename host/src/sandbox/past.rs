@@ -89,6 +89,7 @@ mod tests {
         let draft = Draft {
             event_type: event_type.parse().expect("a type"),
             occurred_at: None,
+            deliver_at: None,
             subject: Some("c1".to_owned()),
             account: None,
             tags: Vec::new(),

@@ -50,8 +50,8 @@ pub trait Catalog: Send + Sync {
     fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()>;
 
     /// Writes all but id, tenant, token and time of creation.
-    /// [`super::StoreError::Changed`] when its pipeline is no longer `was`'s, or
-    /// the new one pins what is not there.
+    /// [`super::StoreError::Changed`] when it was changed since `was` was read, or
+    /// the new pipeline pins what is not there.
     fn update_source<'a>(&'a self, source: &'a Source, was: &'a Source) -> Reply<'a, ()>;
 
     fn delete_source(&self, tenant: TenantId, source: SourceId) -> Reply<'_, ()>;
@@ -67,8 +67,8 @@ pub trait Catalog: Send + Sync {
     ) -> Reply<'a, ()>;
 
     /// Writes all but id, tenant and time of creation; secrets stay.
-    /// [`super::StoreError::Changed`] when its URL, state or pipeline is no longer
-    /// `was`'s, or the new pipeline pins what is not there.
+    /// [`super::StoreError::Changed`] when it was changed since `was` was read, or
+    /// the new pipeline pins what is not there.
     fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint, was: &'a Endpoint) -> Reply<'a, ()>;
 
     /// Makes `secret` the first to sign; those before it go on signing beside

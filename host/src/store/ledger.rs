@@ -11,12 +11,14 @@ use crate::domain::delivery::{Next, State};
 use crate::domain::event::Event;
 use crate::domain::header::Header;
 use crate::domain::health::Health;
-use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
+use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId, ReplayId, RequestId, SourceId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
 use crate::domain::place::PlaceId;
+use crate::domain::replay::{Progress, Replay};
 use crate::domain::request::{Fate, Request};
 use crate::domain::state::{Entry, StateError, StepRef};
+use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 
@@ -30,8 +32,8 @@ use crate::domain::usage::{Day, PluginUse};
 /// changes to a step's value that expect the same revision, one is made.
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::due`],
-/// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::add_plugin_use`]
-/// and settlements, which name the claim they come from.
+/// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::running_replays`],
+/// [`Self::add_plugin_use`] and settlements, which name the claim they come from.
 pub trait Ledger: Send + Sync {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share.
@@ -48,17 +50,31 @@ pub trait Ledger: Send + Sync {
     /// Answers whether the claim was still held.
     fn settle(&self, settlement: Settlement) -> Reply<'_, bool>;
 
-    /// Makes every claimed delivery due at once, in its old place where it has
-    /// one. Only for a host that knows itself to be the only one: whoever held
-    /// those claims is dead.
+    /// Makes every claimed delivery due at once. Only for a host that knows itself
+    /// to be the only one: whoever held those claims is dead.
     fn take_over(&self, now: Timestamp) -> Reply<'_, u64>;
 
-    /// Makes an endpoint's held deliveries due.
-    fn release_held(&self, tenant: TenantId, endpoint: EndpointId, now: Timestamp) -> Reply<'_, u64>;
-
-    /// Makes a pending or dead delivery due now. Answers its state where that
-    /// forbids it.
+    /// Makes a pending or dead delivery due now, or as soon as those before it in
+    /// its line have come to rest. Answers its state where that forbids it.
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>>;
+
+    /// Cancels pending deliveries that are not being attempted at this moment;
+    /// answers how many.
+    fn cancel(&self, tenant: TenantId, which: Which, now: Timestamp) -> Reply<'_, u64>;
+
+    /// Refused with [`super::StoreError::OverLimit`] when `most` of the tenant's run
+    /// already.
+    fn create_replay<'a>(&'a self, replay: &'a Replay, most: u32) -> Reply<'a, ()>;
+
+    /// Ends a replay that runs; answers whether it did.
+    fn end_replay(&self, tenant: TenantId, id: ReplayId, progress: Progress, now: Timestamp) -> Reply<'_, bool>;
+
+    fn replay(&self, tenant: TenantId, id: ReplayId) -> Reply<'_, Option<Replay>>;
+
+    fn replays(&self, tenant: TenantId, query: ReplayQuery) -> Reply<'_, Vec<Replay>>;
+
+    /// Every tenant's, the oldest first.
+    fn running_replays(&self) -> Reply<'_, Vec<Replay>>;
 
     /// What settlements have said of endpoints that are not well.
     fn healths(&self) -> Reply<'_, Vec<(EndpointId, Health)>>;
@@ -162,6 +178,18 @@ pub struct Recording {
     pub events: Vec<Arc<Event>>,
     pub deliveries: Vec<FreshDelivery>,
     pub idempotency: Option<Idempotency>,
+    pub portion: Option<Portion>,
+}
+
+/// The part of a replay that a recording is. Nothing is stored when the replay
+/// does not run any more, which is [`super::StoreError::Changed`].
+pub struct Portion {
+    pub replay: ReplayId,
+    /// The last delivery that it came to.
+    pub after: DeliveryId,
+    pub made: u64,
+    pub is_last: bool,
+    pub now: Timestamp,
 }
 
 /// A request, and what the source's pipeline made of it.
@@ -182,9 +210,8 @@ pub struct FreshDelivery {
     pub event: EventId,
     pub endpoint: EndpointId,
     pub start: Start,
-    /// Its place in the line of an ordered endpoint; it is due at that time,
-    /// whenever it is tried again.
-    pub turn: Option<Timestamp>,
+    /// Where the endpoint is ordered.
+    pub place: Option<InLine>,
     /// A replay "as sent" brings its message along.
     pub message: Option<Arc<Message>>,
     pub replay_of: Option<DeliveryId>,
@@ -195,10 +222,20 @@ pub struct FreshDelivery {
 pub enum Start {
     /// Held by the host that stores it, which attempts it without reading it.
     Claimed { token: ClaimToken, until: Timestamp },
-    /// For whoever claims it first.
+    /// For whoever claims it first, once it is time.
     Due(Timestamp),
-    /// Until its endpoint is resumed.
-    Held,
+}
+
+/// A delivery's place in a line of an ordered endpoint. Of a line, only the first
+/// is ever due: the next becomes it in the transaction that takes the first out
+/// of it, whatever does so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InLine {
+    /// Which of the endpoint's lines.
+    pub line: String,
+    /// Who is first: the earlier turn and, of two, the earlier event. Also when
+    /// it is due once it is the first.
+    pub turn: Timestamp,
 }
 
 /// A caller's promise that two recordings with one key are one.
@@ -275,8 +312,11 @@ pub struct Delivery {
     pub state: State,
     pub reason: Option<String>,
     pub attempts: u32,
-    /// When it is tried next; absent when it is not, or is being tried now.
+    /// When it is tried next; absent when it is not, is being tried now or waits
+    /// in line.
     pub next_attempt_at: Option<Timestamp>,
+    /// Others come before it.
+    pub is_in_line: bool,
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
@@ -342,6 +382,22 @@ pub struct EventQuery {
     pub limit: u32,
 }
 
+/// Which deliveries to cancel.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    One(DeliveryId),
+    /// All of an event's.
+    Of(EventId),
+}
+
+/// Which replays to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplayQuery {
+    pub endpoint: Option<EndpointId>,
+    pub older_than: Option<ReplayId>,
+    pub limit: u32,
+}
+
 /// Which deliveries to list.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryQuery {
@@ -349,6 +405,8 @@ pub struct DeliveryQuery {
     pub endpoint: Option<EndpointId>,
     /// Empty: all.
     pub states: Vec<State>,
+    /// Of events of such types; empty: all.
+    pub event_types: Vec<TypePattern>,
     /// Created at or after.
     pub since: Option<Timestamp>,
     /// Created before.

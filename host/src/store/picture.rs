@@ -154,13 +154,6 @@ impl Picture {
         self.read(|state| state.tenants.get(&tenant).cloned())
     }
 
-    /// Whether an endpoint is there, and its deliveries wait for it.
-    pub fn is_holding(&self, tenant: TenantId, endpoint: EndpointId) -> bool {
-        let part = self.tenant(tenant);
-        let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
-        sealed.is_some_and(|sealed| sealed.endpoint.status.holds())
-    }
-
     /// Every tenant, oldest first.
     pub fn tenants(&self) -> Vec<Arc<TenantPicture>> {
         let mut tenants: Vec<_> = self.read(|state| state.tenants.values().cloned().collect());

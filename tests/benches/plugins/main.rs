@@ -125,6 +125,7 @@ fn event() -> Event {
     let draft = Draft {
         event_type: "order.paid".parse().expect("a type"),
         occurred_at: None,
+        deliver_at: None,
         subject: None,
         account: None,
         tags: vec!["a".to_owned()],

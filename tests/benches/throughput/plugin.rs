@@ -62,6 +62,7 @@ fn event() -> Event {
     let draft = Draft {
         event_type: "order.paid".parse().expect("a type"),
         occurred_at: None,
+        deliver_at: None,
         subject: Some("+12025551234".to_owned()),
         account: None,
         tags: vec!["paid".to_owned(), "vip".to_owned()],

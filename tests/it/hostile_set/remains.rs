@@ -71,6 +71,7 @@ fn job(pipeline: &Pipeline, tenant: TenantId) -> EndpointJob {
     let draft = Draft {
         event_type: "a.b".parse().expect("a type"),
         occurred_at: None,
+        deliver_at: None,
         subject: None,
         account: None,
         tags: Vec::new(),

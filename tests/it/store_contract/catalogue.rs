@@ -69,6 +69,7 @@ contract! {
         shop.verification = Verification::none();
         shop.pipeline = pipeline("{}");
         store.catalog.update_source(&shop, &before).await?;
+        shop.revision += 1;
         assert_eq!(format!("{:?}", picture(store, tenant).await?.sources[&shop.id]), format!("{shop:?}"));
 
         store.catalog.delete_source(tenant, shop.id).await?;
@@ -100,6 +101,7 @@ contract! {
         crm.dialect = "standard-webhooks".to_owned();
         crm.status = Status::Active;
         store.catalog.update_endpoint(&crm, &before).await?;
+        crm.revision += 1;
         let stored = picture(store, tenant).await?;
         assert_eq!(format!("{:?}", stored.endpoints[&crm.id].endpoint), format!("{crm:?}"));
         assert_eq!(stored.endpoints[&crm.id].secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
@@ -116,18 +118,19 @@ contract! {
         store.catalog.create_source(&shop).await?;
         let repiped = Endpoint { pipeline: Pipeline::default(), ..crm.clone() };
         store.catalog.update_endpoint(&repiped, &crm).await?;
+        let written = Endpoint { revision: 1, ..repiped.clone() };
         let refused = [
-            // Whoever began before that writes the old pipeline back.
+            // Whoever began before that would write the old pipeline back.
             store.catalog.update_endpoint(&Endpoint { name: "late".to_owned(), ..crm.clone() }, &crm).await,
-            store.catalog.update_endpoint(&repiped, &Endpoint { status: Status::Active, ..repiped.clone() }).await,
+            store.catalog.update_endpoint(&repiped, &repiped).await,
             // A pipeline whose plugin is gone.
-            store.catalog.update_endpoint(&crm, &repiped).await,
-            store.catalog.update_source(&shop, &Source { pipeline: Pipeline::default(), ..shop.clone() }).await,
+            store.catalog.update_endpoint(&crm, &written).await,
+            store.catalog.update_source(&shop, &Source { revision: 1, ..shop.clone() }).await,
         ];
         for refused in refused {
             assert!(matches!(refused, Err(StoreError::Changed)), "{refused:?}");
         }
-        assert_eq!(format!("{:?}", picture(store, tenant).await?.endpoints[&crm.id].endpoint), format!("{repiped:?}"));
+        assert_eq!(format!("{:?}", picture(store, tenant).await?.endpoints[&crm.id].endpoint), format!("{written:?}"));
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //! or retried by hand.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hookyard::domain::delivery::{Cause, Next, State};
@@ -10,12 +9,11 @@ use hookyard::domain::health::Health;
 use hookyard::domain::id::{DeliveryId, EndpointId, TenantId};
 use hookyard::domain::time::Timestamp;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Delivery, FreshDelivery, Settlement, Share, Start};
+use hookyard::store::ledger::{Delivery, Settlement, Share, Start, Which};
 
 use super::Store;
 use super::given::{
-    MINUTE, NOW, SECOND, a_delivery, a_delivery_to, a_tenant, claimed, claims, endpoint, event, fresh, id, message,
-    recording, settlement,
+    MINUTE, NOW, SECOND, a_delivery, a_delivery_to, a_tenant, claimed, claims, endpoint, id, message, settlement,
 };
 
 /// What is claimed at `now`.
@@ -73,7 +71,6 @@ contract! {
         let middle = a_delivery_to(store, acme, busy, Start::Due(Timestamp::from_millis(2))).await?;
         let only = a_delivery_to(store, other, quiet, Start::Due(NOW)).await?;
         a_delivery_to(store, acme, idle, Start::Due(NOW + SECOND)).await?;
-        a_delivery_to(store, acme, idle, Start::Held).await?;
         let done = a_delivery_to(store, acme, id(), claimed(1)).await?;
         assert!(store.ledger.settle(settlement(acme, done, 1, Next::Delivered)).await?);
 
@@ -92,33 +89,12 @@ contract! {
         Ok(())
     }
 
-    async fn a_place_in_the_line_is_kept(store: &Store) -> Kept {
-        let tenant = a_tenant(store, "acme").await?;
-        let endpoint = id();
-        let mut line = Vec::new();
-        for place in [NOW + SECOND, NOW] {
-            let event = Arc::new(event(tenant));
-            let delivery = FreshDelivery { turn: Some(place), ..fresh(&event, endpoint, Start::Due(place)) };
-            line.insert(0, delivery.id);
-            store.ledger.record(recording(tenant, &event, vec![delivery])).await?;
-        }
-        let later = NOW + MINUTE;
-        let head = claims(store, later, 1).await?;
-        assert_eq!((head[0].delivery, head[0].turn), (line[0], Some(NOW)));
-        let failed = Settlement { token: head[0].token, ..settlement(tenant, line[0], 0, Next::RetryAt(later + MINUTE)) };
-        assert!(store.ledger.settle(failed).await?);
-        // Whoever comes next is still the head, after a crash as well.
-        assert_eq!(claims(store, later, 1).await?[0].delivery, line[0]);
-        assert_eq!(store.ledger.take_over(later).await?, 1);
-        assert_eq!(claims(store, later, 1).await?[0].delivery, line[0]);
-        Ok(())
-    }
-
     async fn what_is_known_of_a_receiver_comes_with_a_settlement(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let endpoint = endpoint(tenant, "crm");
         store.catalog.create_endpoint(&endpoint, None, None).await?;
-        let ill = Health { failing_since: Some(NOW), weight: 12, trips: 2, not_before: Some(NOW + MINUTE) };
+        let ill =
+            Health { failing_since: Some(NOW), weight: 12, trips: 2, not_before: Some(NOW + MINUTE), warnings: 1 };
         let say = async |health: Health, of: EndpointId, token: i64| {
             let delivery = a_delivery_to(store, tenant, of, claimed(1)).await?;
             let settlement = settlement(tenant, delivery, token, Next::Delivered);
@@ -145,23 +121,21 @@ contract! {
         Ok(())
     }
 
-    async fn what_is_held_waits_for_its_release(store: &Store) -> Kept {
+    async fn what_is_cancelled_is_not_claimed(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
-        let endpoint = id();
-        let held = a_delivery_to(store, acme, endpoint, Start::Held).await?;
-        let waiting = a_delivery_to(store, acme, endpoint, Start::Due(NOW + MINUTE)).await?;
-        a_delivery(store, acme, Start::Held).await?;
-        a_delivery_to(store, other, endpoint, Start::Held).await?;
-        assert!(claim(store, NOW).await?.is_empty());
-
-        assert_eq!(store.ledger.release_held(acme, endpoint, NOW + SECOND).await?, 1);
-        assert_eq!(store.ledger.release_held(acme, endpoint, NOW + SECOND).await?, 0);
-
-        let released = stored(store, acme, held).await?;
-        assert_eq!((released.reason, released.next_attempt_at), (None, Some(NOW + SECOND)));
-        assert_eq!(released.updated_at, NOW + SECOND);
-        assert_eq!(stored(store, acme, waiting).await?.next_attempt_at, Some(NOW + MINUTE));
-        assert_eq!(claim(store, NOW + SECOND).await?, BTreeSet::from([held]));
+        let waiting = a_delivery(store, acme, Start::Due(NOW)).await?;
+        let taken = a_delivery(store, acme, claimed(1)).await?;
+        let event = stored(store, acme, waiting).await?.event;
+        assert_eq!(store.ledger.cancel(other, Which::One(waiting), NOW).await?, 0);
+        assert_eq!(store.ledger.cancel(other, Which::Of(event), NOW).await?, 0);
+        assert_eq!(store.ledger.cancel(acme, Which::One(taken), NOW).await?, 0);
+        assert_eq!(store.ledger.cancel(acme, Which::Of(event), NOW + SECOND).await?, 1);
+        assert_eq!(store.ledger.cancel(acme, Which::One(waiting), NOW + SECOND).await?, 0);
+        let cancelled = stored(store, acme, waiting).await?;
+        assert_eq!((cancelled.state, cancelled.next_attempt_at), (State::Cancelled, None));
+        assert_eq!((cancelled.reason.as_deref(), cancelled.updated_at), (Some("cancelled by its owner"), NOW + SECOND));
+        assert!(claim(store, NOW + SECOND).await?.is_empty());
+        assert!(store.ledger.settle(settlement(acme, taken, 1, Next::Delivered)).await?);
         Ok(())
     }
 
@@ -169,7 +143,6 @@ contract! {
         let tenant = a_tenant(store, "acme").await?;
         let claimed_one = a_delivery(store, tenant, claimed(1)).await?;
         let waiting = a_delivery(store, tenant, Start::Due(NOW + MINUTE)).await?;
-        let held = a_delivery(store, tenant, Start::Held).await?;
         let done = a_delivery(store, tenant, claimed(2)).await?;
         assert!(store.ledger.settle(settlement(tenant, done, 2, Next::Delivered)).await?);
 
@@ -179,7 +152,6 @@ contract! {
         assert!(!store.ledger.settle(settlement(tenant, claimed_one, 1, Next::Delivered)).await?);
         assert_eq!(claim(store, NOW).await?, BTreeSet::from([claimed_one]));
         assert_eq!(stored(store, tenant, waiting).await?.next_attempt_at, Some(NOW + MINUTE));
-        assert_eq!(stored(store, tenant, held).await?.next_attempt_at, None);
         assert_eq!(stored(store, tenant, done).await?.state, State::Delivered);
         Ok(())
     }
@@ -189,7 +161,6 @@ contract! {
         let reason = || "because".to_owned();
         let table = [
             (Next::RetryAt(NOW + MINUTE), Ok(())),
-            (Next::Held, Ok(())),
             (Next::Dead(Cause::Gone), Ok(())),
             (Next::Delivered, Err(State::Delivered)),
             (Next::Dropped { reason: reason() }, Err(State::Dropped)),

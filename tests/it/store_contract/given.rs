@@ -17,7 +17,7 @@ use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{KeyHash, SourceToken};
 use hookyard::domain::message::{Message, Method};
-use hookyard::domain::pace::{Pace, Period, RateLimit};
+use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
 use hookyard::domain::request::{Fate, Request};
@@ -105,6 +105,7 @@ pub(super) fn source(tenant: TenantId, name: &str) -> Source {
             Some("a-verify-token".to_owned()),
         ),
         pipeline: pipeline("{\"from\": 1}"),
+        revision: 0,
         created_at: NOW,
     }
 }
@@ -127,10 +128,11 @@ pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
             rate_limit: Some(RateLimit { limit: 7, per: Period::Minute }),
             max_in_flight: Some(8),
             timeout_seconds: Some(9),
-            ordered: true,
+            ordered: Order::Subject,
         },
         dialect: "svix".to_owned(),
         status: Status::Disabled { reason: "it only failed".to_owned() },
+        revision: 0,
         created_at: NOW,
     }
 }
@@ -157,6 +159,7 @@ pub(super) fn event(tenant: TenantId) -> Event {
         event_type: "order.paid".parse().expect("an event type"),
         occurred_at: Timestamp::from_millis(1_600_000_000_001),
         received_at: NOW,
+        deliver_at: Some(NOW + MINUTE),
         subject: Some("customer-7".to_owned()),
         account: Some("berlin".to_owned()),
         tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
@@ -203,11 +206,11 @@ pub(super) fn message(body: &str) -> Arc<Message> {
 }
 
 pub(super) fn fresh(event: &Event, endpoint: EndpointId, start: Start) -> FreshDelivery {
-    FreshDelivery { id: id(), event: event.id, endpoint, start, turn: None, message: None, replay_of: None }
+    FreshDelivery { id: id(), event: event.id, endpoint, start, place: None, message: None, replay_of: None }
 }
 
 pub(super) fn recording(tenant: TenantId, event: &Arc<Event>, deliveries: Vec<FreshDelivery>) -> Recording {
-    Recording { tenant, received: None, events: vec![event.clone()], deliveries, idempotency: None }
+    Recording { tenant, received: None, events: vec![event.clone()], deliveries, idempotency: None, portion: None }
 }
 
 /// One event with one delivery that begins as `start` says.

@@ -74,7 +74,7 @@ contract! {
             (received.request.source, received.request.id) = (source, RequestId::new(NOW + at, [1; 10]));
             let id = received.request.id;
             let received = Some(received);
-            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None };
+            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None, portion: None };
             store.ledger.record(recording).await?;
             Ok(id)
         };
@@ -111,7 +111,7 @@ contract! {
         let a = a_delivery_to(store, tenant, one, claimed(1)).await?;
         let b = a_delivery_to(store, tenant, two, claimed(1)).await?;
         let event = Arc::new(event(tenant));
-        let mut later = fresh(&event, one, Start::Held);
+        let mut later = fresh(&event, one, Start::Due(NOW + MINUTE));
         later.id = DeliveryId::new(NOW + MINUTE, [1; 10]);
         let c = later.id;
         store.ledger.record(recording(tenant, &event, vec![later])).await?;
@@ -153,7 +153,7 @@ contract! {
             let received = received(tenant, fate);
             ids.push((received.request.id, received.request.source));
             let alone = Recording {
-                tenant, received: Some(received), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+                tenant, received: Some(received), events: Vec::new(), deliveries: Vec::new(), idempotency: None, portion: None,
             };
             store.ledger.record(alone).await?;
         }

@@ -16,7 +16,7 @@ use super::given::{
 
 fn keyed(tenant: TenantId, key: &str, fingerprint: u8, after: Duration) -> (Arc<Event>, Recording) {
     let event = Arc::new(event(tenant));
-    let mut recording = recording(tenant, &event, vec![fresh(&event, id(), Start::Held)]);
+    let mut recording = recording(tenant, &event, vec![fresh(&event, id(), Start::Due(NOW + MINUTE))]);
     recording.idempotency = Some(Idempotency { key: key.to_owned(), fingerprint: [fingerprint; 32], now: NOW + after });
     (event, recording)
 }
@@ -31,22 +31,22 @@ contract! {
         let received_one = received(tenant, Fate::Accepted);
         let request = received_one.request.clone();
         let mut bare = event(tenant);
-        (bare.subject, bare.account, bare.request_id) = (None, None, None);
+        (bare.subject, bare.account, bare.request_id, bare.deliver_at) = (None, None, None, None);
         bare.tags.clear();
         let events = [Arc::new(event(tenant)), Arc::new(bare)];
         let deliveries = [
-            (fresh(&events[0], id(), claimed(9)), None, None),
-            (fresh(&events[1], id(), Start::Due(NOW + MINUTE)), Some(NOW + MINUTE), None),
-            (fresh(&events[1], id(), Start::Held), None, Some("held until the endpoint is active")),
+            (fresh(&events[0], id(), claimed(9)), None),
+            (fresh(&events[1], id(), Start::Due(NOW + MINUTE)), Some(NOW + MINUTE)),
         ];
         let expected: Vec<_> =
-            deliveries.iter().map(|(fresh, due, reason)| (fresh.id, fresh.event, fresh.endpoint, *due, *reason)).collect();
+            deliveries.iter().map(|(fresh, due)| (fresh.id, fresh.event, fresh.endpoint, *due)).collect();
         let recorded = store.ledger.record(Recording {
             tenant,
             received: Some(received_one),
             events: events.to_vec(),
             deliveries: deliveries.into_iter().map(|(fresh, ..)| fresh).collect(),
             idempotency: None,
+            portion: None,
         });
         assert_eq!(recorded.await?, Recorded::Stored);
 
@@ -59,11 +59,11 @@ contract! {
             let stored = store.ledger.event(tenant, event.id).await?.expect("the event is stored");
             assert_eq!(format!("{stored:?}"), format!("{event:?}"));
         }
-        for (id, event, endpoint, due, reason) in expected {
+        for (id, event, endpoint, due) in expected {
             let stored = store.ledger.delivery(tenant, id).await?.expect("the delivery is stored");
             assert_eq!((stored.id, stored.event, stored.endpoint), (id, event, endpoint));
             assert_eq!((stored.state, stored.attempts, stored.replay_of), (State::Pending, 0, None));
-            assert_eq!((stored.next_attempt_at, stored.reason.as_deref()), (due, reason));
+            assert_eq!((stored.next_attempt_at, stored.reason.as_deref()), (due, None));
             assert_eq!((stored.created_at, stored.updated_at), (id.minted_at(), id.minted_at()));
             assert!(store.ledger.prepared(tenant, id).await?.is_none());
             assert!(store.ledger.attempts(tenant, id).await?.is_empty());
@@ -96,7 +96,7 @@ contract! {
         let first = received(tenant, quarantined());
         let request = first.request.clone();
         let nothing = Recording {
-            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None, portion: None,
         };
         store.ledger.record(nothing).await?;
         assert!(store.ledger.events_of(tenant, request.id).await?.is_empty());
@@ -131,12 +131,12 @@ contract! {
         let first = received(tenant, quarantined());
         let request = first.request.clone();
         let kept = Recording {
-            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None,
+            tenant, received: Some(first), events: Vec::new(), deliveries: Vec::new(), idempotency: None, portion: None,
         };
         store.ledger.record(kept).await?;
         let rerun = || {
             let event = Arc::new(event(tenant));
-            let delivery = fresh(&event, id(), Start::Held);
+            let delivery = fresh(&event, id(), Start::Due(NOW + MINUTE));
             let ids = (event.id, delivery.id);
             let mut again = recording(tenant, &event, vec![delivery]);
             again.received =
@@ -170,16 +170,16 @@ contract! {
     async fn a_recording_is_stored_whole_or_not_at_all(store: &Store) -> Kept {
         let tenant = a_tenant(store, "acme").await?;
         let events: Vec<_> = (0..3).map(|_| Arc::new(event(tenant))).collect();
-        let taken = fresh(&events[0], id(), Start::Held);
-        let (taken_id, good) = (taken.id, fresh(&events[1], id(), Start::Held));
+        let taken = fresh(&events[0], id(), Start::Due(NOW + MINUTE));
+        let (taken_id, good) = (taken.id, fresh(&events[1], id(), Start::Due(NOW + MINUTE)));
         let good_id = good.id;
-        let mut bad = fresh(&events[1], id(), Start::Held);
+        let mut bad = fresh(&events[1], id(), Start::Due(NOW + MINUTE));
         bad.id = taken_id;
 
         let (first, second, third) = tokio::join!(
             store.ledger.record(recording(tenant, &events[0], vec![taken])),
             store.ledger.record(recording(tenant, &events[1], vec![good, bad])),
-            store.ledger.record(recording(tenant, &events[2], vec![fresh(&events[2], id(), Start::Held)])),
+            store.ledger.record(recording(tenant, &events[2], vec![fresh(&events[2], id(), Start::Due(NOW + MINUTE))])),
         );
 
         assert_eq!((first?, third?), (Recorded::Stored, Recorded::Stored));
@@ -197,7 +197,7 @@ contract! {
         // Sizes around those that share a statement.
         for count in [1, 7, 8, 9, 63, 64, 65, 127, 200] {
             let event = Arc::new(event(tenant));
-            let deliveries: Vec<_> = (0..count).map(|_| fresh(&event, id(), Start::Held)).collect();
+            let deliveries: Vec<_> = (0..count).map(|_| fresh(&event, id(), Start::Due(NOW + MINUTE))).collect();
             let ids: Vec<_> = deliveries.iter().map(|delivery| delivery.id).collect();
             store.ledger.record(recording(tenant, &event, deliveries)).await?;
             for id in ids {
@@ -215,7 +215,7 @@ contract! {
             received.request.source = source;
             let id = received.request.id;
             let received = Some(received);
-            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None };
+            let recording = Recording { tenant, received, events: Vec::new(), deliveries: Vec::new(), idempotency: None, portion: None };
             store.ledger.record(recording).await?;
             Ok(id)
         };

@@ -45,7 +45,6 @@ contract! {
         let table = [
             (Next::Delivered, State::Delivered, None, None),
             (Next::RetryAt(later), State::Pending, None, Some(later)),
-            (Next::Held, State::Pending, Some("held until the endpoint is active"), None),
             (Next::Dropped { reason: reason() }, State::Dropped, Some("because"), None),
             (Next::Dead(Cause::Host(reason())), State::Dead, Some("because"), None),
             (Next::Cancelled { reason: reason() }, State::Cancelled, Some("because"), None),

@@ -9,7 +9,7 @@ use hookyard::domain::request::Fate;
 use hookyard::domain::secret::Secret;
 use hookyard::domain::usage::{PluginUse, Usage};
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{DeliveryQuery, EventQuery, RequestQuery};
+use hookyard::store::ledger::{DeliveryQuery, EventQuery, RequestQuery, Which};
 
 use super::Store;
 use super::given::{MINUTE, NOW, a_tenant, claimed, endpoint, event, fresh, received, recording, settlement, source};
@@ -106,7 +106,7 @@ contract! {
         ] {
             assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
         }
-        assert_eq!(store.ledger.release_held(acme, his.endpoint, NOW).await?, 0);
+        assert_eq!(store.ledger.cancel(acme, Which::One(his.delivery), NOW).await?, 0);
         assert_eq!(format!("{:?}", store.ledger.delivery(other, his.delivery).await?), before);
         let picture = catalog.picture(other).await?.expect("it exists");
         assert_eq!(picture.sources[&his.source].name, "shop");

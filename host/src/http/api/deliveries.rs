@@ -1,4 +1,6 @@
-//! Deliveries: listed, read with every attempt, retried.
+//! Deliveries: listed, read with every attempt, retried, cancelled.
+
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,13 +20,15 @@ use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
 use crate::domain::time::Timestamp;
-use crate::store::ledger::{Delivery, DeliveryQuery, StoredAttempt};
+use crate::store::ledger::{Delivery, DeliveryQuery, StoredAttempt, Which};
+use crate::store::picture::SealedEndpoint;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/deliveries", get(list))
         .route("/deliveries/{id}", get(show))
         .route("/deliveries/{id}/retry", post(retry))
+        .route("/deliveries/{id}/cancel", post(cancel))
 }
 
 /// A delivery in a list.
@@ -122,16 +126,23 @@ impl AttemptView {
     }
 }
 
-impl From<Delivery> for Summary {
-    fn from(delivery: Delivery) -> Self {
+impl Summary {
+    fn of(delivery: Delivery, endpoints: &BTreeMap<EndpointId, SealedEndpoint>) -> Self {
+        let waits = delivery.state == Standing::Pending;
+        let is_held = waits && endpoints.get(&delivery.endpoint).is_some_and(|sealed| sealed.endpoint.status.holds());
+        let why = match () {
+            () if is_held => Some("held until the endpoint is active"),
+            () if delivery.is_in_line => Some("waits for those before it: the endpoint is ordered"),
+            () => None,
+        };
         Self {
             id: delivery.id,
             event_id: delivery.event,
             endpoint_id: delivery.endpoint,
             state: delivery.state,
-            reason: delivery.reason,
+            reason: why.map(str::to_owned).or(delivery.reason),
             attempt_count: delivery.attempts,
-            next_attempt_at: delivery.next_attempt_at,
+            next_attempt_at: delivery.next_attempt_at.filter(|_| !is_held),
             created_at: delivery.created_at,
             updated_at: delivery.updated_at,
             replay_of: delivery.replay_of,
@@ -167,7 +178,8 @@ async fn list(
         ..DeliveryQuery::default()
     };
     let found = app.ledger.deliveries(caller.id(), query).await?;
-    Ok(Json(Page::of(found, limit, |delivery| delivery.id, Summary::from)))
+    let endpoints = &caller.picture().endpoints;
+    Ok(Json(Page::of(found, limit, |delivery| delivery.id, |delivery| Summary::of(delivery, endpoints))))
 }
 
 /// A delivery's state by its word.
@@ -186,7 +198,7 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<DeliveryI
     let attempts = app.ledger.attempts(tenant, id).await?;
     let message = prepared.as_ref().and_then(|prepared| prepared.message.as_deref()).map(MessageView::of);
     Ok(Json(Whole {
-        summary: delivery.into(),
+        summary: Summary::of(delivery, &caller.picture().endpoints),
         steps: prepared.map(|prepared| prepared.steps).unwrap_or_default(),
         message,
         attempts: attempts.into_iter().map(AttemptView::of).collect(),
@@ -205,5 +217,24 @@ async fn retry(
     }
     let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     app.handoff.lanes.probe(delivery.endpoint);
-    Ok((StatusCode::ACCEPTED, Json(delivery.into())))
+    Ok((StatusCode::ACCEPTED, Json(Summary::of(delivery, &caller.picture().endpoints))))
+}
+
+/// `POST /v1/deliveries/{id}/cancel`: it is not attempted any more.
+async fn cancel(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<Summary>, ApiError> {
+    let cancelled = app.ledger.cancel(caller.id(), Which::One(id), app.clock.now()).await?;
+    let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    if cancelled == 0 {
+        let problem = match delivery.state {
+            Standing::Pending => "the delivery is being attempted at this moment; cancel it again if that fails".into(),
+            state => format!("the delivery is {}; only a pending one can be cancelled", state.as_str()),
+        };
+        return Err(ApiError::Conflict { field: None, problem });
+    }
+    app.handoff.nudge();
+    Ok(Json(Summary::of(delivery, &caller.picture().endpoints)))
 }

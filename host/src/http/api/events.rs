@@ -1,4 +1,4 @@
-//! Events: published, listed, read.
+//! Events: published, listed, read, cancelled.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -14,11 +14,11 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, MAX_BODY, Params};
 use super::super::page::{self, Page};
-use crate::domain::event::{Draft, Event};
+use crate::domain::event::{Draft, Event, MAX_DELAY};
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
 use crate::intake::IntakeError;
-use crate::store::ledger::EventQuery;
+use crate::store::ledger::{EventQuery, Which};
 
 /// At most this many events in one call.
 const MAX_BATCH: usize = 500;
@@ -26,10 +26,13 @@ const MAX_BATCH: usize = 500;
 const MAX_KEY: usize = 256;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/events", post(publish).get(list)).route("/events/{id}", get(show))
+    Router::new()
+        .route("/events", post(publish).get(list))
+        .route("/events/{id}", get(show))
+        .route("/events/{id}/cancel", post(cancel))
 }
 
-/// `{type, data, subject?, account?, tags?, occurred_at?}`
+/// `{type, data, subject?, account?, tags?, occurred_at?, deliver_at?}`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventForm {
@@ -41,16 +44,22 @@ pub(super) struct EventForm {
     #[serde(default)]
     tags: Vec<String>,
     occurred_at: Option<String>,
+    deliver_at: Option<String>,
 }
 
 impl EventForm {
     /// The draft that this means; `at` is put before the field in an error.
-    pub(super) fn parse(self, at: &str) -> Result<Draft, ApiError> {
+    pub(super) fn parse(self, at: &str, now: Timestamp) -> Result<Draft, ApiError> {
         let name = |field: &str| format!("{at}{field}");
-        let wrong_time = |_| ApiError::invalid(name("occurred_at"), "give RFC 3339, such as 2026-11-21T08:30:00Z");
+        let deliver_at = instant(&name("deliver_at"), self.deliver_at)?;
+        if deliver_at.is_some_and(|at| at > now + MAX_DELAY) {
+            let days = MAX_DELAY.as_secs() / 86_400;
+            return Err(ApiError::invalid(name("deliver_at"), format!("give a time within {days} days from now")));
+        }
         let draft = Draft {
             event_type: input::field(&name("type"), &self.event_type)?,
-            occurred_at: self.occurred_at.map(|text| text.parse::<Timestamp>().map_err(wrong_time)).transpose()?,
+            occurred_at: instant(&name("occurred_at"), self.occurred_at)?,
+            deliver_at,
             subject: self.subject,
             account: self.account,
             tags: self.tags,
@@ -78,7 +87,7 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
     let key = key.map(|key| (key, Sha256::digest(&body).into()));
     let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_list {
-        let draft = input::parse::<EventForm>(&body)?.parse("")?;
+        let draft = input::parse::<EventForm>(&body)?.parse("", app.clock.now())?;
         let ids = app.intake.publish(caller.picture(), vec![draft], key).await?;
         let id = *ids.first().ok_or(ApiError::NotFound)?;
         return Ok((StatusCode::ACCEPTED, Json(PublishedOne { id })).into_response());
@@ -87,7 +96,8 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
     if forms.is_empty() || forms.len() > MAX_BATCH {
         return Err(ApiError::invalid("", format!("{} events, give 1 to {MAX_BATCH}", forms.len())));
     }
-    let drafts = forms.into_iter().enumerate().map(|(at, form)| form.parse(&format!("[{at}].")));
+    let now = app.clock.now();
+    let drafts = forms.into_iter().enumerate().map(|(at, form)| form.parse(&format!("[{at}]."), now));
     let drafts = drafts.collect::<Result<Vec<Draft>, _>>()?;
     let published = app.intake.publish(caller.picture(), drafts, key).await;
     let ids = published.map_err(|error| match error {
@@ -150,7 +160,26 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>)
     app.ledger.event(caller.id(), id).await?.map(Json).ok_or(ApiError::NotFound)
 }
 
-/// An instant in a query string.
+#[derive(Serialize)]
+struct Cancelled {
+    /// Deliveries; those that are at rest or being attempted are not among them.
+    cancelled: u64,
+}
+
+/// `POST /v1/events/{id}/cancel`: nothing more is sent of it, such as before its
+/// time has come.
+async fn cancel(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(id): Id<EventId>,
+) -> Result<Json<Cancelled>, ApiError> {
+    app.ledger.event(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    let cancelled = app.ledger.cancel(caller.id(), Which::Of(id), app.clock.now()).await?;
+    app.handoff.nudge();
+    Ok(Json(Cancelled { cancelled }))
+}
+
+/// An instant in a query string or a body.
 pub(super) fn instant(name: &str, text: Option<String>) -> Result<Option<Timestamp>, ApiError> {
     let wrong = |_| ApiError::invalid(name, "give RFC 3339, such as 2026-11-21T08:30:00Z");
     text.map(|text| text.parse::<Timestamp>().map_err(wrong)).transpose()

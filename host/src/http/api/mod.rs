@@ -11,6 +11,7 @@ mod event_types;
 mod events;
 mod explain;
 mod plugins;
+mod replays;
 mod requests;
 mod reruns;
 mod secrets;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(dialects::routes())
         .merge(endpoints::routes())
         .merge(deliveries::routes())
+        .merge(replays::routes())
         .merge(plugins::routes())
         .merge(secrets::routes())
         .merge(trial::routes())

@@ -147,6 +147,7 @@ async fn create(
         event_type: form.event_type.map(|text| input::field("event_type", &text)).transpose()?,
         verification: verification.unwrap_or_else(Verification::none),
         pipeline: steps::pipeline(&app, &caller, Place::Source, form.steps).await?,
+        revision: 0,
         created_at: now,
     };
     app.catalog.create_source(&source).await?;

@@ -163,7 +163,7 @@ async fn attempt(
 async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial, ApiError> {
     let now = app.clock.now();
     let event = match (form.event, form.event_id) {
-        (Some(event), _) => event.parse("event.")?.into_event(mint(now), caller.id(), now, None),
+        (Some(event), _) => event.parse("event.", now)?.into_event(mint(now), caller.id(), now, None),
         (None, id) => {
             let missing = || ApiError::invalid("event_id", "there is no such event");
             let id = id.and_then(|text| text.parse().ok()).ok_or_else(missing)?;
@@ -288,6 +288,7 @@ fn unnamed_source(caller: &TenantCaller, now: Timestamp) -> Source {
         event_type: None,
         verification: Verification::none(),
         pipeline: Pipeline::default(),
+        revision: 0,
         created_at: now,
     }
 }

@@ -52,7 +52,7 @@ impl Catalog for SqliteStore {
 
     fn update_source<'a>(&'a self, source: &'a Source, was: &'a Source) -> Reply<'a, ()> {
         let verification = sealed::seal_verification(&self.seal, source.id, &source.verification);
-        let (source, was) = (source.clone(), was.pipeline.clone());
+        let (source, was) = (source.clone(), was.clone());
         self.change(move |conn| {
             Box::pin(async move { changes::update_source(conn, &source, verification, &was).await })
         })

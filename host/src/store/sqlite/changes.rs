@@ -1,6 +1,8 @@
 //! What the writer does to the catalogue. Each function runs in a savepoint of
 //! the writer's open transaction: an error leaves nothing behind.
 
+use std::sync::Arc;
+
 use sqlx::SqliteConnection;
 
 use super::bulk::{id_text, json};
@@ -118,21 +120,12 @@ pub(super) async fn update_source(
     conn: &mut SqliteConnection,
     source: &Source,
     verification: Option<Vec<u8>>,
-    was: &Pipeline,
+    was: &Source,
 ) -> Written {
-    const READ: &str = "SELECT pipeline FROM sources WHERE tenant_id = ? AND id = ?";
     const UPDATE: &str = "
-        UPDATE sources SET name = ?, event_type = ?, verification = ?, pipeline = ? WHERE tenant_id = ? AND id = ?";
-    let found_row = sqlx::query(READ)
-        .bind(id_text(&source.tenant))
-        .bind(id_text(&source.id))
-        .fetch_optional(&mut *conn)
-        .await?
-        .ok_or(StoreError::NotFound)?;
-    if Columns(&found_row).json::<Pipeline>("pipeline")? != *was {
-        return Err(StoreError::Changed);
-    }
-    pins(conn, source.tenant, &source.pipeline, was).await?;
+        UPDATE sources SET name = ?, event_type = ?, verification = ?, pipeline = ?, revision = revision + 1
+        WHERE tenant_id = ? AND id = ? AND revision = ?";
+    pins(conn, source.tenant, &source.pipeline, &was.pipeline).await?;
     let updated = sqlx::query(UPDATE)
         .bind(source.name.as_str())
         .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
@@ -140,10 +133,27 @@ pub(super) async fn update_source(
         .bind(json(&source.pipeline))
         .bind(id_text(&source.tenant))
         .bind(id_text(&source.id))
-        .execute(conn)
+        .bind(i64::from(was.revision))
+        .execute(&mut *conn)
         .await
         .map_err(taken)?;
-    found(updated.rows_affected())
+    const EXISTS: &str = "SELECT 1 FROM sources WHERE tenant_id = ? AND id = ?";
+    changed(conn, updated.rows_affected(), EXISTS, (id_text(&source.tenant), id_text(&source.id))).await
+}
+
+/// Of two changes that began with the same row, the later one must not take back
+/// what the earlier did.
+async fn changed(
+    conn: &mut SqliteConnection,
+    rows: u64,
+    exists: &'static str,
+    (tenant, id): (Arc<str>, Arc<str>),
+) -> Written {
+    if rows > 0 {
+        return Ok(());
+    }
+    let there = sqlx::query(exists).bind(tenant).bind(id).fetch_optional(conn).await?;
+    Err(if there.is_some() { StoreError::Changed } else { StoreError::NotFound })
 }
 
 pub(super) async fn delete_source(conn: &mut SqliteConnection, tenant: TenantId, source: SourceId) -> Written {
@@ -202,26 +212,16 @@ pub(super) async fn update_endpoint(
 ) -> Written {
     const UPDATE: &str = "
         UPDATE endpoints SET name = ?, url = ?, event_types = ?, accounts = ?, tags = ?, headers = ?, pipeline = ?,
-            retry = ?, pace = ?, dialect = ?, state = ?, state_reason = ?
-        WHERE tenant_id = ? AND id = ?";
-    unchanged(conn, was).await?;
+            retry = ?, pace = ?, dialect = ?, state = ?, state_reason = ?, revision = revision + 1
+        WHERE tenant_id = ? AND id = ? AND revision = ?";
+    const EXISTS: &str = "SELECT 1 FROM endpoints WHERE tenant_id = ? AND id = ?";
     pins(conn, endpoint.tenant, &endpoint.pipeline, &was.pipeline).await?;
-    let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, headers).execute(conn).await.map_err(taken)?;
-    found(updated.rows_affected())
-}
-
-/// Of two changes that began with the same row, the later one must not take back
-/// what the earlier did. Compared as what it means: an older version of this
-/// program may have written it with other words.
-async fn unchanged(conn: &mut SqliteConnection, was: &Endpoint) -> Written {
-    const READ: &str = "SELECT url, state, pipeline FROM endpoints WHERE tenant_id = ? AND id = ?";
-    let row = sqlx::query(READ).bind(id_text(&was.tenant)).bind(id_text(&was.id)).fetch_optional(conn).await?;
-    let row = row.ok_or(StoreError::NotFound)?;
-    let row = Columns(&row);
-    let is_same = row.text("url")? == was.url.as_str()
-        && row.text("state")? == was.status.state()
-        && row.json::<Pipeline>("pipeline")? == was.pipeline;
-    if is_same { Ok(()) } else { Err(StoreError::Changed) }
+    let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, headers)
+        .bind(i64::from(was.revision))
+        .execute(&mut *conn)
+        .await
+        .map_err(taken)?;
+    changed(conn, updated.rows_affected(), EXISTS, (id_text(&was.tenant), id_text(&was.id))).await
 }
 
 /// The plugin versions that `pipeline` pins are there, and while a step pins one

@@ -106,7 +106,7 @@ pub(super) async fn claimed(
 ) -> Result<Vec<Claim>, StoreError> {
     let mut query = among(ids);
     query.push("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, deliveries.endpoint_id, ");
-    query.push("deliveries.attempts, deliveries.turn, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
+    query.push("deliveries.attempts, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
     query.push(
         " FROM held CROSS JOIN deliveries ON deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id
         JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id
@@ -124,7 +124,6 @@ pub(super) async fn claimed(
             endpoint: columns.parsed("endpoint_id")?,
             token,
             until,
-            turn: columns.maybe_at("turn")?,
             attempts: columns.int("attempts")?,
             event: rows::event(tenant, &row)?.into(),
             message: rows::message(&row)?,

@@ -35,10 +35,10 @@ async fn remember(
 ) -> Result<(), StoreError> {
     // An endpoint that was deleted meanwhile has no health any more.
     const REMEMBER: &str = "
-        INSERT INTO endpoint_health (endpoint_id, tenant_id, failing_since, weight, trips, not_before)
-        SELECT id, tenant_id, ?3, ?4, ?5, ?6 FROM endpoints WHERE tenant_id = ?2 AND id = ?1
+        INSERT INTO endpoint_health (endpoint_id, tenant_id, failing_since, weight, trips, not_before, warnings)
+        SELECT id, tenant_id, ?3, ?4, ?5, ?6, ?7 FROM endpoints WHERE tenant_id = ?2 AND id = ?1
         ON CONFLICT (endpoint_id) DO UPDATE SET failing_since = excluded.failing_since, weight = excluded.weight,
-            trips = excluded.trips, not_before = excluded.not_before";
+            trips = excluded.trips, not_before = excluded.not_before, warnings = excluded.warnings";
     sqlx::query(REMEMBER)
         .bind(id_text(&endpoint))
         .bind(id_text(&tenant))
@@ -46,6 +46,7 @@ async fn remember(
         .bind(i64::from(health.weight))
         .bind(i64::from(health.trips))
         .bind(health.not_before.map(|at| at.as_millis()))
+        .bind(i64::from(health.warnings))
         .execute(conn)
         .await?;
     Ok(())
@@ -65,7 +66,7 @@ pub(super) async fn forget(
 }
 
 pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<(EndpointId, Health)>, StoreError> {
-    const ALL: &str = "SELECT endpoint_id, failing_since, weight, trips, not_before FROM endpoint_health";
+    const ALL: &str = "SELECT endpoint_id, failing_since, weight, trips, not_before, warnings FROM endpoint_health";
     let health = |row| {
         let row = Columns(row);
         let health = Health {
@@ -73,6 +74,7 @@ pub(super) async fn all(pool: &SqlitePool) -> Result<Vec<(EndpointId, Health)>, 
             weight: row.int("weight")?,
             trips: row.int("trips")?,
             not_before: row.maybe_at("not_before")?,
+            warnings: row.int("warnings")?,
         };
         Ok((row.parsed("endpoint_id")?, health))
     };

@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::writer::Operation;
-use super::{SqliteStore, claims, health, reads, state, upkeep, usage};
+use super::{SqliteStore, claims, health, reads, replays, state, upkeep, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
 use crate::domain::health::Health;
-use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
+use crate::domain::id::{DeliveryId, EndpointId, EventId, ReplayId, RequestId, TenantId};
 use crate::domain::place::PlaceId;
+use crate::domain::replay::{Progress, Replay};
 use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, RequestQuery, RerunQuery, Settlement,
-    Share, StoredAttempt, StoredRequest,
+    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, ReplayQuery, RequestQuery, RerunQuery,
+    Settlement, Share, StoredAttempt, StoredRequest, Which,
 };
 use crate::store::{Reply, StoreError};
 
@@ -31,7 +32,7 @@ impl Ledger for SqliteStore {
     }
 
     fn due(&self, now: Timestamp) -> Reply<'_, Vec<(TenantId, EndpointId)>> {
-        Box::pin(claims::due(&self.readers, now))
+        Box::pin(claims::due(&self.claiming, now))
     }
 
     fn claim(&self, now: Timestamp, until: Timestamp, shares: Vec<Share>) -> Reply<'_, Vec<Claim>> {
@@ -40,7 +41,7 @@ impl Ledger for SqliteStore {
             let ids = self
                 .change(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
                 .await?;
-            if ids.is_empty() { Ok(Vec::new()) } else { claims::claimed(&self.readers, (until, token), &ids).await }
+            if ids.is_empty() { Ok(Vec::new()) } else { claims::claimed(&self.claiming, (until, token), &ids).await }
         })
     }
 
@@ -52,12 +53,33 @@ impl Ledger for SqliteStore {
         self.change(move |conn| Box::pin(upkeep::take_over(conn, now)))
     }
 
-    fn release_held(&self, tenant: TenantId, endpoint: EndpointId, now: Timestamp) -> Reply<'_, u64> {
-        self.change(move |conn| Box::pin(upkeep::release_held(conn, tenant, endpoint, now)))
-    }
-
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>> {
         self.change(move |conn| Box::pin(upkeep::retry(conn, tenant, delivery, now)))
+    }
+
+    fn cancel(&self, tenant: TenantId, which: Which, now: Timestamp) -> Reply<'_, u64> {
+        self.change(move |conn| Box::pin(upkeep::cancel(conn, tenant, which, now)))
+    }
+
+    fn create_replay<'a>(&'a self, replay: &'a Replay, most: u32) -> Reply<'a, ()> {
+        let replay = replay.clone();
+        self.change(move |conn| Box::pin(async move { replays::create(conn, &replay, most).await }))
+    }
+
+    fn end_replay(&self, tenant: TenantId, id: ReplayId, progress: Progress, now: Timestamp) -> Reply<'_, bool> {
+        self.change(move |conn| Box::pin(replays::end(conn, (tenant, id), progress, now)))
+    }
+
+    fn replay(&self, tenant: TenantId, id: ReplayId) -> Reply<'_, Option<Replay>> {
+        Box::pin(replays::one(&self.readers, tenant, id))
+    }
+
+    fn replays(&self, tenant: TenantId, query: ReplayQuery) -> Reply<'_, Vec<Replay>> {
+        Box::pin(replays::list(&self.readers, tenant, query))
+    }
+
+    fn running_replays(&self) -> Reply<'_, Vec<Replay>> {
+        Box::pin(replays::running(&self.readers))
     }
 
     fn healths(&self) -> Reply<'_, Vec<(EndpointId, Health)>> {

@@ -30,6 +30,7 @@ mod picture;
 mod plugins;
 mod reads;
 mod record;
+mod replays;
 mod rows;
 mod sealed;
 mod settle;
@@ -51,6 +52,8 @@ pub struct SqliteStore {
     writer: mpsc::Sender<Operation>,
     room: Arc<Semaphore>,
     readers: SqlitePool,
+    /// One more for dispatch alone: it does not wait behind callers' long lists.
+    claiming: SqlitePool,
     seal: Seal,
     /// Held for as long as the store is: two hosts on one file would take over
     /// each other's claims.
@@ -63,6 +66,7 @@ impl SqliteStore {
     pub async fn close(&self) {
         // Readers first: the last connection to close empties the log.
         self.readers.close().await;
+        self.claiming.close().await;
         let (done, closed) = oneshot::channel();
         if self.writer.send(Operation::Close(done)).await.is_ok() {
             // An error means that the writer has ended already.

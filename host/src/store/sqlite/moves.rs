@@ -42,11 +42,11 @@ async fn repin(conn: &mut SqliteConnection, tenant: TenantId, change: &Repinned)
     let (read, write) = match change.whose {
         PlaceId::Source(_) => (
             "SELECT pipeline FROM sources WHERE tenant_id = ? AND id = ?",
-            "UPDATE sources SET pipeline = ? WHERE tenant_id = ? AND id = ?",
+            "UPDATE sources SET pipeline = ?, revision = revision + 1 WHERE tenant_id = ? AND id = ?",
         ),
         PlaceId::Endpoint(_) => (
             "SELECT pipeline FROM endpoints WHERE tenant_id = ? AND id = ?",
-            "UPDATE endpoints SET pipeline = ? WHERE tenant_id = ? AND id = ?",
+            "UPDATE endpoints SET pipeline = ?, revision = revision + 1 WHERE tenant_id = ? AND id = ?",
         ),
     };
     let id = change.whose.to_string();

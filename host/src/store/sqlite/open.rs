@@ -32,12 +32,14 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
     (4, "capabilities", include_str!("../../../migrations/sqlite/0004_capabilities.sql")),
     (5, "pace", include_str!("../../../migrations/sqlite/0005_pace.sql")),
+    (11, "lines", include_str!("../../../migrations/sqlite/0011_lines.sql")),
+    (12, "replays", include_str!("../../../migrations/sqlite/0012_replays.sql")),
 ];
 
 /// Why the store cannot be opened.
@@ -110,6 +112,12 @@ impl SqliteStore {
             .test_before_acquire(false)
             .connect_with(options(path).read_only(true))
             .await?;
+        let claiming = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .test_before_acquire(false)
+            .connect_with(options(path).read_only(true))
+            .await?;
         let (writer, inbox) = mpsc::channel(MAX_WAITING);
         let written = Arc::new(Notify::new());
         let checkpoints = options(path).connect().await?;
@@ -117,7 +125,8 @@ impl SqliteStore {
         let checkpoints = tokio::spawn(checkpoint::run(checkpoints, written.clone(), writer.downgrade(), ended));
         let statements = Box::new(Statements::new());
         tokio::spawn(Writer { conn, statements, inbox, written, checkpoints, alive }.run());
-        Ok(Self { writer, room: Arc::new(Semaphore::new(MAX_WAITING_KIB)), readers, seal, lock })
+        let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
+        Ok(Self { writer, room, readers, claiming, seal, lock })
     }
 }
 

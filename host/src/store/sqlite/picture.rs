@@ -80,7 +80,7 @@ async fn read_sources(
     tenant: TenantId,
 ) -> Result<BTreeMap<SourceId, Source>, StoreError> {
     const SELECT: &str = "
-        SELECT id, name, token, event_type, verification, pipeline, created_at FROM sources WHERE tenant_id = ?";
+        SELECT id, name, token, event_type, verification, pipeline, revision, created_at FROM sources WHERE tenant_id = ?";
     let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
     let source = |row| {
         let row = Columns(row);
@@ -93,6 +93,7 @@ async fn read_sources(
             event_type: row.maybe_parsed("event_type")?,
             verification: sealed::open_verification(seal, id, row.maybe_bytes("verification")?)?,
             pipeline: row.json("pipeline")?,
+            revision: row.int("revision")?,
             created_at: row.at("created_at")?,
         };
         Ok((id, source))
@@ -150,7 +151,7 @@ async fn read_endpoints(
 ) -> Result<BTreeMap<EndpointId, SealedEndpoint>, StoreError> {
     const SELECT: &str = "
         SELECT id, name, url, event_types, accounts, tags, headers, pipeline, retry, pace, dialect, state, state_reason,
-            created_at
+            revision, created_at
         FROM endpoints WHERE tenant_id = ?";
     let mut secrets = read_secrets(conn, seal, tenant).await?;
     let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
@@ -174,6 +175,7 @@ async fn read_endpoints(
             dialect: row.text("dialect")?.to_owned(),
             status: Status::from_parts(row.text("state")?, row.maybe_text("state_reason")?)
                 .ok_or_else(|| corrupt("endpoints.state"))?,
+            revision: row.int("revision")?,
             created_at: row.at("created_at")?,
         };
         Ok((id, SealedEndpoint { endpoint, secrets: secrets.remove(&id).unwrap_or_default() }))

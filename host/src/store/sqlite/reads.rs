@@ -158,6 +158,18 @@ fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
     narrow(query, " AND endpoint_id = ", wanted.endpoint.map(|id| id.to_string()));
     narrow(query, " AND id >= ", wanted.since.map(|since| DeliveryId::floor(since).to_string()));
     narrow(query, " AND id < ", wanted.until.map(|until| DeliveryId::floor(until).to_string()));
+    if !wanted.event_types.is_empty() {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
+                AND events.id = deliveries.event_id AND (",
+        );
+        let mut list = query.separated(" OR ");
+        for pattern in &wanted.event_types {
+            // Of what GLOB reads as a sign, a pattern has the star alone.
+            list.push("events.type GLOB ").push_bind_unseparated(pattern.as_str().to_owned());
+        }
+        query.push("))");
+    }
     if !wanted.states.is_empty() {
         among(query, wanted.states.iter().map(|state| state.as_str().to_owned()));
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 
 use super::bulk::{Many, Values, id_text, json};
+use super::replays;
 use super::settle::{MessageRow, message_statement, write_messages};
-use crate::domain::delivery::Next;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SourceId};
 use crate::domain::request::Fate;
@@ -38,15 +38,15 @@ impl RecordStatements {
                 "",
             ),
             events: Many::new(
-                "INSERT OR FAIL INTO events (tenant_id, id, type, occurred_at, received_at, subject, account, tags,
-                 data, request_id) VALUES",
-                "(?,?,?,?,?,?,?,?,?,?)",
+                "INSERT OR FAIL INTO events (tenant_id, id, type, occurred_at, received_at, deliver_at, subject, account,
+                 tags, data, request_id) VALUES",
+                "(?,?,?,?,?,?,?,?,?,?,?)",
                 "",
             ),
             deliveries: Many::new(
                 "INSERT OR FAIL INTO deliveries (tenant_id, id, event_id, endpoint_id, state, reason, attempts, due_at,
-                 claim, updated_at, replay_of, turn) VALUES",
-                "(?,?,?,?,'pending',?,0,?,?,?,?,?)",
+                 claim, updated_at, replay_of, line, turn) VALUES",
+                "(?,?,?,?,'pending',NULL,0,?,?,?,?,?,?)",
                 "",
             ),
             messages: message_statement(),
@@ -99,6 +99,11 @@ pub(super) async fn record(
         .collect();
     write_messages(conn, &statements.messages, &messages).await?;
     write_keys(conn, statements, fresh()).await?;
+    for part in fresh() {
+        if let Some(portion) = &part.recording.portion {
+            replays::advance(conn, part.recording.tenant, portion).await?;
+        }
+    }
     Ok(answers)
 }
 
@@ -184,6 +189,7 @@ fn bind_event((tenant, event): &(&Arc<str>, &Event), values: &mut Values) {
         .text(event.event_type.as_str())
         .at(event.occurred_at)
         .at(event.received_at)
+        .maybe(event.deliver_at, |values, at| values.at(at))
         .maybe(event.subject.as_deref(), |values, subject| values.text(subject))
         .maybe(event.account.as_deref(), |values, account| values.text(account))
         .json(&event.tags)
@@ -192,22 +198,22 @@ fn bind_event((tenant, event): &(&Arc<str>, &Event), values: &mut Values) {
 }
 
 fn bind_delivery((tenant, delivery): &(&Arc<str>, &FreshDelivery), values: &mut Values) {
-    let (due_at, claim, reason) = match delivery.start {
-        Start::Claimed { token, until } => (Some(until), Some(token.0), None),
-        Start::Due(at) => (Some(at), None, None),
-        Start::Held => (None, None, Next::Held.reason()),
+    let (due_at, claim) = match delivery.start {
+        Start::Claimed { token, until } => (until, Some(token.0)),
+        Start::Due(at) => (at, None),
     };
+    let place = delivery.place.as_ref();
     values
         .shared(tenant)
         .id(&delivery.id)
         .id(&delivery.event)
         .id(&delivery.endpoint)
-        .maybe(reason, |values, reason| values.text(&reason))
-        .maybe(due_at, |values, at| values.at(at))
+        .at(due_at)
         .maybe(claim, |values, token| values.int(token))
         .at(delivery.id.minted_at())
         .maybe(delivery.replay_of, |values, id| values.id(&id))
-        .maybe(delivery.turn, |values, at| values.at(at));
+        .maybe(place, |values, place| values.text(&place.line))
+        .maybe(place, |values, place| values.at(place.turn));
 }
 
 /// What is known of a key.

@@ -104,7 +104,8 @@ pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest
 
 /// The columns of an event; `tags` and the like are not the delivery's or the
 /// message's when they are joined.
-pub(super) const EVENT: &str = "events.id, events.type, events.occurred_at, events.received_at, events.subject,
+pub(super) const EVENT: &str =
+    "events.id, events.type, events.occurred_at, events.received_at, events.deliver_at, events.subject,
     events.account, events.tags, events.data, events.request_id";
 
 pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreError> {
@@ -116,6 +117,7 @@ pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreErr
         event_type: row.parsed("type")?,
         occurred_at: row.at("occurred_at")?,
         received_at: row.at("received_at")?,
+        deliver_at: row.maybe_at("deliver_at")?,
         subject: row.maybe_text("subject")?,
         account: row.maybe_text("account")?,
         tags: row.json("tags")?,
@@ -131,16 +133,19 @@ pub(super) const DELIVERY: &str =
 pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
     let row = Columns(row);
     let id: DeliveryId = row.parsed("id")?;
+    let state = State::parse(row.text("state")?).ok_or_else(|| corrupt("deliveries.state"))?;
+    let due_at = row.maybe_at("due_at")?;
     // While it is claimed, the column says when the claim ends.
-    let claimed = row.maybe_int::<i64>("claim")?.is_some();
+    let is_claimed = row.maybe_int::<i64>("claim")?.is_some();
     Ok(Delivery {
         id,
         event: row.parsed("event_id")?,
         endpoint: row.parsed("endpoint_id")?,
-        state: State::parse(row.text("state")?).ok_or_else(|| corrupt("deliveries.state"))?,
+        state,
         reason: row.maybe_text("reason")?,
         attempts: row.int("attempts")?,
-        next_attempt_at: row.maybe_at("due_at")?.filter(|_| !claimed),
+        next_attempt_at: due_at.filter(|_| !is_claimed),
+        is_in_line: state == State::Pending && due_at.is_none(),
         created_at: id.minted_at(),
         updated_at: row.at("updated_at")?,
         replay_of: row.maybe_parsed("replay_of")?,

@@ -30,8 +30,7 @@ impl SettleStatements {
                 "(?,?,?,?,?,?,?,?)",
                 ") UPDATE OR FAIL deliveries SET state = settled.state, reason = settled.reason,
                  attempts = coalesce(settled.attempts, deliveries.attempts),
-                 due_at = iif(settled.due_at IS NULL, NULL, coalesce(turn, settled.due_at)), claim = NULL,
-                 updated_at = settled.updated_at
+                 due_at = settled.due_at, claim = NULL, updated_at = settled.updated_at
                  FROM settled
                  WHERE deliveries.tenant_id = settled.tenant_id AND deliveries.id = settled.id
                  AND deliveries.claim = settled.claim",

@@ -1,38 +1,21 @@
 //! What the writer does to deliveries beside recording, claiming and settling:
-//! takeovers, releases, retries by hand and purges. Each function runs in the
+//! takeovers, retries and cancellations by hand, purges. Each function runs in the
 //! writer's open transaction.
 
 use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::id_text;
 use crate::domain::delivery::State;
-use crate::domain::id::{DeliveryId, EndpointId, TenantId};
+use crate::domain::id::{DeliveryId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
+use crate::store::ledger::Which;
 
 pub(super) async fn take_over(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
     const TAKE_OVER: &str = "
-        UPDATE deliveries SET claim = NULL, due_at = coalesce(turn, ?)
+        UPDATE deliveries SET claim = NULL, due_at = ?
         WHERE state = 'pending' AND due_at IS NOT NULL AND claim IS NOT NULL";
     Ok(sqlx::query(TAKE_OVER).bind(now.as_millis()).execute(conn).await?.rows_affected())
-}
-
-pub(super) async fn release_held(
-    conn: &mut SqliteConnection,
-    tenant: TenantId,
-    endpoint: EndpointId,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    const RELEASE: &str = "
-        UPDATE deliveries SET due_at = coalesce(turn, ?1), reason = NULL, updated_at = ?1
-        WHERE tenant_id = ?2 AND endpoint_id = ?3 AND state = 'pending' AND due_at IS NULL AND claim IS NULL";
-    let released = sqlx::query(RELEASE)
-        .bind(now.as_millis())
-        .bind(id_text(&tenant))
-        .bind(id_text(&endpoint))
-        .execute(conn)
-        .await?;
-    Ok(released.rows_affected())
 }
 
 pub(super) async fn retry(
@@ -42,7 +25,7 @@ pub(super) async fn retry(
     now: Timestamp,
 ) -> Result<Result<(), State>, StoreError> {
     const RETRY: &str = "
-        UPDATE deliveries SET state = 'pending', due_at = coalesce(turn, ?1), claim = NULL, reason = NULL, updated_at = ?1
+        UPDATE deliveries SET state = 'pending', due_at = ?1, claim = NULL, reason = NULL, updated_at = ?1
         WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND claim IS NULL))";
     let retried = sqlx::query(RETRY)
         .bind(now.as_millis())
@@ -67,12 +50,34 @@ pub(super) async fn retry(
     }
 }
 
+pub(super) async fn cancel(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    which: Which,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    const CANCEL: &str = "
+        UPDATE deliveries SET state = 'cancelled', reason = 'cancelled by its owner', due_at = NULL, updated_at = ?1
+        WHERE tenant_id = ?2 AND state = 'pending' AND claim IS NULL";
+    let (narrower, id) = match which {
+        Which::One(id) => (" AND id = ?3", id_text(&id)),
+        Which::Of(id) => (" AND event_id = ?3", id_text(&id)),
+    };
+    let cancelled = sqlx::query(sqlx::AssertSqlSafe(format!("{CANCEL}{narrower}")))
+        .bind(now.as_millis())
+        .bind(id_text(&tenant))
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(cancelled.rows_affected())
+}
+
 /// Deletes up to `limit` rows of a deleted tenant, what hangs on a delivery
 /// before the delivery. When nothing is left, the tenant's own row goes.
 pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL";
     // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 7] = [
+    const PORTIONS: [&str; 8] = [
         "DELETE FROM attempts WHERE rowid IN (
             SELECT attempts.rowid FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = ?1 ORDER BY id LIMIT ?2)
                 AS first JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT ?3)",
@@ -85,6 +90,8 @@ pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: 
         "DELETE FROM requests WHERE rowid IN (SELECT rowid FROM requests WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
         "DELETE FROM idempotency WHERE rowid IN (
             SELECT rowid FROM idempotency WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
+        "DELETE FROM replays WHERE tenant_id = ?1 AND id IN (
+            SELECT id FROM replays WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
         "DELETE FROM endpoint_health WHERE endpoint_id IN (
             SELECT endpoint_id FROM endpoint_health WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
     ];

@@ -14,17 +14,14 @@ use super::super::super::App;
 use super::super::super::auth::TenantCaller;
 use super::super::super::error::ApiError;
 use super::super::super::input::{self, Id};
-use super::super::{deliveries, events, tenants};
+use super::super::tenants;
 use super::{find, save};
 use crate::clock::random;
-use crate::domain::delivery::State as Standing;
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::{Draft, EventType};
 use crate::domain::id::{DeliveryId, EndpointId, EventId};
 use crate::domain::time::Timestamp;
-use crate::intake::replay::Through;
-use crate::store::ledger::DeliveryQuery;
 
 /// How long an old secret goes on signing, unless told otherwise: a day.
 const DEFAULT_OVERLAP: u64 = 24 * 60 * 60;
@@ -40,7 +37,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/endpoints/{id}/verify", post(verify))
         .route("/endpoints/{id}/test", post(test))
         .route("/endpoints/{id}/rotate-secret", post(rotate_secret))
-        .route("/endpoints/{id}/replay", post(replay))
 }
 
 fn conflict(problem: String) -> ApiError {
@@ -145,6 +141,7 @@ async fn test(
     let draft = Draft {
         event_type: event_type.clone(),
         occurred_at: None,
+        deliver_at: None,
         subject: form.subject,
         account: form.account,
         tags: form.tags,
@@ -221,50 +218,4 @@ async fn rotate_secret(
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let public_key = dialect.scheme_for(&secret).and_then(|scheme| scheme.key.public(&secret));
     Ok(Json(Rotated { secret: secret.reveal(), public_key, overlap_until }).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReplayForm {
-    since: String,
-    until: Option<String>,
-    states: Option<Vec<String>>,
-    pipeline: Through,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Serialize)]
-struct Replayed {
-    deliveries: u64,
-    dry_run: bool,
-}
-
-/// `POST /v1/endpoints/{id}/replay`
-async fn replay(
-    State(app): State<App>,
-    caller: TenantCaller,
-    Id(id): Id<EndpointId>,
-    input::Json(form): input::Json<ReplayForm>,
-) -> Result<(StatusCode, Json<Replayed>), ApiError> {
-    find(&caller, id)?;
-    let states = match form.states {
-        Some(words) => words.iter().map(|word| deliveries::state(word)).collect::<Result<_, _>>()?,
-        None => vec![Standing::Dead],
-    };
-    let now = app.clock.now();
-    let query = DeliveryQuery {
-        endpoint: Some(id),
-        states,
-        since: events::instant("since", Some(form.since))?,
-        // What a replay makes must not be found by it.
-        until: Some(events::instant("until", form.until)?.map_or(now, |until| until.min(now))),
-        ..DeliveryQuery::default()
-    };
-    let deliveries = if form.dry_run {
-        app.ledger.count_deliveries(caller.id(), query).await?
-    } else {
-        app.intake.replay(caller.id(), query, form.pipeline).await?
-    };
-    Ok((StatusCode::ACCEPTED, Json(Replayed { deliveries, dry_run: form.dry_run })))
 }

@@ -11,7 +11,7 @@ use super::super::steps::StepForm;
 use crate::domain::endpoint::Status;
 use crate::domain::event::check_label;
 use crate::domain::header::Header;
-use crate::domain::pace::{Pace, Period, RateLimit};
+use crate::domain::pace::{Order, Pace, Period, RateLimit};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
 use crate::domain::url::DeliveryUrl;
@@ -44,7 +44,7 @@ pub(super) struct Form {
     pub(super) max_in_flight: Option<u16>,
     pub(super) timeout_seconds: Option<u64>,
     #[serde(default)]
-    pub(super) ordered: bool,
+    pub(super) ordered: Order,
 }
 
 /// A number is per second.
@@ -86,7 +86,7 @@ pub(super) struct Change {
     pub(super) max_in_flight: Patch<u16>,
     #[serde(default)]
     pub(super) timeout_seconds: Patch<u64>,
-    pub(super) ordered: Option<bool>,
+    pub(super) ordered: Option<Order>,
 }
 
 pub(super) fn url(app: &App, text: &str) -> Result<DeliveryUrl, ApiError> {

@@ -73,6 +73,7 @@ async fn create(
         })?,
         dialect: dialect.name.clone(),
         status: first_status(&dialect, form.active.unwrap_or(true)),
+        revision: 0,
         created_at: now,
     };
     let warnings = warnings(&caller, &dialect, &endpoint);
@@ -287,8 +288,7 @@ async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     app.catalog.delete_endpoint(caller.id(), id).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     app.handoff.lanes.forget(id);
-    // What was held comes up as well, and is cancelled like the rest.
-    app.intake.release(caller.id(), id).await?;
+    app.handoff.nudge();
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -315,7 +315,7 @@ async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Respon
     }
     app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
     if !endpoint.status.holds() {
-        app.intake.release(endpoint.tenant, endpoint.id).await?;
+        app.handoff.nudge();
     }
     let fresh = endpoint.status == Status::Unverified { reason: NOT_ASKED.to_owned() };
     let endpoint = if fresh { verified(app, endpoint).await } else { endpoint };

@@ -8,7 +8,7 @@ use super::super::steps::{self, StepView};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::health::{Circuit, Health};
 use crate::domain::id::EndpointId;
-use crate::domain::pace::RateLimit;
+use crate::domain::pace::{Order, RateLimit};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
@@ -28,7 +28,7 @@ pub(super) struct View<'a> {
     rate_limit: Option<RateLimit>,
     max_in_flight: Option<u16>,
     timeout_seconds: Option<u64>,
-    ordered: bool,
+    ordered: Order,
     active: bool,
     state: &'static str,
     reason: Option<&'a str>,

@@ -1,0 +1,194 @@
+//! Replays: begun at an endpoint, watched, cancelled.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::super::App;
+use super::super::auth::TenantCaller;
+use super::super::error::ApiError;
+use super::super::input::{self, Id, Params};
+use super::super::page::{self, Page};
+use super::{deliveries, events};
+use crate::clock::mint;
+use crate::domain::delivery::State as Standing;
+use crate::domain::id::{EndpointId, ReplayId};
+use crate::domain::replay::{Progress, Replay, Selection, Through};
+use crate::domain::subscription::TypePattern;
+use crate::domain::time::Timestamp;
+use crate::intake::replay::Job;
+use crate::store::StoreError;
+use crate::store::ledger::ReplayQuery;
+
+/// A tenant's replays that run at once.
+const MAX_RUNNING: u32 = 10;
+/// Type patterns in one.
+const MAX_TYPES: usize = 256;
+/// A small replay is done before its answer is written.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/endpoints/{id}/replay", post(create))
+        .route("/replays", get(list))
+        .route("/replays/{id}", get(show))
+        .route("/replays/{id}/cancel", post(cancel))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    since: String,
+    until: Option<String>,
+    states: Option<Vec<String>>,
+    #[serde(default, alias = "types")]
+    event_types: Vec<String>,
+    pipeline: Through,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A replay as it is shown.
+#[derive(Serialize)]
+struct View {
+    /// Absent in a dry run, which makes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<ReplayId>,
+    endpoint_id: EndpointId,
+    state: Progress,
+    pipeline: Through,
+    states: Vec<Standing>,
+    event_types: Vec<TypePattern>,
+    since: Option<Timestamp>,
+    until: Timestamp,
+    /// How many there were to make when it began, and how many were made.
+    deliveries: u64,
+    made: u64,
+    updated_at: Timestamp,
+    dry_run: bool,
+}
+
+impl View {
+    fn of(replay: Replay, dry_run: bool) -> Self {
+        let Selection { endpoint, states, event_types, since, until } = replay.selection;
+        Self {
+            id: (!dry_run).then_some(replay.id),
+            endpoint_id: endpoint,
+            state: replay.progress,
+            pipeline: replay.through,
+            states,
+            event_types,
+            since,
+            until,
+            deliveries: replay.found,
+            made: replay.made,
+            updated_at: replay.updated_at,
+            dry_run,
+        }
+    }
+}
+
+/// `POST /v1/endpoints/{id}/replay`
+async fn create(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Id(endpoint): Id<EndpointId>,
+    input::Json(form): input::Json<Form>,
+) -> Result<(StatusCode, Json<View>), ApiError> {
+    if !caller.picture().endpoints.contains_key(&endpoint) {
+        return Err(ApiError::NotFound);
+    }
+    let now = app.clock.now();
+    let mut replay = Replay {
+        id: mint(now),
+        tenant: caller.id(),
+        selection: Selection {
+            endpoint,
+            states: match form.states {
+                Some(words) => words.iter().map(|word| deliveries::state(word)).collect::<Result<_, _>>()?,
+                None => vec![Standing::Dead],
+            },
+            event_types: patterns(&form.event_types)?,
+            since: events::instant("since", Some(form.since))?,
+            // What a replay makes must not be found by it.
+            until: events::instant("until", form.until)?.map_or(now, |until| until.min(now)),
+        },
+        through: form.pipeline,
+        found: 0,
+        made: 0,
+        after: None,
+        progress: Progress::Running,
+        updated_at: now,
+    };
+    replay.found = app.ledger.count_deliveries(caller.id(), replay.query()).await?;
+    if form.dry_run {
+        return Ok((StatusCode::ACCEPTED, Json(View::of(replay, true))));
+    }
+    match app.ledger.create_replay(&replay, MAX_RUNNING).await {
+        Err(StoreError::OverLimit) => {
+            let problem = format!("{MAX_RUNNING} replays are running; wait for one of them, or cancel it");
+            return Err(ApiError::Conflict { field: None, problem });
+        }
+        created => created?,
+    }
+    let (done, is_done) = oneshot::channel();
+    app.intake.replay(Job { replay: replay.clone(), done: Some(done) });
+    let _too_large_to_wait_for = tokio::time::timeout(PATIENCE, is_done).await;
+    let replay = app.ledger.replay(caller.id(), replay.id).await?.unwrap_or(replay);
+    Ok((StatusCode::ACCEPTED, Json(View::of(replay, false))))
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<TypePattern>, ApiError> {
+    if texts.len() > MAX_TYPES {
+        return Err(ApiError::invalid("event_types", format!("at most {MAX_TYPES} are allowed")));
+    }
+    let pattern = |(at, text): (usize, &String)| input::field(&format!("event_types[{at}]"), text);
+    texts.iter().enumerate().map(pattern).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    endpoint: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /v1/replays`
+async fn list(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<View>>, ApiError> {
+    let limit = page::limit(params.limit)?;
+    let wrong = |_| ApiError::invalid("endpoint", "give an endpoint's id");
+    let query = ReplayQuery {
+        endpoint: params.endpoint.map(|text| text.parse().map_err(wrong)).transpose()?,
+        older_than: page::cursor(params.cursor.as_deref())?,
+        limit: limit + 1,
+    };
+    let found = app.ledger.replays(caller.id(), query).await?;
+    Ok(Json(Page::of(found, limit, |replay| replay.id, |replay| View::of(replay, false))))
+}
+
+/// `GET /v1/replays/{id}`
+async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>) -> Result<Json<View>, ApiError> {
+    let replay = app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(View::of(replay, false)))
+}
+
+/// `POST /v1/replays/{id}/cancel`: no more are made; those that were are sent.
+async fn cancel(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>) -> Result<Json<View>, ApiError> {
+    let cancelled = app.ledger.end_replay(caller.id(), id, Progress::Cancelled, app.clock.now()).await?;
+    let replay = app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    if !cancelled && replay.progress != Progress::Cancelled {
+        let problem = format!("the replay is {}; only a running one can be cancelled", replay.progress.as_str());
+        return Err(ApiError::Conflict { field: None, problem });
+    }
+    Ok(Json(View::of(replay, false)))
+}
