@@ -4,45 +4,31 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::compose::Composer;
-use crate::domain::claim::{Claim, LEASE, LONGEST_DEADLINE};
+use crate::domain::claim::{Claim, LONGEST_DEADLINE};
 use crate::domain::dialect::Dialects;
-use crate::domain::id::{EndpointId, TenantId};
+use crate::domain::id::EndpointId;
 use crate::domain::pace::{Pace, USUAL_IN_FLIGHT};
 use crate::domain::retry::RetryPolicy;
-use crate::domain::time::Timestamp;
 use crate::handoff::lanes::Lanes;
 use crate::handoff::{Arrivals, Handoff, Held};
 use crate::notices::Notices;
 use crate::shutdown::stopped;
-use crate::store::{Catalog, Ledger, Picture, StoreError};
+use crate::store::{Catalog, Ledger, Picture};
 
 pub mod attempt;
+mod claiming;
 mod handshake;
 mod prepare;
 mod send;
 mod share;
 
 pub use send::Sender;
-use share::{Due, shares};
-
-/// How often the store is asked for what became due.
-const POLL: Duration = Duration::from_millis(200);
-/// Asking takes a twentieth of the time at most: it costs two steps for each
-/// endpoint with something pending.
-const ASKING_SHARE: u32 = 20;
-/// What was slow may have been somebody else's reading: nobody waits for that.
-const LONGEST_REST: Duration = Duration::from_secs(1);
-/// At most this many deliveries are claimed at once.
-const CLAIMED_AT_ONCE: usize = 256;
-/// After a failure to claim or settle, the store is left alone for this long.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Everything that dispatch works with.
 pub struct Dispatch {
@@ -82,7 +68,7 @@ impl InFlight {
 /// Attempts deliveries until `stop` says true, then waits for those in flight.
 pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, mut stop: watch::Receiver<bool>) {
     let Arrivals { mut receiver, mut errands, nudge } = arrivals;
-    let claiming = tokio::spawn(claim(dispatch.clone(), handoff, nudge, stop.clone()));
+    let claiming = tokio::spawn(claiming::run(dispatch.clone(), handoff, nudge, stop.clone()));
     let mut attempts = JoinSet::new();
     loop {
         tokio::select! {
@@ -102,81 +88,6 @@ pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, 
     // takes it over.
     while attempts.join_next().await.is_some() {}
     let _stopped_as_well = claiming.await;
-}
-
-/// Claims what is due whenever it may have become so, until `stop` says true.
-async fn claim(dispatch: Arc<Dispatch>, handoff: Handoff, nudge: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-    let mut poll = tokio::time::interval(POLL);
-    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut last = None;
-    loop {
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            _ = poll.tick() => {}
-            () = nudge.notified() => {}
-        }
-        let asked = match claim_due(&dispatch, &handoff, &mut last).await {
-            Ok(asked) => asked,
-            Err(error) => {
-                tracing::error!(error = %crate::telemetry::Chain(&error), "claiming failed");
-                tokio::time::sleep(AFTER_FAILURE).await;
-                continue;
-            }
-        };
-        tokio::select! {
-            () = stopped(&mut stop) => return,
-            () = tokio::time::sleep((asked * ASKING_SHARE).min(LONGEST_REST)) => {}
-        }
-    }
-}
-
-/// Claims what is due, as far as there is room, and hands it over. Answers how
-/// long it took to find out what is due.
-async fn claim_due(
-    dispatch: &Dispatch,
-    handoff: &Handoff,
-    last: &mut Option<TenantId>,
-) -> Result<Duration, StoreError> {
-    let free = dispatch.lanes.free().min(CLAIMED_AT_ONCE);
-    if free == 0 {
-        return Ok(Duration::ZERO);
-    }
-    let now = dispatch.clock.now();
-    let started = Instant::now();
-    let due = dispatch.ledger.due(now).await?;
-    let asked = started.elapsed();
-    let due: Vec<Due> = due
-        .into_iter()
-        .map(|(tenant, endpoint)| Due { tenant, endpoint, room: room(dispatch, (tenant, endpoint), now) })
-        .collect();
-    let shares = shares(&due, free, |tenant| dispatch.lanes.free_of(tenant), last);
-    let wanted: usize = shares.iter().map(|share| share.limit as usize).sum();
-    if wanted == 0 {
-        return Ok(asked);
-    }
-    let claims = dispatch.ledger.claim(now, now + LEASE, shares).await?;
-    for claim in claims {
-        let slot = dispatch.lanes.admit(claim.tenant, claim.endpoint);
-        handoff.send(claim, slot);
-    }
-    // Others may be due that found no room this time.
-    if wanted == free {
-        handoff.nudge();
-    }
-    Ok(asked)
-}
-
-/// How many more deliveries an endpoint may have. What belongs to one that is
-/// gone is claimed as well, to be cancelled.
-fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Timestamp) -> usize {
-    let part = dispatch.picture.tenant(tenant);
-    let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
-    match sealed {
-        // What is for one that is paused stays where it is.
-        Some(sealed) if sealed.endpoint.status.holds() => 0,
-        Some(sealed) => dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now),
-        None => dispatch.lanes.room(endpoint, &Pace::default(), now),
-    }
 }
 
 async fn carry(dispatch: Arc<Dispatch>, held: Held, stop: watch::Receiver<bool>) {
