@@ -14,8 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Dispatch;
 use super::share::{Due, shares};
 use crate::domain::claim::LEASE;
+use crate::domain::endpoint::Status;
 use crate::domain::id::{EndpointId, TenantId};
-use crate::domain::pace::Pace;
 use crate::domain::time::Timestamp;
 use crate::handoff::Handoff;
 use crate::shutdown::stopped;
@@ -47,6 +47,7 @@ pub(super) async fn run(
             () = stopped(&mut stop) => return,
             _ = poll.tick() => {}
             () = nudge.notified() => {}
+            () = tokio::time::sleep_until(round.next), if round.is_stale => {}
         }
         let claimed = tokio::select! {
             () = stopped(&mut stop) => return,
@@ -59,49 +60,41 @@ pub(super) async fn run(
     }
 }
 
-/// What the store said last, as far as it was not gone through yet.
+/// What the store said last, without those that have no more.
 struct Round {
     due: Vec<(TenantId, EndpointId)>,
     /// The store may be asked again.
     next: Instant,
+    /// More became due since, or may have.
+    is_stale: bool,
     /// Who had the last turn.
     last: Option<TenantId>,
 }
 
 impl Round {
     fn over() -> Self {
-        Self { due: Vec::new(), next: Instant::now(), last: None }
+        Self { due: Vec::new(), next: Instant::now(), is_stale: true, last: None }
     }
 
-    /// Claims what there is room for, and hands it over. What became due before
-    /// the call is among it, unless there was no room for all.
+    /// Claims what there is room for, and hands it over.
     async fn claim(&mut self, dispatch: &Dispatch, handoff: &Handoff) -> Result<(), StoreError> {
-        loop {
-            let free = dispatch.lanes.free().min(CLAIMED_AT_ONCE);
-            if free == 0 {
-                return Ok(());
-            }
-            let is_new = self.due.is_empty() || self.next <= Instant::now();
-            if is_new {
-                tokio::time::sleep_until(self.next).await;
-                self.ask(dispatch).await?;
-            }
-            let wanted = self.portion(dispatch, handoff, free).await?;
-            // Others may be due that found no room this time.
-            if wanted == free {
-                handoff.nudge();
-                return Ok(());
-            }
-            if is_new {
-                return Ok(());
-            }
-            self.due.clear();
+        if self.next <= Instant::now() {
+            self.ask(dispatch).await?;
+        } else {
+            self.is_stale = true;
         }
+        let free = dispatch.lanes.free().min(CLAIMED_AT_ONCE);
+        // Others may be due that found no room this time.
+        if free > 0 && self.portion(dispatch, handoff, free).await? == free {
+            handoff.nudge();
+        }
+        Ok(())
     }
 
     async fn ask(&mut self, dispatch: &Dispatch) -> Result<(), StoreError> {
         let started = Instant::now();
         self.due = dispatch.ledger.due(dispatch.clock.now()).await?;
+        self.is_stale = false;
         self.next = Instant::now() + (started.elapsed() * ASKING_SHARE).min(LONGEST_REST);
         Ok(())
     }
@@ -136,14 +129,16 @@ impl Round {
 }
 
 /// How many more deliveries an endpoint may have. What belongs to one that is
-/// gone is claimed as well, to be cancelled.
+/// gone or disabled is claimed as well, to be cancelled.
 fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Timestamp) -> usize {
     let part = dispatch.picture.tenant(tenant);
     let sealed = part.as_ref().and_then(|part| part.endpoints.get(&endpoint));
     match sealed {
         // What is for one that is paused stays where it is.
         Some(sealed) if sealed.endpoint.status.holds() => 0,
-        Some(sealed) => dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now),
-        None => dispatch.lanes.room(endpoint, &Pace::default(), now),
+        Some(sealed) if matches!(sealed.endpoint.status, Status::Active) => {
+            dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now)
+        }
+        _ => dispatch.lanes.room_to_cancel(endpoint),
     }
 }

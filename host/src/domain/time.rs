@@ -22,6 +22,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn as_micros(self) -> i64 {
+        self.0.saturating_mul(1000)
+    }
+
     /// Whole seconds, as signatures and `Retry-After` count.
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1000)

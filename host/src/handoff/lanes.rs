@@ -78,8 +78,8 @@ struct Lane {
     /// What the store has of it.
     saved: Health,
     turns: Turns,
-    /// The last place that was given out in an ordered endpoint's line.
-    last_place: Timestamp,
+    /// The last place that was given out in an ordered endpoint's lines.
+    last_place: i64,
 }
 
 /// Room for one delivery; free again when it is dropped.
@@ -179,6 +179,14 @@ impl Lanes {
         room
     }
 
+    /// The same for one that is gone or disabled: nobody is sent anything.
+    pub fn room_to_cancel(&self, endpoint: EndpointId) -> usize {
+        let mut state = lock(&self.0);
+        let lane = state.lane(endpoint);
+        lane.more = true;
+        SLOTS_PER_ENDPOINT.saturating_sub(lane.held)
+    }
+
     /// Asks for a turn to attempt a delivery.
     pub fn turn(&self, endpoint: &Endpoint, now: Timestamp) -> Turn {
         let mut state = lock(&self.0);
@@ -247,11 +255,12 @@ impl Lanes {
         }
     }
 
-    /// The next place in an ordered endpoint's line: the time, and no place twice.
-    pub fn place(&self, endpoint: EndpointId, now: Timestamp) -> Timestamp {
+    /// The next place in an ordered endpoint's lines: the time in microseconds, and
+    /// no place twice.
+    pub fn place(&self, endpoint: EndpointId, now: Timestamp) -> i64 {
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint);
-        lane.last_place = now.max(lane.last_place + Duration::from_millis(1));
+        lane.last_place = now.as_micros().max(lane.last_place + 1);
         lane.last_place
     }
 }
@@ -296,7 +305,7 @@ impl Lane {
             health: Health::default(),
             saved: Health::default(),
             turns: Turns::default(),
-            last_place: Timestamp::from_millis(0),
+            last_place: 0,
         }
     }
 
@@ -473,7 +482,7 @@ mod tests {
         let line = endpoint(1, 1, Pace { ordered: Order::Endpoint, ..Pace::default() });
         widen(&lanes, &line);
         assert_eq!(lanes.room(line.id, &line.pace, at(0)), 1);
-        let places = [at(1), at(1), at(1), at(0)].map(|now| lanes.place(line.id, now).as_millis());
-        assert_eq!(places, [1000, 1001, 1002, 1003]);
+        let places = [at(1), at(1), at(1), at(0)].map(|now| lanes.place(line.id, now));
+        assert_eq!(places, [1_000_000, 1_000_001, 1_000_002, 1_000_003]);
     }
 }

@@ -134,12 +134,12 @@ impl Intake {
         }
         let (id, now) = (routed.ids.mint(), routed.now);
         let later = event.deliver_at.filter(|at| *at > now);
-        let place = self.place(endpoint, event, now);
+        let place = self.place(endpoint, event, later.unwrap_or(now), now);
         // The store knows who comes first in a line, and whose time has come.
         let is_next = endpoint.status == Status::Active && later.is_none() && place.is_none();
         let slot = if is_next { self.handoff.lanes.reserve(endpoint, now) } else { None };
         let start = match slot {
-            None => Start::Due(place.as_ref().map(|place| place.turn).or(later).unwrap_or(now)),
+            None => Start::Due(later.unwrap_or(now)),
             Some(slot) => {
                 let claim = Claim {
                     tenant: endpoint.tenant,
@@ -167,11 +167,11 @@ impl Intake {
         });
     }
 
-    /// Where an event waits in an ordered endpoint's line.
-    fn place(&self, endpoint: &Endpoint, event: &Event, now: Timestamp) -> Option<InLine> {
+    /// Where an event waits in an ordered endpoint's line that is to be sent `at`.
+    fn place(&self, endpoint: &Endpoint, event: &Event, at: Timestamp, now: Timestamp) -> Option<InLine> {
         let line = endpoint.pace.ordered.line(event)?;
-        let later = event.deliver_at.filter(|at| *at > now);
-        Some(InLine { line, turn: later.unwrap_or_else(|| self.handoff.lanes.place(endpoint.id, now)) })
+        let place = if at > now { at.as_micros() } else { self.handoff.lanes.place(endpoint.id, now) };
+        Some(InLine { line, place })
     }
 
     /// Stores events, what they came from and where they go, then hands over.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::{Intake, IntakeError, Routed};
 use crate::domain::id::TenantId;
@@ -21,14 +22,25 @@ use crate::store::ledger::{Delivery, DeliveryQuery, FreshDelivery, Portion, Star
 
 /// How many deliveries one recording makes anew.
 const PORTION: u32 = 200;
-/// After a portion that could not be stored.
+/// And how many bytes of messages it brings along, but for the last one.
+const PORTION_BYTES: usize = 4 * 1024 * 1024;
+/// After a portion that could not be stored, its replay waits.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// Without a replay, orders are waited for.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A replay that is to be made.
 pub struct Job {
-    pub replay: Replay,
+    replay: Replay,
     /// Dropped when nothing is left to do.
-    pub done: Option<oneshot::Sender<()>>,
+    done: Option<oneshot::Sender<()>>,
+    not_before: Instant,
+}
+
+impl Job {
+    pub fn new(replay: Replay, done: Option<oneshot::Sender<()>>) -> Self {
+        Self { replay, done, not_before: Instant::now() }
+    }
 }
 
 /// What became of a portion.
@@ -42,40 +54,88 @@ enum Step {
 
 /// Makes replays until `stop` says true; those that an earlier run of this
 /// program began come first.
-pub async fn run(intake: Arc<Intake>, mut orders: mpsc::UnboundedReceiver<Job>, mut stop: watch::Receiver<bool>) {
-    let mut jobs = VecDeque::new();
-    match intake.ledger.running_replays().await {
-        Ok(replays) => jobs.extend(replays.into_iter().map(|replay| Job { replay, done: None })),
-        Err(error) => tracing::error!(error = %crate::telemetry::Chain(&error), "replays were not found again"),
+pub async fn run(intake: Arc<Intake>, orders: mpsc::UnboundedReceiver<Job>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = stopped(&mut stop) => {}
+        () = make_all(&intake, orders) => {}
+    }
+}
+
+async fn make_all(intake: &Intake, mut orders: mpsc::UnboundedReceiver<Job>) {
+    let mut jobs = Jobs::default();
+    for replay in unfinished(intake).await {
+        jobs.add(Job::new(replay, None));
     }
     loop {
         while let Ok(job) = orders.try_recv() {
-            jobs.push_back(job);
+            jobs.add(job);
         }
-        let Some(mut job) = jobs.pop_front() else {
-            tokio::select! {
-                () = stopped(&mut stop) => return,
-                Some(job) = orders.recv() => jobs.push_back(job),
+        let mut job = match jobs.next() {
+            Ok(job) => job,
+            Err(not_before) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(not_before) => {}
+                    Some(job) = orders.recv() => jobs.add(job),
+                }
+                continue;
             }
-            continue;
         };
-        let step = intake.portion(&mut job.replay).await;
-        let waits = match step {
-            Ok(Step::End) => continue,
-            Ok(Step::On) => *stop.borrow(),
-            Ok(Step::Wait) => true,
+        match intake.portion(&mut job.replay).await {
+            Ok(Step::End) => {
+                drop(job.done);
+                continue;
+            }
+            Ok(Step::On) => {}
+            Ok(Step::Wait) => job.not_before = Instant::now() + AFTER_FAILURE,
             Err(error) => {
                 tracing::error!(replay.id = %job.replay.id, %error, "a portion of a replay was not stored");
-                true
-            }
-        };
-        jobs.push_back(job);
-        if waits {
-            tokio::select! {
-                () = stopped(&mut stop) => return,
-                () = tokio::time::sleep(AFTER_FAILURE) => {}
+                job.not_before = Instant::now() + AFTER_FAILURE;
             }
         }
+        jobs.add(job);
+    }
+}
+
+async fn unfinished(intake: &Intake) -> Vec<Replay> {
+    loop {
+        match intake.ledger.running_replays().await {
+            Ok(replays) => return replays,
+            Err(error) => {
+                tracing::error!(error = %crate::telemetry::Chain(&error), "replays were not found again");
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+/// Replays in turn: by tenant, then one after the other.
+#[derive(Default)]
+struct Jobs(VecDeque<(TenantId, VecDeque<Job>)>);
+
+impl Jobs {
+    fn add(&mut self, job: Job) {
+        let tenant = job.replay.tenant;
+        match self.0.iter_mut().find(|(owner, _)| *owner == tenant) {
+            Some((_, jobs)) => jobs.push_back(job),
+            None => self.0.push_back((tenant, VecDeque::from([job]))),
+        }
+    }
+
+    /// The next one that need not wait; or until when all of them do.
+    fn next(&mut self) -> Result<Job, Instant> {
+        let now = Instant::now();
+        for _ in 0..self.0.len() {
+            let Some((tenant, mut jobs)) = self.0.pop_front() else { break };
+            let ready = jobs.iter().position(|job| job.not_before <= now).and_then(|at| jobs.remove(at));
+            if !jobs.is_empty() {
+                self.0.push_back((tenant, jobs));
+            }
+            if let Some(job) = ready {
+                return Ok(job);
+            }
+        }
+        let soonest = self.0.iter().flat_map(|(_, jobs)| jobs).map(|job| job.not_before).min();
+        Err(soonest.unwrap_or(now + IDLE))
     }
 }
 
@@ -116,25 +176,31 @@ impl Intake {
             return Ok(Step::End);
         }
         let found = self.ledger.deliveries(tenant, DeliveryQuery { limit: PORTION, ..replay.query() }).await?;
-        let Some(last) = found.last() else {
+        let mut routed = Routed::at(now);
+        let mut bytes = 0;
+        for delivery in &found {
+            let fresh = self.anew(replay, delivery, &mut routed).await?;
+            bytes += fresh.message.as_ref().map_or(0, |message| message.body.len());
+            routed.deliveries.push(fresh);
+            if bytes > PORTION_BYTES {
+                break;
+            }
+        }
+        let made = routed.deliveries.len();
+        let Some(last) = made.checked_sub(1).and_then(|last| found.get(last)) else {
             self.ledger.end_replay(tenant, replay.id, Progress::Done, now).await?;
             return Ok(Step::End);
         };
-        let is_last = found.len() < PORTION as usize;
-        let made = found.len() as u64;
-        let mut routed = Routed::at(now);
-        routed.portion = Some(Portion { replay: replay.id, after: last.id, made, is_last, now });
-        for delivery in &found {
-            let fresh = self.anew(replay, delivery, &mut routed).await?;
-            routed.deliveries.push(fresh);
-        }
+        let is_last = found.len() < PORTION as usize && made == found.len();
+        let (from, after, made) = (replay.after, last.id, made as u64);
+        routed.portion = Some(Portion { replay: replay.id, from, after, made, is_last, now });
         match self.record(tenant, None, Vec::new(), routed, None).await {
             Ok(_no_events) if is_last => Ok(Step::End),
             Ok(_no_events) => {
-                (replay.after, replay.made) = (Some(last.id), replay.made + made);
+                (replay.after, replay.made) = (Some(after), replay.made + made);
                 Ok(Step::On)
             }
-            // Somebody has cancelled it.
+            // Somebody has cancelled it, or makes it already.
             Err(IntakeError::Store(StoreError::Changed)) => Ok(Step::End),
             Err(IntakeError::Store(StoreError::Full)) => Ok(Step::Wait),
             Err(error) => Err(error),
@@ -156,7 +222,7 @@ impl Intake {
         let place = match sealed {
             Some(sealed) if sealed.endpoint.pace.ordered != Order::None => {
                 let event = self.ledger.event(replay.tenant, delivery.event).await?;
-                event.and_then(|event| self.place(&sealed.endpoint, &event, routed.now))
+                event.and_then(|event| self.place(&sealed.endpoint, &event, routed.now, routed.now))
             }
             _ => None,
         };
@@ -164,7 +230,7 @@ impl Intake {
             id: routed.ids.mint(),
             event: delivery.event,
             endpoint: delivery.endpoint,
-            start: Start::Due(place.as_ref().map_or(routed.now, |place| place.turn)),
+            start: Start::Due(routed.now),
             place,
             message,
             replay_of: Some(delivery.id),

@@ -58,6 +58,10 @@ pub trait Ledger: Send + Sync {
     /// its line have come to rest. Answers its state where that forbids it.
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>>;
 
+    /// Lets up to `limit` of an endpoint's deliveries out of their lines; answers
+    /// whether there are more.
+    fn release_lines(&self, tenant: TenantId, endpoint: EndpointId, limit: u32) -> Reply<'_, bool>;
+
     /// Cancels pending deliveries that are not being attempted at this moment;
     /// answers how many.
     fn cancel(&self, tenant: TenantId, which: Which, now: Timestamp) -> Reply<'_, u64>;
@@ -182,9 +186,11 @@ pub struct Recording {
 }
 
 /// The part of a replay that a recording is. Nothing is stored when the replay
-/// does not run any more, which is [`super::StoreError::Changed`].
+/// does not run any more or stands elsewhere, which is [`super::StoreError::Changed`].
 pub struct Portion {
     pub replay: ReplayId,
+    /// Where the replay stood before; it is another's portion otherwise.
+    pub from: Option<DeliveryId>,
     /// The last delivery that it came to.
     pub after: DeliveryId,
     pub made: u64,
@@ -233,9 +239,9 @@ pub enum Start {
 pub struct InLine {
     /// Which of the endpoint's lines.
     pub line: String,
-    /// Who is first: the earlier turn and, of two, the earlier event. Also when
-    /// it is due once it is the first.
-    pub turn: Timestamp,
+    /// Microseconds since 1970. Of two with one place, the earlier event is before
+    /// the other.
+    pub place: i64,
 }
 
 /// A caller's promise that two recordings with one key are one.
@@ -360,7 +366,7 @@ pub struct RerunQuery {
     pub since: Option<Timestamp>,
     /// Received before.
     pub until: Option<Timestamp>,
-    /// Younger than this one.
+    /// Younger than this one, which is not before `since`.
     pub after: Option<RequestId>,
     pub limit: u32,
 }
@@ -412,7 +418,7 @@ pub struct DeliveryQuery {
     /// Created before.
     pub until: Option<Timestamp>,
     pub older_than: Option<DeliveryId>,
-    /// The oldest first, behind `newer_than`.
+    /// The oldest first, behind `newer_than`, which is not before `since`.
     pub oldest_first: bool,
     pub newer_than: Option<DeliveryId>,
     pub limit: u32,

@@ -17,7 +17,7 @@ use super::given::{MINUTE, NOW, SECOND, a_tenant, claims, event, fresh, id, reco
 async fn join(store: &Store, (tenant, endpoint): (TenantId, EndpointId), line: &str, turn: u32) -> DeliveryId {
     let event = Arc::new(event(tenant));
     let turn = NOW + turn * SECOND;
-    let place = Some(InLine { line: line.to_owned(), turn });
+    let place = Some(InLine { line: line.to_owned(), place: turn.as_micros() });
     let delivery = FreshDelivery { place, ..fresh(&event, endpoint, Start::Due(turn)) };
     let id = delivery.id;
     store.ledger.record(recording(tenant, &event, vec![delivery])).await.expect("it is stored");
@@ -113,6 +113,60 @@ contract! {
         assert!(claimed(store, NOW + MINUTE).await?.is_empty());
         settle(store, &head[0], Next::Delivered).await?;
         assert_eq!(claimed(store, NOW + MINUTE).await?, [second]);
+        Ok(())
+    }
+
+    async fn who_is_set_back_keeps_the_time_of_its_retry(store: &Store) -> Kept {
+        let whose = (a_tenant(store, "acme").await?, id());
+        let (first, second) = (join(store, whose, "", 1).await, join(store, whose, "", 2).await);
+        for (delivery, next) in [(first, Next::Dead(Cause::Gone)), (second, Next::RetryAt(NOW + 60 * MINUTE))] {
+            let head = claim(store, NOW + MINUTE).await?;
+            assert_eq!(head.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [delivery]);
+            settle(store, &head[0], next).await?;
+        }
+        assert_eq!(store.ledger.retry(whose.0, first, NOW + MINUTE).await?, Ok(()));
+        let head = claim(store, NOW + MINUTE).await?;
+        settle(store, &head[0], Next::Delivered).await?;
+        assert!(claimed(store, NOW + 59 * MINUTE).await?.is_empty());
+        assert_eq!(claimed(store, NOW + 60 * MINUTE).await?, [second]);
+        Ok(())
+    }
+
+    async fn a_claim_that_ran_out_waits_for_an_earlier_one(store: &Store) -> Kept {
+        let whose = (a_tenant(store, "acme").await?, id());
+        let (first, second) = (join(store, whose, "", 1).await, join(store, whose, "", 2).await);
+        let head = claim(store, NOW + MINUTE).await?;
+        settle(store, &head[0], Next::Dead(Cause::Gone)).await?;
+        assert_eq!(claimed(store, NOW + MINUTE).await?, [second]);
+        assert_eq!(store.ledger.retry(whose.0, first, NOW + MINUTE).await?, Ok(()));
+        assert_eq!(claimed(store, NOW + 2 * MINUTE).await?, [first]);
+        Ok(())
+    }
+
+    async fn lines_are_let_out_in_portions(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let whose = (acme, id());
+        let mut all = BTreeSet::new();
+        for turn in 1..=5 {
+            all.insert(join(store, whose, "", turn).await);
+        }
+        assert!(!store.ledger.release_lines(other, whose.1, 2).await?);
+        assert!(store.ledger.release_lines(acme, whose.1, 2).await?);
+        assert_eq!(claimed(store, NOW + MINUTE).await?.len(), 3, "the first and two that were let out");
+        assert!(store.ledger.release_lines(acme, whose.1, 2).await?);
+        assert!(!store.ledger.release_lines(acme, whose.1, 2).await?);
+        let then = NOW + 3 * MINUTE;
+        assert_eq!(claimed(store, then).await?.into_iter().collect::<BTreeSet<_>>(), all);
+        Ok(())
+    }
+
+    async fn deliveries_of_one_event_have_an_order_too(store: &Store) -> Kept {
+        let (tenant, endpoint) = (a_tenant(store, "acme").await?, id());
+        let event = Arc::new(event(tenant));
+        let place = || Some(InLine { line: String::new(), place: (NOW + SECOND).as_micros() });
+        let both = [0, 1].map(|_| FreshDelivery { place: place(), ..fresh(&event, endpoint, Start::Due(NOW + SECOND)) });
+        store.ledger.record(recording(tenant, &event, both.into_iter().collect())).await?;
+        assert_eq!(claimed(store, NOW + MINUTE).await?.len(), 1);
         Ok(())
     }
 }

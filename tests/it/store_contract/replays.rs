@@ -63,23 +63,28 @@ contract! {
         let endpoint = id();
         let replay = a_replay(tenant, endpoint);
         store.ledger.create_replay(&replay, 1).await?;
-        let portion = |of: ReplayId, is_last| {
+        let portion = |of: ReplayId, from, is_last| {
             let event = Arc::new(event(tenant));
             let delivery = fresh(&event, endpoint, Start::Due(NOW));
-            let portion = Portion { replay: of, after: delivery.id, made: 3, is_last, now: NOW + SECOND };
+            let portion = Portion { replay: of, from, after: delivery.id, made: 3, is_last, now: NOW + SECOND };
             Recording { portion: Some(portion), ..recording(tenant, &event, vec![delivery]) }
         };
-        let first = portion(replay.id, false);
+        let first = portion(replay.id, None, false);
         let after = first.portion.as_ref().map(|portion| portion.after);
         store.ledger.record(first).await?;
         let expected = Replay { made: 3, after, updated_at: NOW + SECOND, ..replay.clone() };
         assert_eq!(store.ledger.replay(tenant, replay.id).await?, Some(expected));
-        store.ledger.record(portion(replay.id, true)).await?;
+        // Another that began where this one did.
+        let twice = store.ledger.record(portion(replay.id, None, false)).await;
+        assert!(matches!(twice, Err(StoreError::Changed)), "{twice:?}");
+        let last = portion(replay.id, after, true);
+        let end = last.portion.as_ref().map(|portion| portion.after);
+        store.ledger.record(last).await?;
         let done = store.ledger.replay(tenant, replay.id).await?.expect("it is there");
         assert_eq!((done.made, done.progress), (6, Progress::Done));
 
         let before = store.ledger.count_deliveries(tenant, DeliveryQuery::default()).await?;
-        assert!(matches!(store.ledger.record(portion(replay.id, false)).await, Err(StoreError::Changed)));
+        assert!(matches!(store.ledger.record(portion(replay.id, end, false)).await, Err(StoreError::Changed)));
         assert_eq!(store.ledger.count_deliveries(tenant, DeliveryQuery::default()).await?, before);
         Ok(())
     }

@@ -110,6 +110,9 @@ async fn create(
         selection: Selection {
             endpoint,
             states: match form.states {
+                Some(words) if words.is_empty() => {
+                    return Err(ApiError::invalid("states", "give at least one, such as [\"dead\"]"));
+                }
                 Some(words) => words.iter().map(|word| deliveries::state(word)).collect::<Result<_, _>>()?,
                 None => vec![Standing::Dead],
             },
@@ -137,7 +140,7 @@ async fn create(
         created => created?,
     }
     let (done, is_done) = oneshot::channel();
-    app.intake.replay(Job { replay: replay.clone(), done: Some(done) });
+    app.intake.replay(Job::new(replay.clone(), Some(done)));
     let _too_large_to_wait_for = tokio::time::timeout(PATIENCE, is_done).await;
     let replay = app.ledger.replay(caller.id(), replay.id).await?.unwrap_or(replay);
     Ok((StatusCode::ACCEPTED, Json(View::of(replay, false))))

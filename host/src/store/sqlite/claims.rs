@@ -57,6 +57,15 @@ pub(super) async fn claim(
             select.push("SELECT * FROM (SELECT tenant_id, id FROM deliveries WHERE endpoint_id = ");
             select.push_bind(share.endpoint.to_string()).push(" AND tenant_id = ").push_bind(share.tenant.to_string());
             select.push(" AND state = 'pending' AND due_at IS NOT NULL AND due_at <= ").push_bind(now.as_millis());
+            // One whose claim ran out may have been overtaken in its line meanwhile: by
+            // an earlier one that was retried.
+            select.push(
+                " AND (claim IS NULL OR line IS NULL OR NOT EXISTS (
+                    SELECT 1 FROM deliveries AS before
+                    WHERE before.endpoint_id = deliveries.endpoint_id AND before.line = deliveries.line
+                        AND before.state = 'pending' AND (before.turn, before.event_id, before.id)
+                        < (deliveries.turn, deliveries.event_id, deliveries.id)))",
+            );
             // The index's own order: a million that became due at once are not
             // sorted for the sake of a few.
             select.push(" ORDER BY due_at, claim LIMIT ").push_bind(i64::from(share.limit)).push(")");

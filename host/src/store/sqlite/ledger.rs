@@ -57,6 +57,10 @@ impl Ledger for SqliteStore {
         self.change(move |conn| Box::pin(upkeep::retry(conn, tenant, delivery, now)))
     }
 
+    fn release_lines(&self, tenant: TenantId, endpoint: EndpointId, limit: u32) -> Reply<'_, bool> {
+        self.change(move |conn| Box::pin(upkeep::release_lines(conn, tenant, endpoint, limit)))
+    }
+
     fn cancel(&self, tenant: TenantId, which: Which, now: Timestamp) -> Reply<'_, u64> {
         self.change(move |conn| Box::pin(upkeep::cancel(conn, tenant, which, now)))
     }

@@ -43,7 +43,8 @@ pub(super) async fn requests_to_rerun(
 ) -> Result<Vec<RequestId>, StoreError> {
     let mut query = select("id", "requests", tenant);
     narrow(&mut query, " AND source_id = ", Some(wanted.source.to_string()));
-    narrow(&mut query, " AND id >= ", wanted.since.map(|since| RequestId::floor(since).to_string()));
+    let since = wanted.since.filter(|_| wanted.after.is_none());
+    narrow(&mut query, " AND id >= ", since.map(|since| RequestId::floor(since).to_string()));
     narrow(&mut query, " AND id < ", wanted.until.map(|until| RequestId::floor(until).to_string()));
     narrow(&mut query, " AND id > ", wanted.after.map(|id| id.to_string()));
     among(&mut query, wanted.states);
@@ -156,7 +157,10 @@ fn select(columns: &'static str, table: &'static str, tenant: TenantId) -> Query
 fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
     narrow(query, " AND event_id = ", wanted.event.map(|id| id.to_string()));
     narrow(query, " AND endpoint_id = ", wanted.endpoint.map(|id| id.to_string()));
-    narrow(query, " AND id >= ", wanted.since.map(|since| DeliveryId::floor(since).to_string()));
+    // Of two lower bounds SQLite takes the one that is written first, and would
+    // read all that lies between.
+    let since = wanted.since.filter(|_| wanted.newer_than.is_none());
+    narrow(query, " AND id >= ", since.map(|since| DeliveryId::floor(since).to_string()));
     narrow(query, " AND id < ", wanted.until.map(|until| DeliveryId::floor(until).to_string()));
     if !wanted.event_types.is_empty() {
         query.push(

@@ -213,7 +213,7 @@ fn bind_delivery((tenant, delivery): &(&Arc<str>, &FreshDelivery), values: &mut 
         .at(delivery.id.minted_at())
         .maybe(delivery.replay_of, |values, id| values.id(&id))
         .maybe(place, |values, place| values.text(&place.line))
-        .maybe(place, |values, place| values.at(place.turn));
+        .maybe(place, |values, place| values.int(place.place));
 }
 
 /// What is known of a key.

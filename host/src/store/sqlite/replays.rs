@@ -3,6 +3,7 @@
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::bulk::{id_text, json};
+use super::changes::require;
 use super::rows::{Columns, corrupt};
 use crate::domain::delivery::State;
 use crate::domain::id::{ReplayId, TenantId};
@@ -24,6 +25,7 @@ pub(super) async fn create(conn: &mut SqliteConnection, replay: &Replay, most: u
     if Columns(&running).int::<u32>("running")? >= most {
         return Err(StoreError::OverLimit);
     }
+    require(conn, replay.tenant).await?;
     let selection = &replay.selection;
     sqlx::query(INSERT)
         .bind(id_text(&replay.tenant))
@@ -52,7 +54,7 @@ pub(super) async fn advance(
 ) -> Result<(), StoreError> {
     const ADVANCE: &str = "
         UPDATE replays SET after = ?, made = made + ?, state = iif(?, 'done', state), updated_at = ?
-        WHERE tenant_id = ? AND id = ? AND state = 'running'";
+        WHERE tenant_id = ? AND id = ? AND state = 'running' AND after IS ?";
     let advanced = sqlx::query(ADVANCE)
         .bind(id_text(&portion.after))
         .bind(i64::try_from(portion.made).unwrap_or(i64::MAX))
@@ -60,6 +62,7 @@ pub(super) async fn advance(
         .bind(portion.now.as_millis())
         .bind(id_text(&tenant))
         .bind(id_text(&portion.replay))
+        .bind(portion.from.map(|id| id.to_string()))
         .execute(conn)
         .await?;
     if advanced.rows_affected() == 0 { Err(StoreError::Changed) } else { Ok(()) }

@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::id_text;
 use crate::domain::delivery::State;
-use crate::domain::id::{DeliveryId, TenantId};
+use crate::domain::id::{DeliveryId, EndpointId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::Which;
@@ -26,7 +26,7 @@ pub(super) async fn retry(
 ) -> Result<Result<(), State>, StoreError> {
     const RETRY: &str = "
         UPDATE deliveries SET state = 'pending', due_at = ?1, claim = NULL, reason = NULL, updated_at = ?1
-        WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND claim IS NULL))";
+        WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND (claim IS NULL OR due_at <= ?1)))";
     let retried = sqlx::query(RETRY)
         .bind(now.as_millis())
         .bind(id_text(&tenant))
@@ -50,6 +50,28 @@ pub(super) async fn retry(
     }
 }
 
+/// The last first: those before them then stay in their order until they are let
+/// out themselves.
+pub(super) async fn release_lines(
+    conn: &mut SqliteConnection,
+    tenant: TenantId,
+    endpoint: EndpointId,
+    limit: u32,
+) -> Result<bool, StoreError> {
+    const RELEASE: &str = "
+        UPDATE deliveries SET line = NULL, due_at = coalesce(due_at, not_before, updated_at), not_before = NULL
+        WHERE tenant_id = ?1 AND id IN (
+            SELECT id FROM deliveries WHERE endpoint_id = ?2 AND tenant_id = ?1 AND state = 'pending' AND line IS NOT NULL
+            ORDER BY line DESC, turn DESC, event_id DESC, id DESC LIMIT ?3)";
+    let released = sqlx::query(RELEASE)
+        .bind(id_text(&tenant))
+        .bind(id_text(&endpoint))
+        .bind(i64::from(limit))
+        .execute(conn)
+        .await?;
+    Ok(released.rows_affected() == u64::from(limit))
+}
+
 pub(super) async fn cancel(
     conn: &mut SqliteConnection,
     tenant: TenantId,
@@ -57,8 +79,9 @@ pub(super) async fn cancel(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     const CANCEL: &str = "
-        UPDATE deliveries SET state = 'cancelled', reason = 'cancelled by its owner', due_at = NULL, updated_at = ?1
-        WHERE tenant_id = ?2 AND state = 'pending' AND claim IS NULL";
+        UPDATE deliveries SET state = 'cancelled', reason = 'cancelled by its owner', due_at = NULL, claim = NULL,
+            updated_at = ?1
+        WHERE tenant_id = ?2 AND state = 'pending' AND (claim IS NULL OR due_at <= ?1)";
     let (narrower, id) = match which {
         Which::One(id) => (" AND id = ?3", id_text(&id)),
         Which::Of(id) => (" AND event_id = ?3", id_text(&id)),

@@ -20,7 +20,7 @@ use crate::clock::{mint, random};
 use crate::domain::dialect::{Advice, Dialect};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::EndpointId;
-use crate::domain::pace::{Pace, RateLimit};
+use crate::domain::pace::{Order, Pace, RateLimit};
 use crate::domain::pipeline::Place;
 use crate::domain::secret::Secret;
 use crate::domain::subscription::Subscription;
@@ -30,6 +30,10 @@ mod actions;
 mod form;
 mod shadow;
 mod view;
+
+/// Deliveries that leave their lines in one transaction, once the endpoint is not
+/// ordered any more.
+const LET_OUT_AT_ONCE: u32 = 500;
 
 const NOT_ASKED: &str = "the receiver has not been asked yet";
 
@@ -314,6 +318,9 @@ async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Respon
         app.handoff.lanes.forget(endpoint.id);
     }
     app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
+    if endpoint.pace.ordered == Order::None && before.pace.ordered != Order::None {
+        while app.ledger.release_lines(endpoint.tenant, endpoint.id, LET_OUT_AT_ONCE).await? {}
+    }
     if !endpoint.status.holds() {
         app.handoff.nudge();
     }
