@@ -73,6 +73,28 @@ async fn the_readmes_javascript_is_live_as_it_says() {
     assert_eq!(receiver.next().await.json(), serde_json::json!({"text": "Jane paid 25"}));
 }
 
+#[tokio::test]
+async fn the_readmes_keys_and_audit_log_work_as_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("../README.md")).expect("it is there");
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    for (heading, said) in [("## Keys and roles", "\"role\":\"publish\""), ("## Audit log", "\"new\":\"shop\"")] {
+        let (_, section) = readme.split_once(&format!("\n{heading}\n")).expect("the heading is there");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let commands = commands(section, "").replace("http://127.0.0.1:8400", tenant.base());
+        let typed = tokio::process::Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &commands])
+            .env("TENANT", tenant.key())
+            .output()
+            .await
+            .expect("there is a shell");
+        let answers = String::from_utf8_lossy(&typed.stdout);
+        assert!(typed.status.success(), "{answers} {}", String::from_utf8_lossy(&typed.stderr));
+        assert!(answers.contains(said), "{heading}: {answers}");
+    }
+}
+
 #[test]
 fn every_test_that_the_page_on_plugins_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

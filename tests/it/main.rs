@@ -2,6 +2,7 @@
 //! than most of them.
 
 mod addresses;
+mod audit;
 mod author;
 mod bad_input;
 mod capabilities;
@@ -14,9 +15,11 @@ mod golden;
 mod hostile;
 mod hostile_set;
 mod journey;
+mod keys;
 mod languages;
 mod layering;
 mod loading;
+mod matrix;
 mod pace;
 mod platforms;
 mod preview;

@@ -43,10 +43,12 @@ macro_rules! contract {
     };
 }
 
+mod audit;
 mod catalogue;
 mod claims;
 mod files;
 mod given;
+mod keys;
 mod lines;
 mod lists;
 mod plugins;

@@ -10,6 +10,7 @@ use super::send::Exchange;
 use super::{Dispatch, has_time};
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
+use crate::domain::audit::{self, Action, Author, Entry};
 use crate::domain::claim::Claim;
 use crate::domain::delivery::{self, Cause, Next};
 use crate::domain::dialect::Dialect;
@@ -209,7 +210,15 @@ async fn disable(dispatch: &Dispatch, sent_to: &Endpoint, reason: String) -> Res
     let failing_since = dispatch.lanes.health(sent_to.id).failing_since;
     let mut endpoint = current.clone();
     endpoint.status = Status::Disabled { reason: reason.clone() };
-    let written = match dispatch.catalog.update_endpoint(&endpoint, current).await {
+    let entry = Entry {
+        id: mint(dispatch.clock.now()),
+        tenant: endpoint.tenant,
+        by: Author::Hookyard,
+        action: Action::EndpointDisabled,
+        target: endpoint.id.to_string(),
+        changes: audit::updated(current, &endpoint),
+    };
+    let written = match dispatch.catalog.noting(entry).update_endpoint(&endpoint, current).await {
         Ok(()) => true,
         // The next answer says the same.
         Err(StoreError::NotFound | StoreError::Changed) => false,

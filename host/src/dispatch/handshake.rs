@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::Dispatch;
 use super::send::Wire;
-use crate::clock::random;
+use crate::clock::{mint, random};
+use crate::domain::audit::{self, Action, Author, Entry};
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::handshake::{HandshakeKind, NotVerified};
@@ -19,13 +20,13 @@ use crate::store::picture::SealedEndpoint;
 /// Verifies the endpoint that an errand brings.
 pub(super) async fn run(dispatch: &Dispatch, errand: Errand) {
     let endpoint = &errand.endpoint;
-    if let Err(error) = verify(dispatch, endpoint).await {
+    if let Err(error) = verify(dispatch, endpoint, &errand.by).await {
         tracing::error!(endpoint.id = %endpoint.id, error = %error, "a verification could not be written down");
     }
     errand.finish();
 }
 
-async fn verify(dispatch: &Dispatch, asked: &Endpoint) -> Result<(), StoreError> {
+async fn verify(dispatch: &Dispatch, asked: &Endpoint, by: &Author) -> Result<(), StoreError> {
     let Some(tenant) = dispatch.picture.tenant(asked.tenant) else { return Ok(()) };
     let Some(before) = tenant.endpoints.get(&asked.id) else { return Ok(()) };
     let Some(dialect) = dispatch.dialects.get(&asked.dialect) else { return Ok(()) };
@@ -37,7 +38,7 @@ async fn verify(dispatch: &Dispatch, asked: &Endpoint) -> Result<(), StoreError>
     tracing::info!(
         tenant.id = %asked.tenant, endpoint.id = %asked.id, state, reason, "endpoint {}: {state}", asked.id,
     );
-    settle(dispatch, &before.endpoint, asked, judged).await
+    settle(dispatch, &before.endpoint, (asked, by), judged).await
 }
 
 /// What the receiver of `asked` says; nothing where the dialect has no
@@ -77,7 +78,7 @@ async fn ask(
 async fn settle(
     dispatch: &Dispatch,
     before: &Endpoint,
-    asked: &Endpoint,
+    (asked, by): (&Endpoint, &Author),
     judged: Result<(), NotVerified>,
 ) -> Result<(), StoreError> {
     let Some(tenant) = dispatch.picture.tenant(asked.tenant) else { return Ok(()) };
@@ -95,7 +96,8 @@ async fn settle(
     let is_move = (&asked.url, &asked.dialect) != (&before.url, &before.dialect);
     let (base, was) = if is_move { (asked, before) } else { (current, current) };
     let endpoint = Endpoint { status, ..base.clone() };
-    let written = match dispatch.catalog.update_endpoint(&endpoint, was).await {
+    let entry = entry(dispatch, was, &endpoint, by.clone());
+    let written = match dispatch.catalog.noting(entry).update_endpoint(&endpoint, was).await {
         Ok(()) => true,
         Err(StoreError::NotFound | StoreError::Changed) => false,
         Err(error) => return Err(error),
@@ -113,4 +115,22 @@ async fn settle(
         dispatch.lanes.nudge().notify_one();
     }
     Ok(())
+}
+
+/// Of whoever had it verified: it is their change that is written down with what
+/// the receiver said.
+fn entry(dispatch: &Dispatch, before: &Endpoint, after: &Endpoint, by: Author) -> Entry {
+    let action = match &after.status {
+        _ if (&before.url, &before.dialect) != (&after.url, &after.dialect) => Action::EndpointUpdated,
+        Status::Unverified { .. } => Action::EndpointNotVerified,
+        Status::Active | Status::Paused | Status::Disabled { .. } => Action::EndpointVerified,
+    };
+    Entry {
+        id: mint(dispatch.clock.now()),
+        tenant: after.tenant,
+        by,
+        action,
+        target: after.id.to_string(),
+        changes: audit::updated(before, after),
+    }
 }

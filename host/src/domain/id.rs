@@ -97,6 +97,8 @@ typed_id! {
     ReplayId = "rpl";
     /// One HTTP exchange.
     AttemptId = "att";
+    /// One entry of the audit log.
+    AuditId = "aud";
 }
 
 fn bytes(at: Timestamp, random: [u8; 10]) -> [u8; 16] {

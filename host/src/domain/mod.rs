@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod attempt;
+pub mod audit;
 pub mod budget;
 pub mod canonical;
 pub mod chat;
@@ -39,6 +40,7 @@ pub mod plugin;
 pub mod replay;
 pub mod request;
 pub mod retry;
+pub mod role;
 pub mod secret;
 pub mod sender;
 pub mod signature;

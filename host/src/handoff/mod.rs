@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::domain::audit::Author;
 use crate::domain::claim::Claim;
 use crate::domain::endpoint::Endpoint;
 
@@ -37,6 +38,8 @@ pub struct Arrivals {
 /// once that is done. Until then the old one goes on.
 pub struct Errand {
     pub endpoint: Endpoint,
+    /// Who has it verified.
+    pub by: Author,
     slot: Slot,
     done: oneshot::Sender<()>,
 }
@@ -75,10 +78,10 @@ impl Handoff {
     /// Has an endpoint's receiver verified, and comes back when that is done.
     /// It takes a slot like a delivery: a tenant whose receivers hang waits for
     /// itself. Answers whether there was room.
-    pub async fn verify(&self, endpoint: Endpoint) -> bool {
+    pub async fn verify(&self, endpoint: Endpoint, by: Author) -> bool {
         let Some(slot) = self.lanes.reserve_errand(&endpoint) else { return false };
         let (done, told) = oneshot::channel();
-        let sent = self.errands.send(Errand { endpoint, slot, done });
+        let sent = self.errands.send(Errand { endpoint, by, slot, done });
         // An error means that the host is stopping: the endpoint stays as it is.
         sent.is_ok() && told.await.is_ok()
     }

@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::domain::role::Role;
+use crate::domain::time::Timestamp;
 use crate::intake::IntakeError;
 use crate::sandbox::Rejected;
 use crate::store::StoreError;
@@ -16,6 +18,15 @@ use crate::telemetry::Chain;
 #[derive(Debug)]
 pub(super) enum ApiError {
     Unauthenticated,
+    /// A key that opens nothing: of whom and why is nobody's business.
+    KeyUnknown,
+    /// Told to whoever has the key.
+    KeyExpired(Timestamp),
+    /// The key is valid and its role not enough.
+    Role {
+        has: Role,
+        needs: Role,
+    },
     /// The key is valid and this is not for its holder.
     Forbidden,
     /// Also the answer for another tenant's things: existence is information.
@@ -84,8 +95,10 @@ impl ApiError {
     /// Status, the word in the problem's type, and its title.
     fn class(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
+            Self::Unauthenticated | Self::KeyUnknown | Self::KeyExpired(_) => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed")
+            }
+            Self::Forbidden | Self::Role { .. } => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "The method is not allowed here"),
             Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed", "The request could not be read"),
@@ -110,6 +123,11 @@ impl ApiError {
     fn detail(&self) -> String {
         match self {
             Self::Unauthenticated => "send `Authorization: Bearer <key>`".to_owned(),
+            Self::KeyUnknown => "this key is not known; it was revoked, or is not from here".to_owned(),
+            Self::KeyExpired(end) => format!("this key expired at {end}; take another"),
+            Self::Role { has, needs } => {
+                format!("the key has the role {has}; this needs the role {}", enough_for(*needs))
+            }
             Self::Forbidden => "a tenant's key reaches what is the tenant's, the operator's key /v1/tenants".to_owned(),
             Self::NotFound => "nothing of yours is at this address".to_owned(),
             Self::NoSuchMethod => "this address exists, but not for this method".to_owned(),
@@ -160,7 +178,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::Unauthenticated => {
+            Self::Unauthenticated | Self::KeyUnknown | Self::KeyExpired(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Preparing(_) => {
@@ -194,6 +212,10 @@ impl From<StoreError> for ApiError {
                 field: Some("name".to_owned()),
                 problem: "a step uses it; move or remove the step first".to_owned(),
             },
+            StoreError::LastAdmin => Self::Conflict {
+                field: None,
+                problem: "no valid admin key would be left; make another with the role admin first".to_owned(),
+            },
             StoreError::Full | StoreError::Closed => Self::Busy,
             other => Self::Internal(other),
         }
@@ -225,6 +247,14 @@ impl From<IntakeError> for ApiError {
             IntakeError::Store(error) => error.into(),
         }
     }
+}
+
+/// `viewer, member or admin`: the least first.
+fn enough_for(needs: Role) -> String {
+    let mut roles: Vec<&str> =
+        Role::ALL.into_iter().rev().filter(|role| role.covers(needs)).map(Role::as_str).collect();
+    let most = roles.pop().unwrap_or_default();
+    if roles.is_empty() { most.to_owned() } else { format!("{} or {most}", roles.join(", ")) }
 }
 
 pub(super) async fn no_such_route() -> ApiError {

@@ -27,6 +27,7 @@ mod health;
 mod inbound;
 mod input;
 mod page;
+mod roles;
 pub mod server;
 mod turns;
 

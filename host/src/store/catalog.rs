@@ -1,14 +1,17 @@
 //! What tenants and the operator set up.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Reply;
 use super::picture::TenantPicture;
+use crate::domain::audit::{Action, Entry};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
-use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
-use crate::domain::key::KeyHash;
+use crate::domain::id::{AuditId, EndpointId, KeyId, SourceId, TenantId};
+use crate::domain::key::{Key, KeyHash};
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
 use crate::domain::secret::Secret;
@@ -27,7 +30,21 @@ use crate::domain::upgrade::{Moved, Repinned};
 ///
 /// Without a tenant id, because they are the operator's: [`Self::tenants`] and
 /// the creation of a tenant.
+///
+/// Whoever changes something on somebody's behalf does so through
+/// [`Self::noting`]; `tests/it/audit.rs` reads the sources and checks.
 pub trait Catalog: Send + Sync {
+    /// The same catalogue for one change, which writes `entry` in its
+    /// transaction: both are there, or neither.
+    fn noting(&self, entry: Entry) -> Arc<dyn Catalog>;
+
+    /// Changes nothing: for an entry about what the ledger is about to do.
+    fn note(&self) -> Reply<'_, ()>;
+
+    /// The entries of a tenant that `query` finds, the newest first; those of a
+    /// deleted tenant until they are purged.
+    fn audit(&self, tenant: TenantId, query: AuditQuery) -> Reply<'_, Vec<Entry>>;
+
     /// Stores the tenant and its first key.
     fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()>;
 
@@ -44,8 +61,13 @@ pub trait Catalog: Send + Sync {
     /// Deleted tenants whose past may not be purged yet.
     fn deleted_tenants(&self) -> Reply<'_, Vec<TenantId>>;
 
-    /// Adds a key.
-    fn create_key(&self, tenant: TenantId, key: NewKey) -> Reply<'_, ()>;
+    /// Adds a key. Refused with [`super::StoreError::OverLimit`] when the tenant
+    /// would have more than `max`.
+    fn create_key(&self, tenant: TenantId, key: NewKey, max: u32) -> Reply<'_, ()>;
+
+    /// Revokes a key. Refused with [`super::StoreError::LastAdmin`] when no admin
+    /// key would be left that is valid at `admin_at`, if that is given.
+    fn delete_key(&self, tenant: TenantId, key: KeyId, admin_at: Option<Timestamp>) -> Reply<'_, ()>;
 
     fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()>;
 
@@ -130,9 +152,23 @@ pub trait Catalog: Send + Sync {
 
 /// A key to be stored: only its hash is.
 pub struct NewKey {
-    pub id: KeyId,
     pub hash: KeyHash,
-    pub created_at: Timestamp,
+    pub key: Key,
+}
+
+/// Which entries of the audit log; absent: any.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    pub target: Option<String>,
+    pub action: Option<Action>,
+    /// A key's id, `operator` or `hookyard`.
+    pub by: Option<String>,
+    /// At or after.
+    pub after: Option<Timestamp>,
+    /// Before.
+    pub before: Option<Timestamp>,
+    pub older_than: Option<AuditId>,
+    pub limit: u32,
 }
 
 /// Steps that change their versions together.

@@ -35,6 +35,8 @@ pub enum StoreError {
     Changed,
     /// Something of the tenant uses it.
     InUse,
+    /// The tenant would have no admin key that is valid.
+    LastAdmin,
     /// As much is waiting to be written as may; try again in a moment.
     Full,
     /// The store is closing or has failed, and takes no more writes.
@@ -53,6 +55,7 @@ impl fmt::Display for StoreError {
             Self::NotFound => f.write_str("there is no such row"),
             Self::Changed => f.write_str("it has changed since it was looked at"),
             Self::InUse => f.write_str("something uses it"),
+            Self::LastAdmin => f.write_str("no valid admin key would be left"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),
             Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),

@@ -11,8 +11,8 @@ use crate::domain::dialect::{Dialect, Dialects, Plan};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
-use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
-use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::key::{Key, KeyHash, SourceToken};
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
@@ -23,7 +23,8 @@ use crate::domain::time::Timestamp;
 /// All that one tenant has set up.
 pub struct TenantPicture {
     pub tenant: Tenant,
-    pub keys: Vec<(KeyHash, KeyId)>,
+    /// The oldest first, those that have expired included.
+    pub keys: Vec<(KeyHash, Arc<Key>)>,
     pub sources: BTreeMap<SourceId, Source>,
     pub endpoints: BTreeMap<EndpointId, SealedEndpoint>,
     pub plugins: PluginVersions,
@@ -109,7 +110,7 @@ pub struct Picture {
 #[derive(Default)]
 struct State {
     tenants: HashMap<TenantId, Arc<TenantPicture>>,
-    keys: HashMap<KeyHash, (TenantId, KeyId)>,
+    keys: HashMap<KeyHash, (TenantId, Arc<Key>)>,
     inbound: HashMap<SourceToken, (TenantId, SourceId)>,
     house: Arc<PluginVersions>,
 }
@@ -136,7 +137,7 @@ impl Picture {
             state.tenants.remove(&tenant);
             return Ok(());
         };
-        state.keys.extend(part.keys.iter().map(|(hash, key)| (*hash, (tenant, *key))));
+        state.keys.extend(part.keys.iter().map(|(hash, key)| (*hash, (tenant, key.clone()))));
         state.inbound.extend(part.sources.values().map(|source| (source.token.clone(), (tenant, source.id))));
         state.tenants.insert(tenant, part);
         Ok(())
@@ -161,9 +162,9 @@ impl Picture {
         tenants
     }
 
-    /// Whose key this is, and which.
-    pub fn tenant_by_key(&self, key: &KeyHash) -> Option<(TenantId, KeyId)> {
-        self.read(|state| state.keys.get(key).copied())
+    /// Whose key this is, and which; it may have expired.
+    pub fn tenant_by_key(&self, key: &KeyHash) -> Option<(TenantId, Arc<Key>)> {
+        self.read(|state| state.keys.get(key).cloned())
     }
 
     /// Whose inbound URL this is, and which source.

@@ -15,13 +15,14 @@ use hookyard::domain::event::Event;
 use hookyard::domain::event_type::{EventKind, OwnKind};
 use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
-use hookyard::domain::key::{KeyHash, SourceToken};
+use hookyard::domain::key::{Key, KeyHash, SourceToken};
 use hookyard::domain::message::{Message, Method};
 use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
 use hookyard::domain::request::{Fate, Request};
 use hookyard::domain::retry::RetryPolicy;
+use hookyard::domain::role::Role;
 use hookyard::domain::source::Source;
 use hookyard::domain::subscription::Subscription;
 use hookyard::domain::tenant::Tenant;
@@ -58,7 +59,14 @@ pub(super) fn tenant(name: &str) -> Tenant {
 }
 
 pub(super) fn key(hash: u8) -> NewKey {
-    NewKey { id: id(), hash: KeyHash([hash; 32]), created_at: NOW }
+    let key = Key {
+        id: id(),
+        name: Some("ci".to_owned()),
+        role: Role::Viewer,
+        expires_at: Some(NOW + MINUTE),
+        created_at: NOW + SECOND,
+    };
+    NewKey { hash: KeyHash([hash; 32]), key }
 }
 
 /// A tenant that exists.
@@ -66,7 +74,7 @@ pub(super) async fn a_tenant(store: &Store, name: &str) -> Result<TenantId, Stor
     let tenant = tenant(name);
     let mut hash = [0; 32];
     hash[..30].copy_from_slice(tenant.id.to_string().as_bytes());
-    let key = NewKey { id: id(), hash: KeyHash(hash), created_at: NOW };
+    let key = NewKey { hash: KeyHash(hash), key: Key::admin(id(), NOW) };
     store.catalog.create_tenant(&tenant, key).await?;
     Ok(tenant.id)
 }

@@ -102,6 +102,7 @@ contract! {
             catalog.update_endpoint(&foreign_endpoint, &foreign_endpoint).await,
             catalog.rotate_secret(acme, his.endpoint, &secret, NOW, NOW + MINUTE).await,
             catalog.delete_endpoint(acme, his.endpoint).await,
+            catalog.delete_key(acme, catalog.picture(other).await?.expect("it exists").keys[0].1.id, None).await,
             store.ledger.retry(acme, his.delivery, NOW).await.map(drop),
         ] {
             assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
@@ -109,6 +110,7 @@ contract! {
         assert_eq!(store.ledger.cancel(acme, Which::One(his.delivery), NOW).await?, 0);
         assert_eq!(format!("{:?}", store.ledger.delivery(other, his.delivery).await?), before);
         let picture = catalog.picture(other).await?.expect("it exists");
+        assert_eq!(picture.keys.len(), 1);
         assert_eq!(picture.sources[&his.source].name, "shop");
         assert_eq!(picture.endpoints[&his.endpoint].endpoint.name, "crm");
         assert_eq!(picture.endpoints[&his.endpoint].secrets.len(), 1);

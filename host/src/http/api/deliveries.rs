@@ -14,6 +14,7 @@ use super::super::error::ApiError;
 use super::super::input::{Id, Params};
 use super::super::page::{self, Page};
 use super::requests::Bytes;
+use crate::domain::audit::Action;
 use crate::domain::delivery::State as Standing;
 use crate::domain::header::Header;
 use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId};
@@ -211,6 +212,8 @@ async fn retry(
     caller: TenantCaller,
     Id(id): Id<DeliveryId>,
 ) -> Result<(StatusCode, Json<Summary>), ApiError> {
+    app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    app.catalog.noting(caller.entry(&app, Action::DeliveryRetried, id, Vec::new())).note().await?;
     if let Err(state) = app.ledger.retry(caller.id(), id, app.clock.now()).await? {
         let problem = format!("the delivery is {}; only a pending or a dead one can be retried", state.as_str());
         return Err(ApiError::Conflict { field: None, problem });
@@ -226,6 +229,8 @@ async fn cancel(
     caller: TenantCaller,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<Summary>, ApiError> {
+    app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    app.catalog.noting(caller.entry(&app, Action::DeliveryCancelled, id, Vec::new())).note().await?;
     let cancelled = app.ledger.cancel(caller.id(), Which::One(id), app.clock.now()).await?;
     let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     if cancelled == 0 {

@@ -14,6 +14,7 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input;
 use super::tenants;
+use crate::domain::audit::{self, Action};
 use crate::domain::dialect::Dialect;
 use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
@@ -132,7 +133,12 @@ async fn describe(
         None => {}
     }
     let own = OwnKind { kind, check };
-    app.catalog.put_event_type(caller.id(), &own).await?;
+    let changes = match known.get(&own.kind.event_type) {
+        Some(before) => audit::updated(before, &own),
+        None => audit::created(&own),
+    };
+    let entry = caller.entry(&app, Action::EventTypeDescribed, &own.kind.event_type, changes);
+    app.catalog.noting(entry).put_event_type(caller.id(), &own).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let entry = Entry { view: KindView::of(&own.kind, &dialect), origin: "tenant", check };
     Ok(Json(entry).into_response())
@@ -165,7 +171,9 @@ async fn delete(
     Path(event_type): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let event_type: EventType = event_type.parse().map_err(|_| ApiError::NotFound)?;
-    app.catalog.delete_event_type(caller.id(), &event_type).await?;
+    let own = caller.picture().event_types.get(&event_type).ok_or(ApiError::NotFound)?;
+    let entry = caller.entry(&app, Action::EventTypeDeleted, &event_type, audit::deleted(own));
+    app.catalog.noting(entry).delete_event_type(caller.id(), &event_type).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,6 +14,7 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, MAX_BODY, Params};
 use super::super::page::{self, Page};
+use crate::domain::audit::Action;
 use crate::domain::event::{Draft, Event, MAX_DELAY};
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
@@ -174,6 +175,7 @@ async fn cancel(
     Id(id): Id<EventId>,
 ) -> Result<Json<Cancelled>, ApiError> {
     app.ledger.event(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    app.catalog.noting(caller.entry(&app, Action::EventCancelled, id, Vec::new())).note().await?;
     let cancelled = app.ledger.cancel(caller.id(), Which::Of(id), app.clock.now()).await?;
     app.handoff.nudge();
     Ok(Json(Cancelled { cancelled }))

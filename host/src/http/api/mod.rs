@@ -4,12 +4,14 @@ use axum::Router;
 
 use super::App;
 
+mod audit;
 mod deliveries;
 mod dialects;
 mod endpoints;
 mod event_types;
 mod events;
 mod explain;
+mod keys;
 mod plugins;
 mod replays;
 mod requests;
@@ -25,6 +27,8 @@ mod upgrades;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .merge(tenants::routes())
+        .merge(keys::routes())
+        .merge(audit::routes())
         .merge(sources::routes())
         .merge(requests::routes())
         .merge(events::routes())

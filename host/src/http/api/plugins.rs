@@ -13,6 +13,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Params};
+use crate::domain::audit::{Action, Change};
 use crate::domain::id::KeyId;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Description, Digest, Job, Owner, PluginName, PluginVersion, Stock};
@@ -114,8 +115,10 @@ async fn upload(
     let component = tokio::time::timeout(ARRIVAL, arriving).await.map_err(|_| ApiError::TimedOut)??;
     let admitted = app.sandbox.admit(place, component.clone()).await?;
     let compile_ms = admitted.compile_ms();
+    let digest = Change::new("digest", serde_json::Value::Null, serde_json::json!(admitted.digest));
     let added = app
         .catalog
+        .noting(caller.entry(&app, Action::PluginUploaded, &name, vec![digest]))
         .add_plugin(PluginUpload {
             owner: Owner::Tenant(caller.id()),
             name,
@@ -219,7 +222,12 @@ async fn remove(app: &App, caller: &TenantCaller, name: &str, version: Option<u3
         let problem = format!("{user} has a step that uses `{name}`; move it to another version or remove it first");
         return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
     }
-    app.catalog.delete_plugin(caller.id(), &name, version).await?;
+    let gone: Vec<u32> = versions.keys().copied().filter(|one| version.is_none_or(|version| *one == version)).collect();
+    let changes = vec![Change::new("versions", serde_json::json!(gone), serde_json::Value::Null)];
+    app.catalog
+        .noting(caller.entry(app, Action::PluginDeleted, &name, changes))
+        .delete_plugin(caller.id(), &name, version)
+        .await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let gone = versions.values().filter(|plugin| version.is_none_or(|version| plugin.version == version));
     forget_unused(app, gone.map(|plugin| plugin.digest).collect()).await;

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::super::App;
@@ -16,6 +17,7 @@ use super::super::input::{self, Id, Params};
 use super::super::page::{self, Page};
 use super::{deliveries, events};
 use crate::clock::mint;
+use crate::domain::audit::{Action, Change};
 use crate::domain::delivery::State as Standing;
 use crate::domain::id::{EndpointId, ReplayId};
 use crate::domain::replay::{Progress, Replay, Selection, Through};
@@ -132,6 +134,12 @@ async fn create(
     if form.dry_run {
         return Ok((StatusCode::ACCEPTED, Json(View::of(replay, true))));
     }
+    let span = |field, at: Option<Timestamp>| Change::new(field, Value::Null, json!(at));
+    let selection = &replay.selection;
+    let states = Change::new("states", Value::Null, json!(selection.states));
+    let changes = vec![span("since", selection.since), span("until", Some(selection.until)), states];
+    // Before the first: a replay that is cut short was one, too.
+    app.catalog.noting(caller.entry(&app, Action::EndpointReplayed, endpoint, changes)).note().await?;
     match app.ledger.create_replay(&replay, MAX_RUNNING).await {
         Err(StoreError::OverLimit) => {
             let problem = format!("{MAX_RUNNING} replays are running; wait for one of them, or cancel it");
@@ -187,6 +195,8 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>
 
 /// `POST /v1/replays/{id}/cancel`: no more are made; those that were are sent.
 async fn cancel(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>) -> Result<Json<View>, ApiError> {
+    app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    app.catalog.noting(caller.entry(&app, Action::ReplayCancelled, id, Vec::new())).note().await?;
     let cancelled = app.ledger.end_replay(caller.id(), id, Progress::Cancelled, app.clock.now()).await?;
     let replay = app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     if !cancelled && replay.progress != Progress::Cancelled {

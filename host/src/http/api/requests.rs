@@ -13,6 +13,7 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{Id, Params};
 use super::super::page::{self, Page};
+use crate::domain::audit::Action;
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId, SourceId};
 use crate::domain::pipeline::StepReport;
@@ -160,6 +161,7 @@ async fn rerun(
         field: None,
         problem: "the source was deleted, so there is no pipeline to run it through".to_owned(),
     })?;
+    app.catalog.noting(caller.entry(&app, Action::RequestRerun, id, Vec::new())).note().await?;
     let receipt = app.intake.rerun(caller.picture(), source, stored).await?;
     let rerun = Rerun { request_id: receipt.request_id, event_ids: receipt.event_ids };
     Ok((StatusCode::ACCEPTED, Json(rerun)))

@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id};
 use super::steps::{self, StepForm};
+use crate::domain::audit::{Action, Change};
 use crate::domain::id::{RequestId, SourceId};
 use crate::domain::pipeline::Place;
 use crate::domain::place::PlaceId;
@@ -94,6 +96,12 @@ async fn rerun(
             return Err(ApiError::invalid("steps", "only a dry run takes other steps; change the source's first"));
         }
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, steps).await?;
+    }
+    if !form.dry_run {
+        let span = |field, at: Option<Timestamp>| Change::new(field, Value::Null, json!(at));
+        let states = Change::new("states", Value::Null, json!(query.states));
+        let changes = vec![span("since", query.since), span("until", query.until), states];
+        app.catalog.noting(caller.entry(&app, Action::SourceRerun, id, changes)).note().await?;
     }
     let mut view = View { dry_run: form.dry_run, ..View::default() };
     match all(&app, &caller, &source, query, &mut view).await {

@@ -12,6 +12,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input;
+use crate::domain::audit::{Action, Change};
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::time::Timestamp;
@@ -70,7 +71,8 @@ async fn keep(
     let now = app.clock.now();
     let created_at = known.get(&name).map_or(now, |before| before.created_at);
     let secret = NamedSecret { name, secret, created_at, updated_at: now };
-    app.catalog.put_secret(caller.id(), &secret, MAX_SECRETS).await.map_err(|error| match error {
+    let entry = caller.entry(&app, Action::SecretPut, &secret.name, vec![Change::secret("value")]);
+    app.catalog.noting(entry).put_secret(caller.id(), &secret, MAX_SECRETS).await.map_err(|error| match error {
         StoreError::OverLimit => ApiError::invalid("name", format!("there are {MAX_SECRETS} secrets already")),
         other => other.into(),
     })?;
@@ -88,7 +90,8 @@ async fn delete(
         let problem = format!("{user} has a step that is granted `{name}`; take the grant back first");
         return Err(ApiError::Conflict { field: Some("name".to_owned()), problem });
     }
-    app.catalog.delete_secret(caller.id(), &name).await?;
+    let entry = caller.entry(&app, Action::SecretDeleted, &name, vec![Change::secret("value")]);
+    app.catalog.noting(entry).delete_secret(caller.id(), &name).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,10 +17,12 @@ use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
 use super::steps::{self, StepForm, StepView};
 use crate::clock::{mint, random};
+use crate::domain::audit::{self, Action};
 use crate::domain::event::EventType;
 use crate::domain::id::SourceId;
 use crate::domain::key::SourceToken;
 use crate::domain::pipeline::Place;
+use crate::domain::role::Role;
 use crate::domain::secret::Secret;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
@@ -106,7 +108,8 @@ impl VerificationForm {
 struct View<'a> {
     id: SourceId,
     name: &'a str,
-    url: String,
+    /// Null for whoever only reads: who has it may send.
+    url: Option<String>,
     event_type: Option<&'a EventType>,
     verification: VerificationView<'a>,
     steps: Vec<StepView<'a>>,
@@ -114,11 +117,12 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(app: &App, source: &'a Source) -> Self {
+    fn of(app: &App, caller: &TenantCaller, source: &'a Source) -> Self {
+        let url = caller.require(Role::Member).is_ok().then(|| url_of(app, &source.token));
         Self {
             id: source.id,
             name: &source.name,
-            url: url_of(app, &source.token),
+            url,
             event_type: source.event_type.as_ref(),
             verification: VerificationView {
                 scheme: &source.verification.scheme,
@@ -150,9 +154,10 @@ async fn create(
         revision: 0,
         created_at: now,
     };
-    app.catalog.create_source(&source).await?;
+    let entry = caller.entry(&app, Action::SourceCreated, source.id, audit::created(&source));
+    app.catalog.noting(entry).create_source(&source).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    Ok((StatusCode::CREATED, Json(View::of(&app, &source))).into_response())
+    Ok((StatusCode::CREATED, Json(View::of(&app, &caller, &source))).into_response())
 }
 
 #[derive(Deserialize)]
@@ -171,14 +176,14 @@ async fn list(
     let before: Option<SourceId> = page::cursor(params.cursor.as_deref())?;
     let sources = caller.picture().sources.values().rev();
     let found = sources.filter(|source| before.is_none_or(|before| source.id < before)).take(limit as usize + 1);
-    let page = Page::of(found.collect(), limit, |source| source.id, |source| View::of(&app, source));
+    let page = Page::of(found.collect(), limit, |source| source.id, |source| View::of(&app, &caller, source));
     Ok(Json(page).into_response())
 }
 
 /// `GET /v1/sources/{id}`
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<SourceId>) -> Result<Response, ApiError> {
     let source = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?;
-    Ok(Json(View::of(&app, source)).into_response())
+    Ok(Json(View::of(&app, &caller, source)).into_response())
 }
 
 /// `PATCH /v1/sources/{id}`
@@ -204,14 +209,17 @@ async fn change(
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;
     }
-    app.catalog.update_source(&source, before).await?;
+    let entry = caller.entry(&app, Action::SourceUpdated, id, audit::updated(before, &source));
+    app.catalog.noting(entry).update_source(&source, before).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    Ok(Json(View::of(&app, &source)).into_response())
+    Ok(Json(View::of(&app, &caller, &source)).into_response())
 }
 
 /// `DELETE /v1/sources/{id}`: the URL ends at once; its requests stay.
 async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<SourceId>) -> Result<StatusCode, ApiError> {
-    app.catalog.delete_source(caller.id(), id).await?;
+    let source = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?;
+    let entry = caller.entry(&app, Action::SourceDeleted, id, audit::deleted(source));
+    app.catalog.noting(entry).delete_source(caller.id(), id).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ use crate::domain::budget::Budget;
 use crate::domain::grants::{Capability, Grants};
 use crate::domain::pipeline::{MAX_STEPS, OnFailure, Pipeline, Place, Step};
 use crate::domain::plugin::{Job, Owner, PluginName, PluginVersion};
+use crate::domain::role::Role;
 use crate::domain::tenant::Tenant;
 use crate::house;
 use crate::sandbox::CheckFailure;
@@ -71,7 +72,16 @@ pub(super) async fn pipeline(
         check(app, &caller.picture().tenant, at, &step).await?;
         steps.push(step);
     }
-    Ok(Pipeline { steps })
+    let pipeline = Pipeline { steps };
+    may_run(caller, &pipeline)?;
+    Ok(pipeline)
+}
+
+/// Whether the caller may see what the pipeline makes of any input: a preview by a
+/// step that signs is a signature, and whoever only reads has none to give.
+pub(super) fn may_run(caller: &TenantCaller, pipeline: &Pipeline) -> Result<(), ApiError> {
+    let signs = pipeline.steps.iter().any(|step| !step.grants.secrets.is_empty());
+    if signs { caller.require(Role::Member) } else { Ok(()) }
 }
 
 fn resolve(

@@ -1,4 +1,4 @@
-//! Tenants and their keys: the operator's.
+//! Tenants: the operator's.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::auth::Operator;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
-use super::plugins;
-use crate::clock::{mint, random};
+use super::{keys, plugins};
+use crate::clock::mint;
+use crate::domain::audit::{self, Action};
 use crate::domain::budget::{Ceilings, Excess};
 use crate::domain::dialect::Dialect;
-use crate::domain::id::{KeyId, TenantId};
-use crate::domain::key::KeyText;
+use crate::domain::id::TenantId;
+use crate::domain::key::Key;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
-use crate::store::catalog::NewKey;
 use crate::store::picture::digests;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/tenants", post(create).get(list))
         .route("/tenants/{id}", get(show).patch(change).delete(delete))
-        .route("/tenants/{id}/keys", post(create_key))
 }
 
 #[derive(Deserialize)]
@@ -58,17 +58,10 @@ struct Created {
     key: String,
 }
 
-#[derive(Serialize)]
-struct CreatedKey {
-    id: KeyId,
-    /// Shown once.
-    key: String,
-}
-
 /// `POST /v1/tenants`
 async fn create(
     State(app): State<App>,
-    _operator: Operator,
+    operator: Operator,
     input::Json(form): input::Json<Form>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
     let now = app.clock.now();
@@ -81,8 +74,12 @@ async fn create(
         limits: limits(form.limits.unwrap_or_default())?,
         created_at: now,
     };
-    let (text, key) = new_key(&app);
-    app.catalog.create_tenant(&tenant, key).await?;
+    let key = Key::admin(mint(now), now);
+    let mut changes = audit::created(&tenant);
+    changes.push(audit::Change::new("key", Value::Null, json!(key.id)));
+    let entry = operator.entry(&app, tenant.id, (Action::TenantCreated, tenant.id), changes);
+    let (text, key) = keys::minted(key);
+    app.catalog.noting(entry).create_tenant(&tenant, key).await?;
     app.picture.refresh(&*app.catalog, tenant.id).await?;
     Ok((StatusCode::CREATED, Json(Created { tenant, key: text })))
 }
@@ -114,11 +111,12 @@ async fn show(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>)
 /// `PATCH /v1/tenants/{id}`
 async fn change(
     State(app): State<App>,
-    _operator: Operator,
+    operator: Operator,
     Id(id): Id<TenantId>,
     input::Json(change): input::Json<Change>,
 ) -> Result<Json<Tenant>, ApiError> {
-    let mut tenant = find(&app, id)?;
+    let before = find(&app, id)?;
+    let mut tenant = before.clone();
     if let Some(name) = change.name {
         tenant.name = input::name(name)?;
     }
@@ -132,43 +130,25 @@ async fn change(
     if let Some(given) = change.limits {
         tenant.limits = limits(given)?;
     }
-    app.catalog.update_tenant(&tenant).await?;
+    let entry = operator.entry(&app, id, (Action::TenantUpdated, id), audit::updated(&before, &tenant));
+    app.catalog.noting(entry).update_tenant(&tenant).await?;
     app.picture.refresh(&*app.catalog, id).await?;
     Ok(Json(tenant))
 }
 
 /// `DELETE /v1/tenants/{id}`: its keys and URLs end at once; upkeep deletes what
 /// happened.
-async fn delete(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>) -> Result<StatusCode, ApiError> {
+async fn delete(State(app): State<App>, operator: Operator, Id(id): Id<TenantId>) -> Result<StatusCode, ApiError> {
     let part = app.picture.tenant(id).ok_or(ApiError::NotFound)?;
-    app.catalog.delete_tenant(id, app.clock.now()).await?;
+    let entry = operator.entry(&app, id, (Action::TenantDeleted, id), audit::deleted(&part.tenant));
+    app.catalog.noting(entry).delete_tenant(id, app.clock.now()).await?;
     app.picture.refresh(&*app.catalog, id).await?;
     plugins::forget_unused(&app, digests(&part.plugins).collect()).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /v1/tenants/{id}/keys`
-async fn create_key(
-    State(app): State<App>,
-    _operator: Operator,
-    Id(id): Id<TenantId>,
-) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
-    find(&app, id)?;
-    let (text, key) = new_key(&app);
-    let key_id = key.id;
-    app.catalog.create_key(id, key).await?;
-    app.picture.refresh(&*app.catalog, id).await?;
-    Ok((StatusCode::CREATED, Json(CreatedKey { id: key_id, key: text })))
-}
-
 fn find(app: &App, id: TenantId) -> Result<Tenant, ApiError> {
     app.picture.tenant(id).map(|part| part.tenant.clone()).ok_or(ApiError::NotFound)
-}
-
-fn new_key(app: &App) -> (String, NewKey) {
-    let now = app.clock.now();
-    let key = KeyText::new(random());
-    (key.reveal().to_owned(), NewKey { id: mint(now), hash: key.hash(), created_at: now })
 }
 
 /// Ceilings that the sandbox can hold.

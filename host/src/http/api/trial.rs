@@ -27,6 +27,7 @@ use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Place, StepReport};
 use crate::domain::place::PlaceId;
 use crate::domain::request::Request;
+use crate::domain::role::Role;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
@@ -154,6 +155,10 @@ async fn attempt(
     if let Some(field) = stray {
         return Err(ApiError::invalid(field, "an event has an endpoint and a dialect, a request has a source"));
     }
+    if form.http {
+        // What a step sends is not taken back.
+        caller.require(Role::Member)?;
+    }
     match on_event {
         true => try_event(&app, &caller, form).await.map(Json),
         false => try_request(&app, &caller, form).await.map(Json),
@@ -180,7 +185,10 @@ async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial
     let own = sealed.map_or(&caller.picture().tenant.dialect, |sealed| &sealed.endpoint.dialect);
     let dialect = tenants::dialect(app, form.dialect.as_deref().unwrap_or(own))?;
     let pipeline = match (form.steps, sealed) {
-        (None, Some(sealed)) => sealed.endpoint.pipeline.clone(),
+        (None, Some(sealed)) => {
+            steps::may_run(caller, &sealed.endpoint.pipeline)?;
+            sealed.endpoint.pipeline.clone()
+        }
         (steps, _) => steps::pipeline(app, caller, Place::Endpoint, steps.unwrap_or_default()).await?,
     };
     let event = Arc::new(event);
@@ -201,7 +209,9 @@ async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial
         }
         EndpointResult::Unavailable => return Err(ApiError::Busy),
     };
-    let signed = match sealed.map(|sealed| signed(app, &dialect, sealed, &event, &message)).transpose() {
+    // Who may not send may not have a signature either.
+    let signing = sealed.filter(|_| caller.require(Role::Member).is_ok());
+    let signed = match signing.map(|sealed| signed(app, &dialect, sealed, &event, &message)).transpose() {
         Ok(signed) => signed,
         Err(reason) => return Ok(Trial::fail(reason, steps)),
     };
@@ -253,6 +263,7 @@ async fn try_request(app: &App, caller: &TenantCaller, form: Form) -> Result<Tri
     if known.is_none() || form.steps.is_some() {
         source.pipeline = steps::pipeline(app, caller, Place::Source, form.steps.unwrap_or_default()).await?;
     }
+    steps::may_run(caller, &source.pipeline)?;
     let request = match (stored, form.request) {
         (Some(request), _) => request,
         (None, Some(given)) => {

@@ -10,6 +10,7 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input;
 use super::steps;
+use crate::domain::audit::{Action, Change};
 use crate::domain::pipeline::{Pipeline, Place, Step};
 use crate::domain::place::PlaceId;
 use crate::domain::plugin::{PluginName, PluginVersion};
@@ -83,7 +84,7 @@ async fn upgrade(
     }
     if !form.dry_run && !moved.is_empty() {
         let log = MoveLog::Add { moved: moved.clone(), at: app.clock.now() };
-        commit(&app, &caller, StepMove { plugin: plugin.clone(), pipelines, log }).await?;
+        commit(&app, &caller, &moved, StepMove { plugin: plugin.clone(), pipelines, log }).await?;
     }
     Ok(Json(View { plugin, moved, kept: None, dry_run: form.dry_run }))
 }
@@ -120,7 +121,7 @@ async fn rollback(
     let kept = last.into_iter().filter(|one| !went(one)).collect();
     if !form.dry_run {
         let log = MoveLog::TakeBack { number };
-        commit(&app, &caller, StepMove { plugin: plugin.clone(), pipelines, log }).await?;
+        commit(&app, &caller, &moved, StepMove { plugin: plugin.clone(), pipelines, log }).await?;
     }
     Ok(Json(View { plugin, moved, kept: Some(kept), dry_run: form.dry_run }))
 }
@@ -139,9 +140,16 @@ async fn fitted(
     steps::refit(app, caller, place, at, target, step).await
 }
 
-async fn commit(app: &App, caller: &TenantCaller, change: StepMove) -> Result<(), ApiError> {
+async fn commit(app: &App, caller: &TenantCaller, moved: &[Moved], change: StepMove) -> Result<(), ApiError> {
     let (plugin, steps) = (change.plugin.to_string(), change.pipelines.len());
-    app.catalog.move_steps(caller.id(), change).await?;
+    let action = match &change.log {
+        MoveLog::Add { .. } => Action::PluginUpgraded,
+        MoveLog::TakeBack { .. } => Action::PluginRolledBack,
+    };
+    let version =
+        |one: &Moved| Change::new(format!("{} steps[{}]", one.whose, one.step), one.from.into(), one.to.into());
+    let entry = caller.entry(app, action, &plugin, moved.iter().map(version).collect());
+    app.catalog.noting(entry).move_steps(caller.id(), change).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     tracing::info!(tenant.id = %caller.id(), plugin.name = plugin, pipelines = steps, "steps moved to another version");
     Ok(())

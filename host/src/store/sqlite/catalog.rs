@@ -1,11 +1,14 @@
 //! The catalogue's promises, kept on SQLite. What is secret is sealed here,
 //! before it is handed to the writer.
 
-use super::{SqliteStore, changes, moves, picture, plugins, sealed};
+use std::sync::Arc;
+
+use super::{SqliteStore, audit, changes, keys, moves, picture, plugins, sealed};
+use crate::domain::audit::Entry;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
-use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::{Digest, Owner, PluginName, PluginVersion};
 use crate::domain::secret::Secret;
@@ -13,11 +16,23 @@ use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::upgrade::Moved;
-use crate::store::catalog::{Catalog, NewKey, PluginUpload, StepMove};
+use crate::store::catalog::{AuditQuery, Catalog, NewKey, PluginUpload, StepMove};
 use crate::store::picture::TenantPicture;
 use crate::store::{Reply, StoreError};
 
 impl Catalog for SqliteStore {
+    fn noting(&self, entry: Entry) -> Arc<dyn Catalog> {
+        Arc::new(SqliteStore::noting(self, entry))
+    }
+
+    fn note(&self) -> Reply<'_, ()> {
+        self.change(|_conn| Box::pin(async { Ok(()) }))
+    }
+
+    fn audit(&self, tenant: TenantId, query: AuditQuery) -> Reply<'_, Vec<Entry>> {
+        Box::pin(audit::read(&self.readers, tenant, query))
+    }
+
     fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()> {
         let tenant = tenant.clone();
         self.change(move |conn| Box::pin(async move { changes::create_tenant(conn, &tenant, &key).await }))
@@ -40,8 +55,12 @@ impl Catalog for SqliteStore {
         self.tenant_ids("SELECT id FROM tenants WHERE deleted_at IS NOT NULL ORDER BY id")
     }
 
-    fn create_key(&self, tenant: TenantId, key: NewKey) -> Reply<'_, ()> {
-        self.change(move |conn| Box::pin(async move { changes::create_key(conn, tenant, &key).await }))
+    fn create_key(&self, tenant: TenantId, key: NewKey, max: u32) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(async move { keys::create(conn, tenant, &key, max).await }))
+    }
+
+    fn delete_key(&self, tenant: TenantId, key: KeyId, admin_at: Option<Timestamp>) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(keys::delete(conn, tenant, key, admin_at)))
     }
 
     fn create_source<'a>(&'a self, source: &'a Source) -> Reply<'a, ()> {

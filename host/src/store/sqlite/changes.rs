@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 use super::bulk::{id_text, json};
 use super::rows::Columns;
 use super::state;
-use super::{fault, health};
+use super::{fault, health, keys};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::event_type::OwnKind;
@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::catalog::NewKey;
 
-type Written = Result<(), StoreError>;
+pub(super) type Written = Result<(), StoreError>;
 
 pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, key: &NewKey) -> Written {
     sqlx::query("INSERT INTO tenants (id, name, plan, dialect, limits, created_at) VALUES (?, ?, ?, ?, ?, ?)")
@@ -34,7 +34,7 @@ pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, 
         .execute(&mut *conn)
         .await
         .map_err(taken)?;
-    create_key(conn, tenant.id, key).await
+    keys::insert(conn, tenant.id, key).await
 }
 
 pub(super) async fn update_tenant(conn: &mut SqliteConnection, tenant: &Tenant) -> Written {
@@ -76,18 +76,6 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
     }
     super::plugins::delete_orphans(conn).await
-}
-
-pub(super) async fn create_key(conn: &mut SqliteConnection, tenant: TenantId, key: &NewKey) -> Written {
-    require(conn, tenant).await?;
-    sqlx::query("INSERT INTO keys (hash, id, tenant_id, created_at) VALUES (?, ?, ?, ?)")
-        .bind(key.hash.0.as_slice())
-        .bind(id_text(&key.id))
-        .bind(id_text(&tenant))
-        .bind(key.created_at.as_millis())
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// `verification` is sealed.
@@ -413,7 +401,7 @@ pub(super) async fn require(conn: &mut SqliteConnection, tenant: TenantId) -> Wr
     found(Columns(&row).int("living")?)
 }
 
-fn found(rows: u64) -> Written {
+pub(super) fn found(rows: u64) -> Written {
     if rows == 0 { Err(StoreError::NotFound) } else { Ok(()) }
 }
 

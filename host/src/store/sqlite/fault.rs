@@ -21,6 +21,7 @@ pub(super) fn is_ones_own(error: &StoreError) -> bool {
         | StoreError::NotFound
         | StoreError::Changed
         | StoreError::InUse
+        | StoreError::LastAdmin
         | StoreError::Corrupt(_) => true,
         StoreError::Full | StoreError::Closed => false,
     }

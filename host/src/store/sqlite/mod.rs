@@ -14,7 +14,9 @@ use self::writer::{Answer, Ask, Operation};
 use super::ledger::Recording;
 use super::seal::Seal;
 use super::{Reply, StoreError};
+use crate::domain::audit::Entry;
 
+mod audit;
 mod batch;
 mod bulk;
 mod catalog;
@@ -23,6 +25,7 @@ mod checkpoint;
 mod claims;
 mod fault;
 mod health;
+mod keys;
 mod ledger;
 mod moves;
 mod open;
@@ -54,10 +57,12 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// One more for dispatch alone: it does not wait behind callers' long lists.
     claiming: SqlitePool,
-    seal: Seal,
+    seal: Arc<Seal>,
     /// Held for as long as the store is: two hosts on one file would take over
     /// each other's claims.
-    lock: File,
+    lock: Arc<File>,
+    /// Written with the next change, where somebody answers for it.
+    note: Option<Entry>,
 }
 
 impl SqliteStore {
@@ -73,6 +78,19 @@ impl SqliteStore {
             drop(closed.await);
         }
         drop(self.lock.unlock());
+    }
+
+    /// The same store, whose change writes `entry` too.
+    fn noting(&self, entry: Entry) -> Self {
+        Self {
+            writer: self.writer.clone(),
+            room: self.room.clone(),
+            readers: self.readers.clone(),
+            claiming: self.claiming.clone(),
+            seal: self.seal.clone(),
+            lock: self.lock.clone(),
+            note: Some(entry),
+        }
     }
 
     /// Room for what `recording` holds, until it is written.
@@ -103,12 +121,13 @@ impl SqliteStore {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Has the writer do `work` in a transaction.
+    /// Has the writer do `work` in a transaction, and write down who had it done.
     fn change<T, W>(&self, work: W) -> Reply<'_, T>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut SqliteConnection) -> Reply<'c, T> + Send + 'static,
     {
-        Box::pin(self.ask(|answer| Operation::Change(Box::new(Ask { work, answer }))))
+        let note = self.note.clone();
+        Box::pin(self.ask(|answer| Operation::Change(Box::new(Ask { work, note, answer }))))
     }
 }

@@ -32,12 +32,13 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
     (4, "capabilities", include_str!("../../../migrations/sqlite/0004_capabilities.sql")),
     (5, "pace", include_str!("../../../migrations/sqlite/0005_pace.sql")),
+    (6, "keys", include_str!("../../../migrations/sqlite/0006_keys.sql")),
     (11, "lines", include_str!("../../../migrations/sqlite/0011_lines.sql")),
     (12, "replays", include_str!("../../../migrations/sqlite/0012_replays.sql")),
 ];
@@ -126,7 +127,7 @@ impl SqliteStore {
         let statements = Box::new(Statements::new());
         tokio::spawn(Writer { conn, statements, inbox, written, checkpoints, alive }.run());
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
-        Ok(Self { writer, room, readers, claiming, seal, lock })
+        Ok(Self { writer, room, readers, claiming, seal: Arc::new(seal), lock: Arc::new(lock), note: None })
     }
 }
 

@@ -7,12 +7,12 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::id_text;
 use super::rows::{Columns, corrupt};
-use super::{plugins, sealed};
+use super::{keys, plugins, sealed};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
-use crate::domain::id::{EndpointId, KeyId, SourceId, TenantId};
-use crate::domain::key::{KeyHash, SourceToken};
+use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::key::SourceToken;
 use crate::domain::named_secret::NamedSecret;
 use crate::domain::plugin::Owner;
 use crate::domain::source::Source;
@@ -32,7 +32,7 @@ pub(super) async fn picture(
     let Some(itself) = read_tenant(&mut reading, tenant).await? else { return Ok(None) };
     let picture = TenantPicture {
         tenant: itself,
-        keys: read_keys(&mut reading, tenant).await?,
+        keys: keys::read(&mut reading, tenant).await?.into_iter().map(|(hash, key)| (hash, key.into())).collect(),
         sources: read_sources(&mut reading, seal, tenant).await?,
         endpoints: read_endpoints(&mut reading, seal, tenant).await?,
         plugins: versions(plugins::versions(&mut *reading, Owner::Tenant(tenant)).await?),
@@ -59,19 +59,6 @@ async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option
         limits: row.maybe_json("limits")?.unwrap_or_default(),
         created_at: row.at("created_at")?,
     }))
-}
-
-async fn read_keys(conn: &mut SqliteConnection, tenant: TenantId) -> Result<Vec<(KeyHash, KeyId)>, StoreError> {
-    let rows = sqlx::query("SELECT hash, id FROM keys WHERE tenant_id = ? ORDER BY id")
-        .bind(id_text(&tenant))
-        .fetch_all(conn)
-        .await?;
-    let key = |row| {
-        let row = Columns(row);
-        let hash = row.bytes("hash")?.try_into().map(KeyHash).map_err(|_| corrupt("keys.hash"))?;
-        Ok((hash, row.parsed("id")?))
-    };
-    rows.iter().map(key).collect()
 }
 
 async fn read_sources(

@@ -100,7 +100,7 @@ pub(super) async fn cancel(
 pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL";
     // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 8] = [
+    const PORTIONS: [&str; 9] = [
         "DELETE FROM attempts WHERE rowid IN (
             SELECT attempts.rowid FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = ?1 ORDER BY id LIMIT ?2)
                 AS first JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT ?3)",
@@ -117,6 +117,9 @@ pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: 
             SELECT id FROM replays WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
         "DELETE FROM endpoint_health WHERE endpoint_id IN (
             SELECT endpoint_id FROM endpoint_health WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
+        // That it was deleted, by whom and when, is the operator's to know.
+        "DELETE FROM audit WHERE tenant_id = ?1 AND id IN (
+            SELECT id FROM audit WHERE tenant_id = ?1 AND action <> 'tenant.deleted' LIMIT min(?2, ?3))",
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::batch::{Batch, Statements};
-use super::fault;
+use super::{audit, fault};
+use crate::domain::audit::Entry;
 use crate::store::ledger::{Recorded, Recording, Settlement};
 use crate::store::{Reply, StoreError};
 
@@ -54,6 +55,8 @@ pub(super) struct Done {
 /// A [`Change`] made of a closure and of whoever waits for what it answers.
 pub(super) struct Ask<T, W> {
     pub(super) work: W,
+    /// Who answers for it: written if it is done, and it is done only if that is.
+    pub(super) note: Option<Entry>,
     pub(super) answer: Answer<T>,
 }
 
@@ -64,7 +67,10 @@ where
 {
     fn run<'c>(self: Box<Self>, conn: &'c mut SqliteConnection) -> ReplyOf<'c> {
         Box::pin(async move {
-            let result = (self.work)(conn).await;
+            let result = match ((self.work)(&mut *conn).await, &self.note) {
+                (Ok(done), Some(entry)) => audit::write(conn, entry).await.map(|()| done),
+                (result, _) => result,
+            };
             let answer = self.answer;
             Done {
                 result: result.as_ref().map(|_| ()).map_err(StoreError::clone),

@@ -9,6 +9,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::super::super::App;
 use super::super::super::auth::TenantCaller;
@@ -17,6 +18,7 @@ use super::super::super::input::{self, Id};
 use super::super::tenants;
 use super::{find, save};
 use crate::clock::random;
+use crate::domain::audit::{Action, Change};
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::{Draft, EventType};
@@ -55,7 +57,7 @@ async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoint
         Status::Active | Status::Paused => {}
     }
     endpoint.status = Status::Paused;
-    save(&app, endpoint, &before).await
+    save(&app, &caller, Action::EndpointPaused, (endpoint, &before)).await
 }
 
 /// `POST /v1/endpoints/{id}/resume`: what was held goes out.
@@ -67,7 +69,7 @@ async fn resume(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
         Status::Disabled { .. } => super::first_status(&*tenants::dialect(&app, &endpoint.dialect)?, true),
         Status::Active | Status::Paused => Status::Active,
     };
-    save(&app, endpoint, &before).await
+    save(&app, &caller, Action::EndpointResumed, (endpoint, &before)).await
 }
 
 fn unverified(reason: &str) -> ApiError {
@@ -84,7 +86,7 @@ async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     if let Status::Disabled { reason } = &endpoint.status {
         return Err(conflict(format!("the endpoint is disabled: {reason}; set `active` to true instead")));
     }
-    if !app.handoff.verify(endpoint).await {
+    if !app.handoff.verify(endpoint, caller.author()).await {
         return Err(ApiError::Busy);
     }
     let part = app.picture.tenant(caller.id()).ok_or(ApiError::NotFound)?;
@@ -214,7 +216,9 @@ async fn rotate_secret(
     })?;
     let now = app.clock.now();
     let overlap_until = now + Duration::from_secs(overlap);
-    app.catalog.rotate_secret(caller.id(), id, &secret, now, overlap_until).await?;
+    let until = Change::new("overlap_until", Value::Null, json!(overlap_until));
+    let entry = caller.entry(&app, Action::EndpointSecretRotated, id, vec![Change::secret("secret"), until]);
+    app.catalog.noting(entry).rotate_secret(caller.id(), id, &secret, now, overlap_until).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     let public_key = dialect.scheme_for(&secret).and_then(|scheme| scheme.key.public(&secret));
     Ok(Json(Rotated { secret: secret.reveal(), public_key, overlap_until }).into_response())

@@ -17,6 +17,7 @@ use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
 use super::{steps, tenants};
 use crate::clock::{mint, random};
+use crate::domain::audit::{self, Action};
 use crate::domain::dialect::{Advice, Dialect};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::EndpointId;
@@ -82,12 +83,13 @@ async fn create(
     };
     let warnings = warnings(&caller, &dialect, &endpoint);
     let max_urls = caller.picture().limiting_plan(&app.dialects).and_then(|(_, plan)| plan.endpoints);
-    match app.catalog.create_endpoint(&endpoint, secret.as_ref(), max_urls).await {
+    let entry = caller.entry(&app, Action::EndpointCreated, endpoint.id, audit::created(&endpoint));
+    match app.catalog.noting(entry).create_endpoint(&endpoint, secret.as_ref(), max_urls).await {
         Err(StoreError::OverLimit) => return Err(over_limit(&app, &caller)),
         created => created?,
     }
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    let endpoint = if endpoint.status.holds() { verified(&app, endpoint).await } else { endpoint };
+    let endpoint = if endpoint.status.holds() { verified(&app, &caller, endpoint).await } else { endpoint };
     let created = Created {
         endpoint: view(&app, &endpoint),
         secret: secret.as_ref().map(Secret::reveal),
@@ -107,9 +109,9 @@ fn first_status(dialect: &Dialect, active: bool) -> Status {
 
 /// The endpoint as it stands once its receiver was asked. A host that has no
 /// room to ask now leaves it as it was.
-async fn verified(app: &App, endpoint: Endpoint) -> Endpoint {
+async fn verified(app: &App, caller: &TenantCaller, endpoint: Endpoint) -> Endpoint {
     let (tenant, id) = (endpoint.tenant, endpoint.id);
-    app.handoff.verify(endpoint.clone()).await;
+    app.handoff.verify(endpoint.clone(), caller.author()).await;
     let part = app.picture.tenant(tenant);
     let current = part.and_then(|part| part.endpoints.get(&id).map(|sealed| sealed.endpoint.clone()));
     current.unwrap_or(endpoint)
@@ -236,15 +238,15 @@ async fn change(
     if moved && on && dialect.handshake.is_some() && !matches!(before.status, Status::Disabled { .. }) {
         // Another receiver is asked before anything goes there. Until it has
         // answered, the old one gets what there is.
-        return moved_to(&app, endpoint).await;
+        return moved_to(&app, &caller, endpoint).await;
     }
-    save(&app, endpoint, &before).await
+    save(&app, &caller, Action::EndpointUpdated, (endpoint, &before)).await
 }
 
 /// The endpoint at its new receiver, which was asked and whose answer is written
 /// down with the change; or why nothing was changed.
-async fn moved_to(app: &App, asked: Endpoint) -> Result<Response, ApiError> {
-    if !app.handoff.verify(asked.clone()).await {
+async fn moved_to(app: &App, caller: &TenantCaller, asked: Endpoint) -> Result<Response, ApiError> {
+    if !app.handoff.verify(asked.clone(), caller.author()).await {
         return Err(ApiError::Busy);
     }
     let part = app.picture.tenant(asked.tenant).ok_or(ApiError::NotFound)?;
@@ -289,7 +291,8 @@ fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Res
 
 /// `DELETE /v1/endpoints/{id}`: what is pending is cancelled as it comes up.
 async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<StatusCode, ApiError> {
-    app.catalog.delete_endpoint(caller.id(), id).await?;
+    let entry = caller.entry(&app, Action::EndpointDeleted, id, audit::deleted(&find(&caller, id)?));
+    app.catalog.noting(entry).delete_endpoint(caller.id(), id).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
     app.handoff.lanes.forget(id);
     app.handoff.nudge();
@@ -305,8 +308,14 @@ fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {
     caller.picture().endpoints.get(&id).map(|sealed| sealed.endpoint.clone()).ok_or(ApiError::NotFound)
 }
 
-async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Response, ApiError> {
-    if let Err(error) = app.catalog.update_endpoint(&endpoint, before).await {
+async fn save(
+    app: &App,
+    caller: &TenantCaller,
+    action: Action,
+    (endpoint, before): (Endpoint, &Endpoint),
+) -> Result<Response, ApiError> {
+    let entry = caller.entry(app, action, endpoint.id, audit::updated(before, &endpoint));
+    if let Err(error) = app.catalog.noting(entry).update_endpoint(&endpoint, before).await {
         // Whoever tries again is to begin with what there is.
         app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
         return Err(error.into());
@@ -325,6 +334,6 @@ async fn save(app: &App, endpoint: Endpoint, before: &Endpoint) -> Result<Respon
         app.handoff.nudge();
     }
     let fresh = endpoint.status == Status::Unverified { reason: NOT_ASKED.to_owned() };
-    let endpoint = if fresh { verified(app, endpoint).await } else { endpoint };
+    let endpoint = if fresh { verified(app, caller, endpoint).await } else { endpoint };
     Ok(Json(view(app, &endpoint)).into_response())
 }
