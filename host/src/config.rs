@@ -233,14 +233,89 @@ fn operator_key(data: &Path) -> Result<KeyText, ConfigError> {
     Ok(KeyText::given(text))
 }
 
+const MASTER_KEY: &str = "HOOKYARD_MASTER_KEY";
+const OLD_MASTER_KEY: &str = "HOOKYARD_MASTER_KEY_OLD";
+
 fn master_key(data: &Path) -> Result<MasterKey, ConfigError> {
-    let text = key("HOOKYARD_MASTER_KEY", &data.join("master.key"), || STANDARD.encode(random::<32>()))?;
-    let bytes = STANDARD.decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
+    let text = key(MASTER_KEY, &data.join("master.key"), || STANDARD.encode(random::<32>()))?;
+    parse_master_key(MASTER_KEY, &text)
+}
+
+/// The one before, where the environment has one.
+pub fn old_master_key() -> Result<Option<MasterKey>, ConfigError> {
+    let given = std::env::var(OLD_MASTER_KEY).ok();
+    given.map(|text| parse_master_key(OLD_MASTER_KEY, text.trim())).transpose()
+}
+
+/// Whether the master key is the environment's, and no file's.
+pub fn master_key_is_given() -> bool {
+    std::env::var_os(MASTER_KEY).is_some()
+}
+
+fn parse_master_key(setting: &'static str, text: &str) -> Result<MasterKey, ConfigError> {
+    let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.map(MasterKey).ok_or_else(|| ConfigError::Invalid {
-        setting: "HOOKYARD_MASTER_KEY",
+        setting,
         value: "...".to_owned(),
         problem: "give 32 bytes in base64, such as `openssl rand -base64 32` prints".to_owned(),
     })
+}
+
+/// The file of a master key that takes the place of another: there from before
+/// anything is sealed with it until the other is gone.
+pub struct NextMasterKey {
+    next: PathBuf,
+    current: PathBuf,
+}
+
+impl NextMasterKey {
+    pub fn of(data: &Path) -> Self {
+        Self { next: data.join("master.key.next"), current: data.join("master.key") }
+    }
+
+    /// What a rotation that did not end has left.
+    pub fn read(&self) -> Result<Option<MasterKey>, ConfigError> {
+        match fs::read_to_string(&self.next) {
+            Ok(text) => parse_master_key(MASTER_KEY, text.trim()).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Makes one. It is on the disk, whole, when this answers.
+    pub fn make(&self) -> Result<MasterKey, ConfigError> {
+        let key = MasterKey(random());
+        let aside = self.next.with_extension("unfinished");
+        let mut options = OpenOptions::new();
+        let written = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).and_then(|mut file| {
+            file.write_all(format!("{}\n", STANDARD.encode(key.0)).as_bytes())?;
+            file.sync_all()
+        });
+        written.and_then(|()| fs::rename(&aside, &self.next)).map_err(|error| self.io(error))?;
+        self.sync().map(|()| key)
+    }
+
+    /// Puts it into the other's place.
+    pub fn install(&self) -> Result<(), ConfigError> {
+        fs::rename(&self.next, &self.current).map_err(|error| self.io(error))?;
+        self.sync()
+    }
+
+    /// Takes it away: nothing was sealed with it.
+    pub fn discard(&self) -> Result<(), ConfigError> {
+        fs::remove_file(&self.next).map_err(|error| self.io(error))?;
+        self.sync()
+    }
+
+    /// What was renamed stays renamed when the power fails.
+    fn sync(&self) -> Result<(), ConfigError> {
+        let directory = self.current.parent().expect("the key is in the data directory");
+        fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| self.io(error))
+    }
+
+    fn io(&self, error: io::Error) -> ConfigError {
+        ConfigError::Io { setting: "the next master key", path: self.next.clone(), error }
+    }
 }
 
 /// A key from the environment, or from its file, which is made when there is

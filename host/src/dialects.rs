@@ -93,8 +93,8 @@ fn sender_name(file: &str) -> &str {
 }
 
 fn check_tolerances(file: &Path, text: &str, schemes: &[Scheme]) -> Result<(), LoadError> {
-    let tolerances = schemes.iter().filter_map(|scheme| scheme.timestamp.as_ref());
-    match tolerances.map(|stamp| stamp.tolerance_seconds).find(|seconds| !(1..=MAX_TOLERANCE).contains(seconds)) {
+    let mut tolerances = schemes.iter().filter_map(Scheme::tolerance_seconds);
+    match tolerances.find(|seconds| !(1..=MAX_TOLERANCE).contains(seconds)) {
         None => Ok(()),
         Some(seconds) => {
             let problem = format!("`tolerance_seconds`: {seconds}, and 1 to {MAX_TOLERANCE} are allowed");

@@ -28,6 +28,7 @@ mod retries;
 mod scripts;
 mod senders;
 mod signatures;
+mod signing;
 mod steps;
 mod store_contract;
 mod tenancy;

@@ -41,6 +41,7 @@ type Route = (&'static str, &'static str, For, &'static str);
 const ROUTES: &[Route] = &[
     ("GET", "/healthz", All, ""),
     ("GET", "/readyz", All, ""),
+    ("GET", "/.well-known/hookyard/{tenant}/jwks.json", All, ""),
     ("ANY", "/in/{token}", All, ""),
     ("ANY", "/api/webhooks/inbound/{token}", All, ""),
     ("GET", "/v1/audit", Admin, ""),
@@ -143,6 +144,7 @@ impl Things {
         let id = |kind: &str| format!("{kind}_01arz3ndektsv4rrffq69g5fav");
         let ids = [
             ("/tenants", id("ten")),
+            ("/.well-known/hookyard", id("ten")),
             ("/keys", id("key")),
             ("/endpoints", id("ep")),
             ("/sources", id("src")),

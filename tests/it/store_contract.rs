@@ -54,6 +54,7 @@ mod lists;
 mod plugins;
 mod recordings;
 mod replays;
+mod reseal;
 mod settlements;
 mod state;
 mod tenancy;

@@ -208,8 +208,32 @@ def verify_connectgain(ask):
     return hmac.compare_digest(hmac_sha256(ask["secret"], ask["body"]).hexdigest(), ask["headers"]["x-webhook-signature"])
 
 
+def verify_http_message_signatures(ask):
+    from types import SimpleNamespace
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from http_message_signatures import HTTPMessageVerifier, algorithms
+    from http_message_signatures.resolvers import MappingKeyResolver
+
+    if ask["algorithm"] == "ed25519":
+        algorithm, key = algorithms.ED25519, Ed25519PublicKey.from_public_bytes(unprefixed(ask["secret"], "whpk_"))
+    else:
+        algorithm, key = algorithms.HMAC_SHA256, unprefixed(ask["secret"], "whsec_")
+    keys = MappingKeyResolver(public_keys={ask["keyid"]: key}, private_keys={})
+    message = SimpleNamespace(method=ask["method"], url=ask["url"], headers=ask["headers"])
+    HTTPMessageVerifier(signature_algorithm=algorithm, key_resolver=keys).verify(
+        message,
+        expect_tag="webhook",
+        expect_label=ask["label"],
+        require_components=("@method", "@target-uri", "content-digest", "webhook-id"),
+        body=ask["body"].encode(),
+    )
+    return True
+
+
 VERIFY = {
     "connectgain": verify_connectgain,
+    "http-message-signatures": verify_http_message_signatures,
     "sendgrid": verify_sendgrid,
     "slack": verify_slack,
     "standardwebhooks": verify_standardwebhooks,

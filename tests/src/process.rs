@@ -30,12 +30,18 @@ impl HostProcess {
 
     /// With another `HOOKYARD_LOG`, which must let the line "ready" through.
     pub async fn start_logging(data: &Path, filter: &str) -> Self {
+        let key = STANDARD.encode(MASTER_KEY);
+        Self::start_with(data, &[("HOOKYARD_LOG", filter), ("HOOKYARD_MASTER_KEY", &key)]).await
+    }
+
+    /// With these variables and no others that it reads, but for the operator's
+    /// key; without a master key among them, it is the data directory's.
+    pub async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(build::hookyard())
             .args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-addresses", "127.0.0.0/8", "--data"])
             .arg(data)
             .env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY)
-            .env("HOOKYARD_MASTER_KEY", STANDARD.encode(MASTER_KEY))
-            .env("HOOKYARD_LOG", filter)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

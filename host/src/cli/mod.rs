@@ -1,5 +1,6 @@
 //! The command line.
 
+mod master_key;
 mod plugin;
 
 use std::io::Write as _;
@@ -30,6 +31,8 @@ enum Command {
     Serve(Given),
     /// Start the server and watch an order go through it
     Demo(Given),
+    /// Encrypt the secrets at rest with a new master key; the server must not run
+    RotateMasterKey(master_key::Place),
     /// Write, check, test and upload a plugin
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(given) => on_runtime(given, |settings| Box::pin(serve(settings))),
         Command::Demo(given) => on_runtime(given, |settings| Box::pin(demo::run(settings))),
+        Command::RotateMasterKey(place) => master_key::rotate(place),
         Command::Plugin(command) => return plugin::run(command),
         Command::Compile => return sandbox::compile_child(),
     };
@@ -79,9 +83,12 @@ impl<E: std::error::Error> From<E> for Failure {
 type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
 fn on_runtime(given: Given, run: impl FnOnce(Settings) -> Running) -> Result<(), Failure> {
-    let settings = given.or(config::read_file(Path::new("hookyard.toml"))?).settle()?;
+    let mut settings = given.or(config::read_file(Path::new("hookyard.toml"))?).settle()?;
     let _log = telemetry::start();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        master_key::before_start(&mut settings).await?;
+        run(settings).await
+    })
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {

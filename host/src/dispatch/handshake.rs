@@ -13,6 +13,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::handshake::{HandshakeKind, NotVerified};
 use crate::domain::header::Header;
+use crate::domain::signing::Unsigned;
 use crate::handoff::Errand;
 use crate::store::StoreError;
 use crate::store::picture::SealedEndpoint;
@@ -57,10 +58,12 @@ async fn ask(
         HandshakeKind::Echo => ("POST", Bytes::from(body), token.as_str()),
         HandshakeKind::Options => ("OPTIONS", Bytes::new(), dispatch.origin.as_str()),
     };
-    // A signature over what only an event has cannot be made here.
-    let (own, _all_signed) = dialect.sign(headers, &body, asked.url.as_str(), sealed.signing(now), now);
     let content_type = Header { name: "content-type".to_owned(), value: dialect.envelope.content_type.clone() };
     let typed = (!body.is_empty()).then_some(&content_type);
+    let beside = typed.into_iter().chain(&asked.headers).collect();
+    let unsigned = Unsigned { method, url: asked.url.as_str(), body: &body, beside };
+    // A signature over what only an event has cannot be made here.
+    let (own, _all_signed) = dialect.sign(headers, &unsigned, sealed.signing(now), now);
     let wire = Wire {
         method,
         url: &asked.url,

@@ -17,7 +17,7 @@ use super::handshake::Handshake;
 use super::header::Header;
 use super::retry::RetryPolicy;
 use super::secret::KeyForm;
-use super::signature::{Kind, Scheme};
+use super::signature::{Form, Kind, Scheme};
 use super::subscription::{Mismatch, Subscription};
 use super::template::Template;
 use super::tenant::Tenant;
@@ -262,8 +262,12 @@ impl Dialect {
                 return wrong("headers", &problem.to_string());
             }
         }
-        if !self.signature.iter().all(|scheme| matches!(scheme.at, Locator::Header(_))) {
+        let in_header = |scheme: &Scheme| matches!(scheme.form, Form::Message(_)) || scheme.header().is_some();
+        if !self.signature.iter().all(in_header) {
             return wrong("signature.at", "a message's signature stands in a header");
+        }
+        if let Some(problem) = self.ambiguity() {
+            return wrong("signature", problem);
         }
         if let Some(problem) = self.signature.iter().find_map(|scheme| self.cannot_sign(scheme)) {
             return wrong("signature", &problem);
@@ -274,9 +278,8 @@ impl Dialect {
         if let Some(Err(problem)) = self.handshake.as_ref().map(Handshake::check) {
             return wrong("handshake", problem);
         }
-        let makeable = |scheme: &Scheme| matches!(scheme.key, KeyForm::Text | KeyForm::Standard);
-        if !self.secret.optional && self.signature.first().is_some_and(|first| !makeable(first)) {
-            return wrong("signature.key", "the first must be text or standard, which the server can make secrets of");
+        if !self.secret.optional && self.signature.first().is_some_and(|first| !first.key.is_made()) {
+            return wrong("signature.key", "the first must be of a form that the server can make secrets of");
         }
         if !(1..=ATTEMPT_DEADLINE.as_secs()).contains(&self.delivery.deadline_seconds) {
             return wrong("delivery.deadline_seconds", "give 1 to 15");
@@ -292,6 +295,21 @@ impl Dialect {
         Ok(self)
     }
 
+    /// Why a secret or a name would not say which scheme is meant, if so.
+    fn ambiguity(&self) -> Option<&'static str> {
+        let mut schemes = self.signature.iter().enumerate();
+        schemes.find_map(|(at, scheme)| {
+            let before = &self.signature[..at];
+            if scheme.name.is_some() && before.iter().any(|other| other.name == scheme.name) {
+                Some("two schemes have one name")
+            } else if before.iter().any(|other| other.key == scheme.key || other.key == KeyForm::Text) {
+                Some("the key form of a scheme takes every secret of a later one")
+            } else {
+                None
+            }
+        })
+    }
+
     /// Why messages could not be signed by a scheme, if so.
     fn cannot_sign(&self, scheme: &Scheme) -> Option<String> {
         match (scheme.kind, scheme.key) {
@@ -300,8 +318,9 @@ impl Dialect {
             (Kind::Token | Kind::EcdsaP256Sha256, _) => return Some("this kind can only be verified".to_owned()),
             _ => return Some("the key is of another kind".to_owned()),
         }
+        let Form::Value(form) = &scheme.form else { return None };
         let made = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-        let missing = scheme.signed.places().find(|part| match part {
+        let missing = form.signed.places().find(|part| match part {
             Part::Body | Part::Url | Part::Timestamp => false,
             Part::At(Locator::Header(name)) => !made(name),
             Part::Form | Part::At(_) => true,
@@ -309,16 +328,16 @@ impl Dialect {
         if missing.is_some() {
             return Some("`signed` has what messages of this dialect do not have".to_owned());
         }
-        let stamp = scheme.timestamp.as_ref()?;
+        let stamp = form.timestamp.as_ref()?;
         let stands = match &stamp.at {
-            Locator::Header(name) => stamp.at == scheme.at && scheme.split.is_some() || made(name),
+            Locator::Header(name) => stamp.at == form.at && form.split.is_some() || made(name),
             _ => false,
         };
         if !stands {
             return Some("no header of this dialect has the timestamp, so that nobody could verify it".to_owned());
         }
         let covers = |part: &Part| *part == Part::Timestamp || *part == Part::At(stamp.at.clone());
-        let covered = scheme.signed.places().any(covers);
+        let covered = form.signed.places().any(covers);
         (!covered).then(|| "`signed` does not cover the timestamp, so that anybody could change it".to_owned())
     }
 

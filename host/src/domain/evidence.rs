@@ -35,6 +35,7 @@ pub enum Part {
 
 /// A request, as far as proofs look at it.
 pub struct Evidence<'a> {
+    pub method: &'a str,
     pub headers: &'a [Header],
     /// Without the question mark.
     pub query: &'a str,
@@ -44,8 +45,13 @@ pub struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
+    /// Of a POST.
     pub fn new(headers: &'a [Header], query: &'a str, url: &'a str, body: &'a [u8]) -> Self {
-        Self { headers, query, url, body, json: OnceCell::new() }
+        Self { method: "POST", headers, query, url, body, json: OnceCell::new() }
+    }
+
+    pub fn with_method(self, method: &'a str) -> Self {
+        Self { method, ..self }
     }
 
     /// What is at a place, as text.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{Locator, Part};
 use super::secret::KeyForm;
 use super::sender::Sender;
-use super::signature::{Encoding, Kind, Scheme, Stamp};
+use super::signature::{Form, Kind, Scheme};
 use super::template::Template;
+use super::value_signature::{Encoding, Stamp, ValueForm};
 
 /// How long a signed request may be on its way, unless told otherwise. Standard
 /// Webhooks, Stripe and Slack all say five minutes.
@@ -73,9 +74,7 @@ pub(super) fn wrong<T>(field: &'static str, problem: impl fmt::Display) -> Resul
 /// The schemes that are nobody's: made of what the tenant chose.
 pub(super) fn made_of(scheme: &str, options: &Options) -> Result<Option<Sender>, BadVerification> {
     let token = |at: &str, prefix: &str| -> Result<Scheme, BadVerification> {
-        Ok(Scheme {
-            kind: Kind::Token,
-            key: KeyForm::Text,
+        let form = ValueForm {
             encoding: Encoding::Hex,
             at: header(at, "header")?,
             split: None,
@@ -83,7 +82,8 @@ pub(super) fn made_of(scheme: &str, options: &Options) -> Result<Option<Sender>,
             signed: parse_signed("{body}")?,
             timestamp: None,
             body_hash: None,
-        })
+        };
+        Ok(Scheme { name: None, kind: Kind::Token, key: KeyForm::Text, form: Form::Value(form) })
     };
     Ok(Some(match scheme {
         "none" => {
@@ -127,13 +127,12 @@ fn hmac(options: &Options) -> Result<Scheme, BadVerification> {
     if !signed.contains("{body}") {
         return wrong("signed", "must have {body} in it, or anybody could change the body");
     }
-    Ok(Scheme {
-        kind: match options.hash.unwrap_or(Hash::Sha256) {
-            Hash::Sha1 => Kind::HmacSha1,
-            Hash::Sha256 => Kind::HmacSha256,
-            Hash::Sha512 => Kind::HmacSha512,
-        },
-        key: KeyForm::Text,
+    let kind = match options.hash.unwrap_or(Hash::Sha256) {
+        Hash::Sha1 => Kind::HmacSha1,
+        Hash::Sha256 => Kind::HmacSha256,
+        Hash::Sha512 => Kind::HmacSha512,
+    };
+    let form = ValueForm {
         encoding: options.encoding.unwrap_or_default(),
         at: header(name, "header")?,
         split: None,
@@ -146,7 +145,8 @@ fn hmac(options: &Options) -> Result<Scheme, BadVerification> {
             tolerance_seconds: options.tolerance_seconds.unwrap_or(DEFAULT_TOLERANCE),
         }),
         body_hash: None,
-    })
+    };
+    Ok(Scheme { name: None, kind, key: KeyForm::Text, form: Form::Value(form) })
 }
 
 fn made(name: &str, title: &str, signature: Vec<Scheme>) -> Sender {

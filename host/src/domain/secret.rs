@@ -30,6 +30,12 @@ impl Secret {
         Self(format!("{prefix}{digits}"))
     }
 
+    /// A key pair of Standard Webhooks, the public key behind the seed.
+    pub fn ed25519(random: [u8; 32]) -> Self {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&random).expect("32 bytes are a seed");
+        Self(format!("{ED25519_SECRET_PREFIX}{}", STANDARD.encode([&random, pair.public_key().as_ref()].concat())))
+    }
+
     /// A secret that somebody brings along, if it can be one in this form.
     pub fn parse(text: &str, form: KeyForm) -> Result<Self, NotASecret> {
         form.key(text).map(|_| Self(text.to_owned()))
@@ -118,15 +124,27 @@ impl KeyForm {
         matches!(self.key(&secret.0), Ok(Key::Symmetric(_) | Key::Ed25519Pair(_)))
     }
 
-    /// The public half of a secret, to be given to receivers.
-    pub fn public(self, secret: &Secret) -> Option<String> {
-        match self.key(&secret.0) {
-            Ok(Key::Ed25519Pair(pair)) => {
-                Some(format!("{ED25519_PUBLIC_PREFIX}{}", STANDARD.encode(pair.public_key().as_ref())))
-            }
-            _ => None,
+    /// Whether the server can make secrets of this form.
+    pub fn is_made(self) -> bool {
+        matches!(self, Self::Text | Self::Standard | Self::Ed25519)
+    }
+
+    /// The public half of a secret that can sign, to be given to receivers.
+    /// Where it stands behind the seed it is read and not computed again: that
+    /// was done when the secret came in.
+    pub fn public(self, secret: &Secret) -> Option<[u8; 32]> {
+        let pair = secret.0.strip_prefix(ED25519_SECRET_PREFIX).filter(|_| self == Self::Ed25519)?;
+        let bytes = STANDARD.decode(pair).ok()?;
+        match bytes.split_at_checked(32)? {
+            (seed, []) => ed25519_pair(seed)?.public_key().as_ref().try_into().ok(),
+            (_, public) => public.try_into().ok(),
         }
     }
+}
+
+/// A public key as Standard Webhooks writes it: `whpk_` and base64.
+pub fn written_public(public: &[u8; 32]) -> String {
+    format!("{ED25519_PUBLIC_PREFIX}{}", STANDARD.encode(public))
 }
 
 /// A seed, or a seed with the public key behind it, as libraries write both.
@@ -177,7 +195,13 @@ mod tests {
     fn only_a_pair_has_a_public_half() {
         let pair = Secret::stored(format!("whsk_{}", STANDARD.encode([7; 32])));
         let public = KeyForm::Ed25519.public(&pair).unwrap();
-        assert!(Secret::parse(&public, KeyForm::Ed25519).is_ok());
+        let written = written_public(&public);
+        assert!(Secret::parse(&written, KeyForm::Ed25519).is_ok());
+        assert_eq!(KeyForm::Ed25519.public(&Secret::stored(written)), None);
         assert_eq!(KeyForm::Standard.public(&Secret::standard([9; 24])), None);
+        // With its public key behind it, the same pair.
+        let made = Secret::ed25519([7; 32]);
+        assert!(Secret::parse(made.reveal(), KeyForm::Ed25519).is_ok());
+        assert_eq!(KeyForm::Ed25519.public(&made), Some(public));
     }
 }

@@ -7,18 +7,20 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256, Sha512};
-use subtle::ConstantTimeEq as _;
+use sha2::{Sha256, Sha512};
 
 use super::evidence::{Evidence, Locator, Part};
+use super::jwk::thumbprint;
+use super::message_signature::MessageForm;
 use super::secret::{Key, KeyForm, Secret};
 use super::template::Template;
 use super::time::Timestamp;
+use super::value_signature::{Encoding, Stamp, ValueForm};
 
 /// At most this many seconds may a timestamp be off: what was seen is remembered
 /// for a day, and a timestamp may be as far in the future as in the past.
@@ -26,36 +28,113 @@ pub const MAX_TOLERANCE: u32 = 12 * 60 * 60;
 
 /// How a signature is made and found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Scheme {
+    /// What endpoints call it, where their dialect has several: `v1a`.
+    pub name: Option<String>,
     pub kind: Kind,
-    #[serde(default = "text")]
     pub key: KeyForm,
-    #[serde(default)]
-    pub encoding: Encoding,
-    /// Where the signature stands.
-    pub at: Locator,
-    /// What separates several signatures in one value.
+    pub form: Form,
+}
+
+/// What a signature looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// Somewhere in a value, as each platform has it.
+    Value(ValueForm),
+    /// HTTP message signatures (RFC 9421).
+    Message(MessageForm),
+}
+
+/// A scheme as files have it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<String>,
-    /// What stands before each.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub prefix: String,
-    #[serde(default = "body")]
-    pub signed: Template<Part>,
+    name: Option<String>,
+    kind: Kind,
+    #[serde(default = "text")]
+    key: KeyForm,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Stamp>,
-    /// Where the hex SHA-256 of a body stands that is not signed itself.
+    encoding: Option<Encoding>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_hash: Option<Locator>,
+    at: Option<Locator>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed: Option<Template<Part>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timestamp: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_hash: Option<Locator>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<MessageForm>,
 }
 
 fn text() -> KeyForm {
     KeyForm::Text
 }
 
-fn body() -> Template<Part> {
-    "{body}".parse().expect("`body` is a part")
+impl TryFrom<Written> for Scheme {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        let Written { name, kind, key, encoding, at, split, prefix, signed, timestamp, body_hash, message } = written;
+        let of_values = [split.is_some(), prefix.is_some(), signed.is_some(), timestamp.is_some(), body_hash.is_some()];
+        let form = match (at, message) {
+            (Some(at), None) => Form::Value(ValueForm {
+                encoding: encoding.unwrap_or_default(),
+                at,
+                split,
+                prefix: prefix.unwrap_or_default(),
+                signed: signed.unwrap_or_else(|| "{body}".parse().expect("`body` is a part")),
+                timestamp,
+                body_hash,
+            }),
+            (None, Some(_)) if encoding.is_some() || of_values.contains(&true) => {
+                return Err("`message` says it all: give `name`, `kind` and `key` beside it");
+            }
+            (None, Some(message)) => {
+                message.check(kind)?;
+                Form::Message(message)
+            }
+            _ => return Err("give `at`, where the signature stands, or `message` (RFC 9421)"),
+        };
+        Ok(Self { name, kind, key, form })
+    }
+}
+
+impl From<Scheme> for Written {
+    fn from(Scheme { name, kind, key, form }: Scheme) -> Self {
+        let bare = Self {
+            name,
+            kind,
+            key,
+            encoding: None,
+            at: None,
+            split: None,
+            prefix: None,
+            signed: None,
+            timestamp: None,
+            body_hash: None,
+            message: None,
+        };
+        match form {
+            Form::Message(message) => Self { message: Some(message), ..bare },
+            Form::Value(form) => Self {
+                encoding: Some(form.encoding),
+                at: Some(form.at),
+                split: form.split,
+                prefix: Some(form.prefix).filter(|prefix| !prefix.is_empty()),
+                signed: Some(form.signed),
+                timestamp: form.timestamp,
+                body_hash: form.body_hash,
+                ..bare
+            },
+        }
+    }
 }
 
 /// The mechanism.
@@ -69,27 +148,6 @@ pub enum Kind {
     EcdsaP256Sha256,
     /// The secret itself, sent along.
     Token,
-}
-
-/// How a signature's bytes are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Encoding {
-    #[default]
-    Hex,
-    Base64,
-}
-
-/// When a request was signed, and how long it may be on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stamp {
-    pub at: Locator,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub prefix: String,
-    pub tolerance_seconds: u32,
 }
 
 /// A request has proven itself.
@@ -150,124 +208,95 @@ impl Scheme {
 
     /// Whether the request proves that its sender holds the secret.
     pub fn verify(&self, secret: &Secret, request: &Evidence<'_>, now: Timestamp) -> Result<Proven, Unproven> {
-        let given = request.find(&self.at).ok_or_else(|| Unproven::Missing(self.at.clone()))?;
-        let mut candidates = entries(&given, self.split.as_deref(), &self.prefix).peekable();
-        if candidates.peek().is_none() {
-            return Err(Unproven::Malformed(self.at.clone()));
+        let key = || self.key.key(secret.reveal()).map_err(|_| Unproven::NoSecret);
+        match &self.form {
+            Form::Value(form) => form.verify((self.kind, key), request, now),
+            Form::Message(form) => form.verify((self.kind, &key()?), request, now),
         }
-        let stamp = self.timestamp.as_ref().map(|stamp| stamp.read(request)).transpose()?;
-        let signed = self
-            .signed
-            .fill(|part| request.part(part, stamp.as_ref().map(|(text, _)| text.as_str())))
-            .ok_or(Unproven::Incomplete)?;
-        let key = self.key.key(secret.reveal()).map_err(|_| Unproven::NoSecret)?;
-        if !candidates.any(|candidate| self.matches(&key, &signed, candidate)) {
-            return Err(Unproven::Wrong(self.at.clone()));
-        }
-        self.check_body(request)?;
-        // Only now: what a stranger sends is told nothing about our clock.
-        let Some((stamp, (_, at))) = self.timestamp.as_ref().zip(stamp) else { return Ok(Proven { once: None }) };
-        let age_seconds = now.as_secs().saturating_sub(at);
-        if age_seconds.unsigned_abs() > u64::from(stamp.tolerance_seconds) {
-            return Err(Unproven::Stale { age_seconds, tolerance_seconds: stamp.tolerance_seconds });
-        }
-        Ok(Proven { once: Some(Sha256::digest(&signed).into()) })
     }
 
-    fn matches(&self, key: &Key, signed: &[u8], candidate: &str) -> bool {
-        if self.kind == Kind::Token {
-            let Key::Symmetric(token) = key else { return false };
-            // Of hashes, so that not even the length shows.
-            return Sha256::digest(token).ct_eq(&Sha256::digest(candidate)).into();
+    /// The header that a value with signatures is.
+    pub fn header(&self) -> Option<&str> {
+        match &self.form {
+            Form::Value(ValueForm { at: Locator::Header(name), .. }) => Some(name),
+            _ => None,
         }
-        let Some(signature) = self.encoding.decode(candidate) else { return false };
-        match (self.kind, key) {
-            (Kind::HmacSha1, Key::Symmetric(key)) => hmac_sha1(key, signed).verify_slice(&signature).is_ok(),
-            (Kind::HmacSha256, Key::Symmetric(key)) => hmac_sha256(key, signed).verify_slice(&signature).is_ok(),
-            (Kind::HmacSha512, Key::Symmetric(key)) => hmac_sha512(key, signed).verify_slice(&signature).is_ok(),
-            (Kind::Ed25519, Key::Ed25519Public(public)) => {
-                UnparsedPublicKey::new(&ED25519, public).verify(signed, &signature).is_ok()
+    }
+
+    /// How far the time of signing may be off, where one is signed.
+    pub fn tolerance_seconds(&self) -> Option<u32> {
+        match &self.form {
+            Form::Value(form) => form.timestamp.as_ref().map(|stamp| stamp.tolerance_seconds),
+            Form::Message(form) => Some(form.tolerance_seconds),
+        }
+    }
+
+    /// The same with another tolerance.
+    pub fn tolerating(mut self, seconds: u32) -> Self {
+        match &mut self.form {
+            Form::Value(form) => {
+                form.timestamp.iter_mut().for_each(|stamp| stamp.tolerance_seconds = seconds);
             }
-            (Kind::Ed25519, Key::Ed25519Pair(pair)) => {
-                use ring::signature::KeyPair as _;
-                UnparsedPublicKey::new(&ED25519, pair.public_key()).verify(signed, &signature).is_ok()
+            Form::Message(form) => form.tolerance_seconds = seconds,
+        }
+        self
+    }
+
+    /// Whether messages carry a signature of each secret while a rotation
+    /// overlaps.
+    pub fn has_room_for_several(&self) -> bool {
+        match &self.form {
+            Form::Value(form) => form.split.is_some(),
+            Form::Message(_) => true,
+        }
+    }
+
+    /// What the key is called where a signature names it.
+    pub fn key_id(&self, secret: &Secret) -> Option<String> {
+        match (&self.form, self.key.public(secret)) {
+            (_, Some(public)) => Some(thumbprint(&public)),
+            (Form::Message(_), None) => match self.key.key(secret.reveal()) {
+                // Of the key, so that a rotation gives another; a signature tells
+                // as much about it.
+                Ok(Key::Symmetric(key)) => {
+                    let name = hmac_sha256(&key, b"hookyard key id").finalize().into_bytes();
+                    Some(URL_SAFE_NO_PAD.encode(&name[..12]))
+                }
+                _ => None,
+            },
+            (Form::Value(_), None) => None,
+        }
+    }
+}
+
+impl Key {
+    /// A signature of `bytes`; nothing when the key cannot make one.
+    pub(super) fn sign(&self, kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(match (kind, self) {
+            (Kind::HmacSha1, Self::Symmetric(key)) => hmac_sha1(key, bytes).finalize().into_bytes().to_vec(),
+            (Kind::HmacSha256, Self::Symmetric(key)) => hmac_sha256(key, bytes).finalize().into_bytes().to_vec(),
+            (Kind::HmacSha512, Self::Symmetric(key)) => hmac_sha512(key, bytes).finalize().into_bytes().to_vec(),
+            (Kind::Ed25519, Self::Ed25519Pair(pair)) => pair.sign(bytes).as_ref().to_vec(),
+            _ => return None,
+        })
+    }
+
+    /// Whether `signature` is one of `bytes` by this key.
+    pub(super) fn holds(&self, kind: Kind, bytes: &[u8], signature: &[u8]) -> bool {
+        match (kind, self) {
+            (Kind::HmacSha1, Self::Symmetric(key)) => hmac_sha1(key, bytes).verify_slice(signature).is_ok(),
+            (Kind::HmacSha256, Self::Symmetric(key)) => hmac_sha256(key, bytes).verify_slice(signature).is_ok(),
+            (Kind::HmacSha512, Self::Symmetric(key)) => hmac_sha512(key, bytes).verify_slice(signature).is_ok(),
+            (Kind::Ed25519, Self::Ed25519Public(public)) => {
+                UnparsedPublicKey::new(&ED25519, public).verify(bytes, signature).is_ok()
             }
-            (Kind::EcdsaP256Sha256, Key::P256Public(public)) => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public).verify(signed, &signature).is_ok()
+            (Kind::Ed25519, Self::Ed25519Pair(pair)) => {
+                UnparsedPublicKey::new(&ED25519, pair.public_key()).verify(bytes, signature).is_ok()
+            }
+            (Kind::EcdsaP256Sha256, Self::P256Public(public)) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public).verify(bytes, signature).is_ok()
             }
             _ => false,
-        }
-    }
-
-    /// A body that is not signed itself must be what its signed hash says. With
-    /// neither a form nor a hash, anybody could have changed it.
-    fn check_body(&self, request: &Evidence<'_>) -> Result<(), Unproven> {
-        let Some(at) = &self.body_hash else { return Ok(()) };
-        match request.find(at) {
-            Some(hash) => {
-                let is = Sha256::digest(request.body).ct_eq(&Encoding::Hex.decode(&hash).unwrap_or_default());
-                if is.into() { Ok(()) } else { Err(Unproven::BodyChanged) }
-            }
-            None if request.is_form() || request.body.is_empty() => Ok(()),
-            None => Err(Unproven::Missing(at.clone())),
-        }
-    }
-
-    /// One signature of `request`, with what stands before it. Nothing when the
-    /// secret cannot sign, or something that is to be signed is not there.
-    pub fn sign(&self, secret: &Secret, request: &Evidence<'_>, at: Timestamp) -> Option<String> {
-        let key = self.key.key(secret.reveal()).ok()?;
-        let stamp = at.as_secs().to_string();
-        let signed = self.signed.fill(|part| request.part(part, Some(&stamp)))?;
-        let signature = match (self.kind, &key) {
-            (Kind::Token, Key::Symmetric(_)) => return Some(format!("{}{}", self.prefix, secret.reveal())),
-            (Kind::HmacSha1, Key::Symmetric(key)) => hmac_sha1(key, &signed).finalize().into_bytes().to_vec(),
-            (Kind::HmacSha256, Key::Symmetric(key)) => hmac_sha256(key, &signed).finalize().into_bytes().to_vec(),
-            (Kind::HmacSha512, Key::Symmetric(key)) => hmac_sha512(key, &signed).finalize().into_bytes().to_vec(),
-            (Kind::Ed25519, Key::Ed25519Pair(pair)) => pair.sign(&signed).as_ref().to_vec(),
-            _ => return None,
-        };
-        Some(format!("{}{}", self.prefix, self.encoding.encode(&signature)))
-    }
-}
-
-/// What `value` has behind `prefix`, once or several times.
-fn entries<'a>(value: &'a str, split: Option<&'a str>, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-    let pieces: Vec<&str> = match split {
-        // More than any sender's rotation needs: each costs a comparison.
-        Some(split) => value.split(split).take(32).collect(),
-        None => vec![value],
-    };
-    pieces.into_iter().filter_map(move |piece| piece.trim().strip_prefix(prefix)).filter(|piece| !piece.is_empty())
-}
-
-impl Stamp {
-    /// The text that was signed, and the seconds since 1970 that it means.
-    fn read(&self, request: &Evidence<'_>) -> Result<(String, i64), Unproven> {
-        let given = request.find(&self.at).ok_or_else(|| Unproven::Missing(self.at.clone()))?;
-        let text = entries(&given, self.split.as_deref(), &self.prefix).next();
-        let read = text.and_then(|text| Some((text.to_owned(), text.parse().ok()?)));
-        read.ok_or_else(|| Unproven::BadTimestamp(self.at.clone()))
-    }
-}
-
-impl Encoding {
-    fn encode(self, bytes: &[u8]) -> String {
-        match self {
-            Self::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-            Self::Base64 => STANDARD.encode(bytes),
-        }
-    }
-
-    fn decode(self, text: &str) -> Option<Vec<u8>> {
-        match self {
-            Self::Base64 => STANDARD.decode(text).ok(),
-            Self::Hex => {
-                let digits = text.as_bytes();
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                let byte = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
-                if digits.len() % 2 == 1 { None } else { digits.chunks_exact(2).map(byte).collect() }
-            }
         }
     }
 }
@@ -282,102 +311,4 @@ fn hmac_sha256(key: &[u8], data: &[u8]) -> Hmac<Sha256> {
 
 fn hmac_sha512(key: &[u8], data: &[u8]) -> Hmac<Sha512> {
     Hmac::<Sha512>::new_from_slice(key).expect("HMAC takes a key of any length").chain_update(data)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::header::Header;
-    use super::*;
-
-    fn scheme(json: serde_json::Value) -> Scheme {
-        serde_json::from_value(json).unwrap()
-    }
-
-    fn standard() -> Scheme {
-        scheme(serde_json::json!({
-            "kind": "hmac-sha256", "key": "standard", "encoding": "base64", "at": "header.webhook-signature",
-            "split": " ", "prefix": "v1,", "signed": "{header.webhook-id}.{timestamp}.{body}",
-            "timestamp": {"at": "header.webhook-timestamp", "tolerance_seconds": 300},
-        }))
-    }
-
-    fn headers(fields: &[(&str, &str)]) -> Vec<Header> {
-        fields.iter().map(|(name, value)| Header { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
-    }
-
-    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    const ID: (&str, &str) = ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek");
-    const AT: (&str, &str) = ("webhook-timestamp", "1614265330");
-    /// From the Standard Webhooks libraries' own tests.
-    const RIGHT: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-    const BODY: &[u8] = br#"{"test": 2432232314}"#;
-
-    #[test]
-    fn signatures_are_those_of_the_specification() {
-        let headers = headers(&[ID]);
-        let request = Evidence::new(&headers, "", "", BODY);
-        let at = Timestamp::from_millis(1_614_265_330_000);
-        assert_eq!(standard().sign(&Secret::stored(SECRET.to_owned()), &request, at).as_deref(), Some(RIGHT));
-    }
-
-    #[track_caller]
-    fn check(fields: &[(&str, &str)], body: &[u8], late: i64, expected: &str) {
-        let headers = headers(fields);
-        let request = Evidence::new(&headers, "", "", body);
-        let now = Timestamp::from_millis((1_614_265_330 + late) * 1000);
-        let said = match standard().verify(&Secret::stored(SECRET.to_owned()), &request, now) {
-            Ok(proven) => format!("proven, once: {}", proven.once.is_some()),
-            Err(unproven) => unproven.to_string(),
-        };
-        assert!(said.starts_with(expected), "{said}");
-    }
-
-    #[test]
-    fn a_request_proves_itself_or_says_why_not() {
-        let signed = |value| ("webhook-signature", value);
-        let several = format!("v1,AAAA v1a,xyz {RIGHT}");
-        check(&[ID, AT, signed(RIGHT)], BODY, 0, "proven, once: true");
-        check(&[ID, AT, signed(&several)], BODY, 299, "proven");
-        check(&[ID, AT, signed(RIGHT)], b"{}", 0, "header `webhook-signature` does not match");
-        check(&[ID, AT, signed(RIGHT)], BODY, 301, "it was signed 301 s ago");
-        check(&[ID, AT, signed(RIGHT)], BODY, -301, "it was signed 301 s in the future");
-        check(&[ID, AT], BODY, 0, "header `webhook-signature` is missing");
-        check(&[ID, signed(RIGHT)], BODY, 0, "header `webhook-timestamp` is missing");
-        check(&[ID, ("webhook-timestamp", "soon"), signed(RIGHT)], BODY, 0, "header `webhook-timestamp` has no");
-        check(&[AT, signed(RIGHT)], BODY, 0, "something that the signature must cover");
-        check(&[ID, AT, signed("v2,AAAA")], BODY, 0, "header `webhook-signature` is not written");
-        check(&[ID, AT, signed("v1,")], BODY, 0, "header `webhook-signature` is not written");
-        check(&[ID, AT, signed("v1,not base64")], BODY, 0, "header `webhook-signature` does not match");
-    }
-
-    #[test]
-    fn hex_is_read_in_both_cases_and_odd_digits_are_none() {
-        assert_eq!(Encoding::Hex.decode("00fFa0"), Some(vec![0, 0xff, 0xa0]));
-        for bad in ["0", "0g", "é"] {
-            assert_eq!(Encoding::Hex.decode(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_body_outside_the_signature_needs_its_hash() {
-        let twilio = scheme(serde_json::json!({
-            "kind": "hmac-sha1", "encoding": "base64", "at": "header.x-twilio-signature",
-            "signed": "{url}{form}", "body_hash": "query.bodySHA256",
-        }));
-        let secret = Secret::stored("token".to_owned());
-        let now = Timestamp::from_millis(0);
-        let verify = |query: &str, body: &[u8], content_type: &str| {
-            let url = format!("https://example.com/in?{query}");
-            let bare = headers(&[("content-type", content_type)]);
-            let signature = twilio.sign(&secret, &Evidence::new(&bare, query, &url, body), now).unwrap();
-            let signed = headers(&[("content-type", content_type), ("x-twilio-signature", &signature)]);
-            twilio.verify(&secret, &Evidence::new(&signed, query, &url, body), now).map(|_| ())
-        };
-        let hash = Encoding::Hex.encode(&Sha256::digest(b"{}"));
-        assert_eq!(verify("", b"a=1&b=2", "application/x-www-form-urlencoded"), Ok(()));
-        assert_eq!(verify(&format!("bodySHA256={hash}"), b"{}", "application/json"), Ok(()));
-        assert_eq!(verify(&format!("bodySHA256={hash}"), b"[]", "application/json"), Err(Unproven::BodyChanged));
-        let missing = Err(Unproven::Missing(Locator::Query("bodySHA256".to_owned())));
-        assert_eq!(verify("", b"{}", "application/json"), missing);
-    }
 }

@@ -9,6 +9,7 @@ use super::event::Event;
 use super::header::Header;
 use super::message::Message;
 use super::secret::Secret;
+use super::signing::Unsigned;
 use super::time::Timestamp;
 use super::url::DeliveryUrl;
 
@@ -37,7 +38,9 @@ impl<'a> SignedRequest<'a> {
     ) -> Option<Self> {
         let headers = dialect.headers_for(event, origin, sent_at);
         let deadline = endpoint.pace.timeout().unwrap_or_else(|| dialect.deadline());
-        let (signature, all_signed) = dialect.sign(headers, &message.body, url.as_str(), secrets, sent_at);
+        let beside = message.headers.iter().chain(&endpoint.headers).collect();
+        let unsigned = Unsigned { method: message.method.as_str(), url: url.as_str(), body: &message.body, beside };
+        let (signature, all_signed) = dialect.sign(headers, &unsigned, secrets, sent_at);
         all_signed.then_some(Self { url, signature, message, endpoint, deadline, sent_at })
     }
 

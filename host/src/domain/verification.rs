@@ -12,7 +12,7 @@ use super::header::Header;
 use super::own_scheme::{made_of, only, wrong};
 use super::secret::{KeyForm, Secret};
 use super::sender::{Challenge, Sender, Senders};
-use super::signature::{Kind, MAX_TOLERANCE, Scheme, Stamp, Unproven};
+use super::signature::{Kind, MAX_TOLERANCE, Scheme, Unproven};
 use super::time::Timestamp;
 
 pub use super::own_scheme::{BadVerification, OWN_SCHEMES, Options, basic_secret};
@@ -147,12 +147,8 @@ impl Rules<'_> {
         };
         let scheme = sender.signature.iter().find(|scheme| scheme.takes(secret)).ok_or(Unproven::NoSecret)?;
         match self.verification.options.tolerance_seconds {
-            Some(tolerance_seconds) if scheme.timestamp.is_some() => {
-                let mut scheme = scheme.clone();
-                scheme.timestamp = scheme.timestamp.map(|stamp| Stamp { tolerance_seconds, ..stamp });
-                scheme.verify(secret, request, now)
-            }
-            _ => scheme.verify(secret, request, now),
+            Some(seconds) => scheme.clone().tolerating(seconds).verify(secret, request, now),
+            None => scheme.verify(secret, request, now),
         }
         .map(|proven| proven.once)
     }
@@ -210,7 +206,7 @@ impl Rules<'_> {
             if ["authorization", "cookie"].contains(&name) {
                 return true;
             }
-            let at = |scheme: &Scheme| matches!(&scheme.at, Locator::Header(header) if header == name);
+            let at = |scheme: &Scheme| scheme.header() == Some(name);
             let mut schemes = self.sender.iter().flat_map(|sender| &sender.signature);
             schemes.any(|scheme| scheme.kind == Kind::Token && at(scheme))
         };
@@ -257,7 +253,8 @@ fn named(scheme: &str, options: &Options, senders: &Senders) -> Result<Arc<Sende
         return wrong("scheme", format!("there is no scheme `{scheme}`; there are {made}, {}", known.join(", ")));
     };
     only(options, &["tolerance_seconds"])?;
-    if options.tolerance_seconds.is_some() && sender.signature.iter().all(|scheme| scheme.timestamp.is_none()) {
+    if options.tolerance_seconds.is_some() && sender.signature.iter().all(|scheme| scheme.tolerance_seconds().is_none())
+    {
         return wrong("tolerance_seconds", "this scheme signs no timestamp");
     }
     Ok(sender.clone())

@@ -1,4 +1,4 @@
-//! The doors: the API under `/v1`, inbound URLs, health.
+//! The doors: the API under `/v1`, inbound URLs, public keys, health.
 //!
 //! Handlers extract, parse, call and present. What sends is not reachable from
 //! here: but for the handshake that a caller asks for, and for hosts that a step
@@ -26,6 +26,7 @@ mod error;
 mod health;
 mod inbound;
 mod input;
+mod jwks;
 mod page;
 mod roles;
 pub mod server;
@@ -71,6 +72,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(inbound::routes())
+        .merge(jwks::routes())
         .nest("/v1", api::routes())
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::no_such_method)

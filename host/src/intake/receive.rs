@@ -68,6 +68,7 @@ impl Intake {
         let now = self.clock.now();
         let rules = source.verification.rules(&self.senders);
         let evidence = Evidence::new(&arrival.headers, &arrival.query, &arrival.url, &arrival.body);
+        let evidence = evidence.with_method(&arrival.method);
         let judgement = rules.judge(&arrival.method, &evidence, now);
         let request = stored(source, &rules, arrival, now);
         let once = match judgement {

@@ -34,6 +34,7 @@ mod plugins;
 mod reads;
 mod record;
 mod replays;
+mod reseal;
 mod rows;
 mod sealed;
 mod settle;
@@ -43,6 +44,8 @@ mod usage;
 mod writer;
 
 pub use open::OpenError;
+pub use reseal::{Offline, Resealed};
+pub use sealed::{SEALED, SealedColumn};
 
 /// At most this many operations wait for the writer.
 const MAX_WAITING: usize = 4096;

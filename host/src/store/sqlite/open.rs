@@ -15,9 +15,10 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::batch::Statements;
 use super::bulk::Many;
+use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
 use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint};
-use crate::store::seal::{Label, Seal};
+use crate::store::seal::Seal;
 
 /// The first version whose log survives a checkpoint by one connection while
 /// another writes (<https://sqlite.org/wal.html#walresetbug>). 3.52.0, which
@@ -50,6 +51,11 @@ pub enum OpenError {
     InUse(PathBuf),
     /// It was made with another master key.
     WrongMasterKey,
+    /// It was made with this one, and a value does not open.
+    Unopened {
+        table: &'static str,
+        column: &'static str,
+    },
     /// The SQLite in this binary could lose what it was given.
     UnfitSqlite(String),
     /// A setting that durability rests on did not hold.
@@ -67,7 +73,13 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse(path) => write!(f, "another host has {} open", path.display()),
-            Self::WrongMasterKey => f.write_str("the database was made with another master key"),
+            Self::WrongMasterKey => f.write_str(
+                "the database was made with another master key; put that one back into master.key or \
+                 HOOKYARD_MASTER_KEY, or, to go over to this one, give that one as HOOKYARD_MASTER_KEY_OLD",
+            ),
+            Self::Unopened { table, column } => {
+                write!(f, "a value in {table}.{column} does not open with the master key; nothing was changed")
+            }
             Self::UnfitSqlite(version) => write!(f, "SQLite {version} can lose data; 3.51.3 or newer is needed"),
             Self::Setting { name, found } => write!(f, "SQLite did not take the setting `{name}`: it is `{found}`"),
             Self::Schema(_) => f.write_str("the database's schema could not be brought up to date"),
@@ -132,7 +144,7 @@ impl SqliteStore {
 }
 
 /// What every connection is opened with.
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .page_size(PAGE_BYTES)
@@ -151,7 +163,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let beside = beside(path, ".lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside);
     let file = file.map_err(|error| OpenError::File(beside.clone(), error))?;
@@ -163,7 +175,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Makes the file, for its owner's eyes only; the log's file takes after it.
-fn private_file(path: &Path) -> io::Result<()> {
+pub(super) fn private_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -171,7 +183,7 @@ fn private_file(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-async fn check_engine(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+pub(super) async fn check_engine(conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut *conn).await?;
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut part = || parts.next().unwrap_or(0);
@@ -193,7 +205,7 @@ async fn check_engine(conn: &mut SqliteConnection) -> Result<(), OpenError> {
     Ok(())
 }
 
-async fn migrate(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
@@ -204,14 +216,12 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<(), OpenError> {
 
 /// The first opening stores a value that only the same key opens.
 async fn check_master_key(conn: &mut SqliteConnection, seal: &Seal) -> Result<(), OpenError> {
-    const LABEL: Label<'_> = Label { what: "master-key", whose: "check" };
-    let stored: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT value FROM meta WHERE name = 'master-key'").fetch_optional(&mut *conn).await?;
+    let stored: Option<Vec<u8>> = sqlx::query_scalar(READ_CHECK).fetch_optional(&mut *conn).await?;
     match stored {
-        Some(sealed) => seal.open(LABEL, &sealed).map(drop).map_err(|_| OpenError::WrongMasterKey),
+        Some(sealed) => seal.open(CHECK, &sealed).map(drop).map_err(|_| OpenError::WrongMasterKey),
         None => {
             sqlx::query("INSERT INTO meta (name, value) VALUES ('master-key', ?)")
-                .bind(seal.seal(LABEL, b"ok"))
+                .bind(seal.seal(CHECK, b"ok"))
                 .execute(conn)
                 .await?;
             Ok(())

@@ -16,6 +16,7 @@ use super::super::super::auth::TenantCaller;
 use super::super::super::error::ApiError;
 use super::super::super::input::{self, Id};
 use super::super::tenants;
+use super::signing::{self, SigningView};
 use super::{find, save};
 use crate::clock::random;
 use crate::domain::audit::{Action, Change};
@@ -184,14 +185,16 @@ fn example(caller: &TenantCaller, dialect: &Dialect, event_type: &EventType) -> 
 struct RotateForm {
     overlap_seconds: Option<u64>,
     secret: Option<String>,
+    /// The one that it has, when absent.
+    signature: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Rotated<'a> {
-    /// Shown once.
-    secret: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_key: Option<String>,
+    /// Shown once; null where it is a key pair that was made here.
+    secret: Option<&'a str>,
+    #[serde(flatten)]
+    signing: SigningView,
     /// Until then messages carry a signature of each secret; where there is room
     /// for one only, it is the old secret's.
     overlap_until: Timestamp,
@@ -204,14 +207,20 @@ async fn rotate_secret(
     Id(id): Id<EndpointId>,
     input::Json(form): input::Json<RotateForm>,
 ) -> Result<Response, ApiError> {
-    let dialect = tenants::dialect(&app, &find(&caller, id)?.dialect)?;
+    let sealed = caller.picture().endpoints.get(&id).ok_or(ApiError::NotFound)?;
+    let dialect = tenants::dialect(&app, &sealed.endpoint.dialect)?;
     let usual = if dialect.signs_with_several() { DEFAULT_OVERLAP } else { 0 };
     let overlap = form.overlap_seconds.unwrap_or(usual);
     if overlap > MAX_OVERLAP {
         return Err(ApiError::invalid("overlap_seconds", format!("give 0 to {MAX_OVERLAP}")));
     }
-    let secret = dialect.secret(form.secret.as_deref(), random());
-    let secret = secret.map_err(|problem| ApiError::invalid("secret", problem))?.ok_or_else(|| {
+    let current = sealed.secrets.first().filter(|_| form.secret.is_none() && !dialect.secret.optional);
+    let wanted = match form.signature.as_deref() {
+        None => current.and_then(|overlap| dialect.scheme_for(&overlap.secret)),
+        name => signing::wanted(&dialect, name)?,
+    };
+    let secret = dialect.secret(wanted, form.secret.as_deref(), random()).map_err(signing::refused)?;
+    let secret = secret.ok_or_else(|| {
         ApiError::invalid("secret", format!("{} makes none; give the one that it is to sign with", dialect.title))
     })?;
     let now = app.clock.now();
@@ -220,6 +229,7 @@ async fn rotate_secret(
     let entry = caller.entry(&app, Action::EndpointSecretRotated, id, vec![Change::secret("secret"), until]);
     app.catalog.noting(entry).rotate_secret(caller.id(), id, &secret, now, overlap_until).await?;
     app.picture.refresh(&*app.catalog, caller.id()).await?;
-    let public_key = dialect.scheme_for(&secret).and_then(|scheme| scheme.key.public(&secret));
-    Ok(Json(Rotated { secret: secret.reveal(), public_key, overlap_until }).into_response())
+    let shown = signing::shown(&dialect, &secret, form.secret.is_some());
+    let signing = SigningView::of_secret(&app, &sealed.endpoint, &dialect, &secret);
+    Ok(Json(Rotated { secret: shown, signing, overlap_until }).into_response())
 }

@@ -37,6 +37,7 @@ pub(super) struct Form {
     #[serde(default)]
     pub(super) steps: Vec<StepForm>,
     pub(super) secret: Option<String>,
+    pub(super) signature: Option<String>,
     #[serde(alias = "is_active")]
     pub(super) active: Option<bool>,
     pub(super) retry: Option<RetryPolicy>,
@@ -76,6 +77,7 @@ pub(super) struct Change {
     pub(super) dialect: Option<String>,
     pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) steps: Option<Vec<StepForm>>,
+    pub(super) signature: Option<String>,
     #[serde(alias = "is_active")]
     pub(super) active: Option<bool>,
     #[serde(default)]

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use self::form::{Change, Form};
+use self::signing::SigningView;
 use self::view::{Created, View};
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -23,13 +24,13 @@ use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::id::EndpointId;
 use crate::domain::pace::{Order, Pace, RateLimit};
 use crate::domain::pipeline::Place;
-use crate::domain::secret::Secret;
 use crate::domain::subscription::Subscription;
 use crate::store::StoreError;
 
 mod actions;
 mod form;
 mod shadow;
+mod signing;
 mod view;
 
 /// Deliveries that leave their lines in one transaction, once the endpoint is not
@@ -55,8 +56,8 @@ async fn create(
     let now = app.clock.now();
     let name = form.dialect.as_deref().unwrap_or(&caller.picture().tenant.dialect);
     let dialect = tenants::dialect(&app, name)?;
-    let secret = dialect.secret(form.secret.as_deref(), random());
-    let secret = secret.map_err(|problem| ApiError::invalid("secret", problem))?;
+    let wanted = signing::wanted(&dialect, form.signature.as_deref())?;
+    let secret = dialect.secret(wanted, form.secret.as_deref(), random()).map_err(signing::refused)?;
     let endpoint = Endpoint {
         id: mint(now),
         tenant: caller.id(),
@@ -92,8 +93,7 @@ async fn create(
     let endpoint = if endpoint.status.holds() { verified(&app, &caller, endpoint).await } else { endpoint };
     let created = Created {
         endpoint: view(&app, &endpoint),
-        secret: secret.as_ref().map(Secret::reveal),
-        public_key: secret.as_ref().and_then(|secret| dialect.scheme_for(secret)?.key.public(secret)),
+        secret: secret.as_ref().and_then(|secret| signing::shown(&dialect, secret, form.secret.is_some())),
         warnings,
     };
     Ok((StatusCode::CREATED, Json(created)).into_response())
@@ -182,6 +182,11 @@ async fn change(
     Id(id): Id<EndpointId>,
     input::Json(change): input::Json<Change>,
 ) -> Result<Response, ApiError> {
+    if change.signature.is_some() {
+        let problem = "a signature changes with its key: POST .../rotate-secret {\"signature\": ...}, which lets both \
+                       sign for a while";
+        return Err(ApiError::invalid("signature", problem));
+    }
     let before = find(&caller, id)?;
     let mut endpoint = before.clone();
     if let Some(name) = change.name {
@@ -271,10 +276,12 @@ fn urls_with(caller: &TenantCaller, endpoint: &Endpoint) -> usize {
 /// The name of a dialect in which the endpoint's secret means something.
 fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Result<String, ApiError> {
     let dialect = tenants::dialect(app, name)?;
-    let secrets = caller.picture().endpoints.get(&id).map(|sealed| &sealed.secrets);
-    let current = secrets.and_then(|secrets| secrets.first());
+    let current = caller.picture().endpoints.get(&id).filter(|sealed| !sealed.secrets.is_empty());
     let fits = match current {
-        Some(overlap) => dialect.signature.is_empty() || dialect.scheme_for(&overlap.secret).is_some(),
+        Some(sealed) => {
+            let before = app.dialects.get(&sealed.endpoint.dialect);
+            !signing::unfit(&dialect, before.map(|before| &**before), sealed, app.clock.now())
+        }
         None => dialect.signature.is_empty() || dialect.secret.optional,
     };
     if fits {
@@ -282,7 +289,8 @@ fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Res
     }
     let problem = match current {
         Some(_) => {
-            "cannot sign with the secret that the endpoint has; rotate to one in its form first, or make another endpoint"
+            "cannot sign with the secrets that the endpoint has; rotate to one in its form first and let the old one run \
+             out, or make another endpoint"
         }
         None => "signs, and the endpoint has no secret; make another endpoint",
     };
@@ -301,7 +309,7 @@ async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
 
 /// As it stands now.
 fn view<'a>(app: &App, endpoint: &'a Endpoint) -> View<'a> {
-    View::of(endpoint, app.handoff.lanes.health(endpoint.id), app.clock.now())
+    View::of(endpoint, SigningView::of(app, endpoint), app.handoff.lanes.health(endpoint.id), app.clock.now())
 }
 
 fn find(caller: &TenantCaller, id: EndpointId) -> Result<Endpoint, ApiError> {

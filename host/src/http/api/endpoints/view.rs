@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::steps::{self, StepView};
+use super::signing::SigningView;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::health::{Circuit, Health};
 use crate::domain::id::EndpointId;
@@ -22,6 +23,8 @@ pub(super) struct View<'a> {
     accounts: &'a [String],
     tags: &'a [String],
     dialect: &'a str,
+    #[serde(flatten)]
+    signing: SigningView,
     headers: BTreeMap<&'a str, &'a str>,
     steps: Vec<StepView<'a>>,
     retry: Option<&'a RetryPolicy>,
@@ -63,17 +66,15 @@ impl HealthView {
 pub(super) struct Created<'a> {
     #[serde(flatten)]
     pub(super) endpoint: View<'a>,
-    /// Shown once; null where the dialect signs nothing.
+    /// Shown once; null where the dialect signs nothing, or with a key pair that
+    /// was made here.
     pub(super) secret: Option<&'a str>,
-    /// What receivers verify with, where the secret signs asymmetrically.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) public_key: Option<String>,
     /// What is allowed and may not be meant.
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(endpoint: &'a Endpoint, health: Health, now: Timestamp) -> Self {
+    pub(super) fn of(endpoint: &'a Endpoint, signing: SigningView, health: Health, now: Timestamp) -> Self {
         Self {
             id: endpoint.id,
             name: &endpoint.name,
@@ -82,6 +83,7 @@ impl<'a> View<'a> {
             accounts: &endpoint.subscription.accounts,
             tags: &endpoint.subscription.tags,
             dialect: &endpoint.dialect,
+            signing,
             headers: endpoint.headers.iter().map(|header| (&*header.name, &*header.value)).collect(),
             steps: steps::views(&endpoint.pipeline),
             retry: endpoint.retry.as_ref(),
