@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::domain::address::AddressPolicy;
 use crate::domain::chat::ChatSettings;
 use crate::domain::key::KeyText;
+use crate::domain::retention::{Keep, Retention};
 use crate::domain::url::UrlPolicy;
 
 /// What a run of the server needs to know.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub operator_key: KeyText,
     pub master_key: MasterKey,
     pub urls: UrlPolicy,
+    /// How long what happened is kept.
+    pub retention: Retention,
     /// Where the operator's own dialects are.
     pub dialects: Option<PathBuf>,
     /// The language model that writes summaries, where there is one.
@@ -75,6 +78,21 @@ pub struct Given {
     /// Networks (CIDR, comma-separated) that may be dialled although they are private
     #[arg(long, env = "HOOKYARD_ALLOW_ADDRESSES")]
     pub allow_addresses: Option<String>,
+    /// How long requests are kept, such as 30d, 12h or forever [default: 30d]
+    #[arg(long, env = "HOOKYARD_KEEP_REQUESTS")]
+    pub keep_requests: Option<String>,
+    /// Events with their deliveries [default: 30d]
+    #[arg(long, env = "HOOKYARD_KEEP_EVENTS")]
+    pub keep_events: Option<String>,
+    /// Attempts of deliveries that have come to rest [default: 30d]
+    #[arg(long, env = "HOOKYARD_KEEP_ATTEMPTS")]
+    pub keep_attempts: Option<String>,
+    /// Requests' bodies, events' data and messages [default: 30d]
+    #[arg(long, env = "HOOKYARD_KEEP_BODIES")]
+    pub keep_bodies: Option<String>,
+    /// What receivers answered; their status stays with the attempt [default: 7d]
+    #[arg(long, env = "HOOKYARD_KEEP_ANSWERS")]
+    pub keep_answers: Option<String>,
     /// Directory with dialects of your own, one TOML file each
     #[arg(long, env = "HOOKYARD_DIALECTS")]
     pub dialects: Option<PathBuf>,
@@ -84,6 +102,17 @@ pub struct Given {
     /// The model to ask there
     #[arg(long, env = "HOOKYARD_CHAT_MODEL")]
     pub chat_model: Option<String>,
+}
+
+/// Where the data is, as somebody wrote it down.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Place {
+    /// Data directory [default: ./hookyard-data]
+    #[arg(long, env = "HOOKYARD_DATA")]
+    pub data: Option<PathBuf>,
+    /// sqlite:PATH [default: hookyard.db in the data directory]
+    #[arg(long, env = "HOOKYARD_DATABASE")]
+    pub database: Option<String>,
 }
 
 /// Why the server cannot start with these settings.
@@ -126,6 +155,11 @@ impl Given {
             public_url: self.public_url.or(other.public_url),
             allow_http: self.allow_http.or(other.allow_http),
             allow_addresses: self.allow_addresses.or(other.allow_addresses),
+            keep_requests: self.keep_requests.or(other.keep_requests),
+            keep_events: self.keep_events.or(other.keep_events),
+            keep_attempts: self.keep_attempts.or(other.keep_attempts),
+            keep_bodies: self.keep_bodies.or(other.keep_bodies),
+            keep_answers: self.keep_answers.or(other.keep_answers),
             dialects: self.dialects.or(other.dialects),
             chat_url: self.chat_url.or(other.chat_url),
             chat_model: self.chat_model.or(other.chat_model),
@@ -135,19 +169,13 @@ impl Given {
     /// The settings that this comes to. Makes the data directory and, on the
     /// first start, the keys in it.
     pub fn settle(self) -> Result<Settings, ConfigError> {
+        let retention = self.retention()?;
         let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8400".to_owned());
         let listen = parse("listen", &listen, "give an address and a port, such as 127.0.0.1:8400")?;
-        let data = self.data.unwrap_or_else(|| PathBuf::from("hookyard-data"));
-        let database = match &self.database {
-            None => data.join("hookyard.db"),
-            Some(text) => database_path(text)?,
-        };
+        let place = Place { data: self.data, database: self.database };
+        let (data, database) = place.settle()?;
         let allowed = networks(self.allow_addresses.as_deref().unwrap_or(""))?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&data).map_err(|error| ConfigError::Io {
-            setting: "data",
-            path: data.clone(),
-            error,
-        })?;
+        make_data(&data)?;
         Ok(Settings {
             listen,
             database,
@@ -159,6 +187,7 @@ impl Given {
                 addresses: AddressPolicy::allowing(allowed),
                 own_receiver: None,
             },
+            retention,
             dialects: self.dialects,
             chat: chat(self.chat_url, self.chat_model)?,
             compiler: std::env::current_exe().map_err(|error| ConfigError::Io {
@@ -169,6 +198,57 @@ impl Given {
             data,
         })
     }
+}
+
+impl Given {
+    fn retention(&self) -> Result<Retention, ConfigError> {
+        let default = Retention::default();
+        Ok(Retention {
+            requests: keep("keep-requests", self.keep_requests.as_deref(), default.requests)?,
+            events: keep("keep-events", self.keep_events.as_deref(), default.events)?,
+            attempts: keep("keep-attempts", self.keep_attempts.as_deref(), default.attempts)?,
+            bodies: keep("keep-bodies", self.keep_bodies.as_deref(), default.bodies)?,
+            answers: keep("keep-answers", self.keep_answers.as_deref(), default.answers)?,
+        })
+    }
+}
+
+fn keep(setting: &'static str, given: Option<&str>, default: Keep) -> Result<Keep, ConfigError> {
+    let Some(text) = given else { return Ok(default) };
+    text.parse::<Keep>().map_err(|problem| ConfigError::Invalid {
+        setting,
+        value: text.to_owned(),
+        problem: problem.to_string(),
+    })
+}
+
+impl Place {
+    /// What this says, and where it says nothing, what `hookyard.toml` says.
+    pub fn or(self, file: Given) -> Self {
+        Self { data: self.data.or(file.data), database: self.database.or(file.database) }
+    }
+
+    /// The data directory, which may not be there, and the SQLite file.
+    pub fn settle(self) -> Result<(PathBuf, PathBuf), ConfigError> {
+        let data = self.data.unwrap_or_else(|| PathBuf::from("hookyard-data"));
+        let database = match &self.database {
+            None => data.join("hookyard.db"),
+            Some(text) => database_path(text)?,
+        };
+        Ok((data, database))
+    }
+}
+
+/// Makes the data directory, for its owner alone.
+pub fn make_data(data: &Path) -> Result<(), ConfigError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| ConfigError::Io { setting: "data", path: data.to_owned(), error })
+}
+
+/// The master key that a server on `data` would take, if there is one yet.
+pub fn master_key_there(data: &Path) -> Result<Option<MasterKey>, ConfigError> {
+    let is_given = std::env::var_os("HOOKYARD_MASTER_KEY").is_some() || data.join("master.key").exists();
+    is_given.then(|| master_key(data)).transpose()
 }
 
 fn parse<T: std::str::FromStr>(setting: &'static str, value: &str, problem: &str) -> Result<T, ConfigError> {
@@ -390,6 +470,8 @@ mod tests {
         );
         check(chat(None, text("small")), "chat-model = `small`");
         check(chat(text("ftp://example.com/"), text("small")), "chat-url = `ftp://example.com/`: give an http");
+        let keeps = Given { keep_bodies: text("a week"), ..Given::default() };
+        check(keeps.settle(), "keep-bodies = `a week`: give a number of days or hours");
         check(public_url("example.com".to_owned()), "public-url = `example.com`");
         check(database_path("postgres://user:secret@db/x"), "database = `postgres:...`");
         check(Given { listen: Some("8400".to_owned()), ..Given::default() }.settle(), "listen = `8400`");

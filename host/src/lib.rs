@@ -218,6 +218,7 @@ impl Host {
             operator: settings.operator_key.hash(),
             public_url,
             urls,
+            retention: settings.retention,
             dialects,
             senders,
             composer,
@@ -270,7 +271,14 @@ impl Host {
 
 fn upkeep_of(app: &http::App) -> Upkeep {
     let (catalog, ledger) = (app.catalog.clone(), app.ledger.clone());
-    Upkeep { catalog, ledger, sandbox: app.sandbox.clone(), clock: app.clock.clone() }
+    Upkeep {
+        catalog,
+        ledger,
+        picture: app.picture.clone(),
+        retention: app.retention,
+        sandbox: app.sandbox.clone(),
+        clock: app.clock.clone(),
+    }
 }
 
 /// Makes ready what takes long. While that fails, its steps wait and everything

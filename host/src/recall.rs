@@ -63,6 +63,7 @@ impl Recall {
             subject: Some(subject.clone()),
             older_than: Some(event.id),
             max_data: Some(MAX_DATA),
+            with_data: true,
             limit: MAX_PAST,
             ..EventQuery::default()
         };

@@ -6,11 +6,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::domain::retention::Retention;
 use crate::domain::usage::day;
 use crate::sandbox::Sandbox;
 use crate::shutdown::stopped;
-use crate::store::{Catalog, Ledger, StoreError};
+use crate::store::{Catalog, Ledger, Picture, StoreError};
 use crate::telemetry::Chain;
+
+mod erase;
+mod sweep;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Few enough rows that a purge delays nobody's write.
@@ -20,23 +24,40 @@ const PURGED_AT_ONCE: u32 = 500;
 pub struct Upkeep {
     pub catalog: Arc<dyn Catalog>,
     pub ledger: Arc<dyn Ledger>,
+    pub picture: Arc<Picture>,
+    /// How long this server keeps what happened.
+    pub retention: Retention,
     pub sandbox: Sandbox,
     pub clock: Arc<dyn Clock>,
 }
 
-/// Purges what deleted tenants leave behind and writes down what plugins used,
-/// until `stop` says true.
-pub async fn run(upkeep: Upkeep, mut stop: watch::Receiver<bool>) {
+/// Does what is to be done until `stop` says true: purges what deleted tenants
+/// leave behind, writes down what plugins used, sweeps out what is over its time
+/// and erases what somebody asked to be erased. A long one of these keeps none
+/// of the others waiting.
+pub async fn run(upkeep: Upkeep, stop: watch::Receiver<bool>) {
+    tokio::join!(tidy(&upkeep, stop.clone()), sweep::run(&upkeep, stop.clone()), erase::run(&upkeep, stop));
+}
+
+async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(EVERY);
+    // What was purged is still in the log.
+    let mut to_wipe = false;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
         }
-        if let Err(error) = purge(&*upkeep.catalog, &*upkeep.ledger, &stop).await {
-            tracing::error!(error = %Chain(&error), "purging a deleted tenant failed; it is tried again");
+        match purge(upkeep, &stop).await {
+            Ok(purged) => to_wipe |= purged,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "purging a deleted tenant failed; it is tried again");
+            }
         }
-        count(&upkeep).await;
+        if to_wipe {
+            to_wipe = !matches!(upkeep.ledger.wipe().await, Ok(true));
+        }
+        count(upkeep).await;
     }
 }
 
@@ -52,9 +73,12 @@ pub async fn count(upkeep: &Upkeep) {
     }
 }
 
-async fn purge(catalog: &dyn Catalog, ledger: &dyn Ledger, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    for tenant in catalog.deleted_tenants().await? {
-        while !*stop.borrow() && ledger.purge(tenant, PURGED_AT_ONCE).await? {}
+/// Answers whether there was anything to purge.
+async fn purge(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<bool, StoreError> {
+    let deleted = upkeep.catalog.deleted_tenants().await?;
+    let is_some = !deleted.is_empty();
+    for tenant in deleted {
+        while !*stop.borrow() && upkeep.ledger.purge(tenant, PURGED_AT_ONCE).await? {}
     }
-    Ok(())
+    Ok(is_some)
 }

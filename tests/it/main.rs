@@ -4,6 +4,7 @@
 mod addresses;
 mod audit;
 mod author;
+mod backup;
 mod bad_input;
 mod capabilities;
 mod catalogue;
@@ -15,6 +16,7 @@ mod golden;
 mod hostile;
 mod hostile_set;
 mod journey;
+mod keeping;
 mod keys;
 mod languages;
 mod layering;

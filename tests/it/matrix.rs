@@ -68,6 +68,9 @@ const ROUTES: &[Route] = &[
     ("POST", "/v1/endpoints/{id}/shadow", Viewer, r#"{"steps": [], "last": 1}"#),
     ("POST", "/v1/endpoints/{id}/test", Member, ""),
     ("POST", "/v1/endpoints/{id}/verify", Member, ""),
+    ("GET", "/v1/erasures", Admin, ""),
+    ("POST", "/v1/erasures", Admin, r#"{"subject": "jane"}"#),
+    ("GET", "/v1/erasures/{id}", Admin, ""),
     ("GET", "/v1/event-types", Viewer, ""),
     ("PUT", "/v1/event-types/{type}", Member, r#"{"description": "stolen"}"#),
     ("DELETE", "/v1/event-types/{type}", Member, ""),
@@ -152,6 +155,7 @@ impl Things {
             ("/requests", id("req")),
             ("/deliveries", id("dlv")),
             ("/replays", id("rpl")),
+            ("/erasures", id("era")),
             ("/versions", "7".to_owned()),
             ("/plugins", "none".to_owned()),
             ("/secrets", "none".to_owned()),
@@ -175,6 +179,12 @@ async fn things_of(host: &Host, tenant: &Api, receiver: &Receiver) -> Things {
     }
     let replay = json!({"since": "2020-01-01T00:00:00Z", "pipeline": "current"});
     let replay = tenant.post(&format!("/v1/endpoints/{}/replay", text(&endpoint["id"])), replay).await.expect(202);
+    let erasure = tenant.post("/v1/erasures", json!({"subject": "jane"})).await.expect(202);
+    let erasure = hookyard_tests::eventually("the erasure", async || {
+        let erasure = tenant.get(&format!("/v1/erasures/{}", text(&erasure["id"]))).await.expect(200);
+        (erasure["state"] == "done").then_some(erasure)
+    })
+    .await;
     let key = tenant.get("/v1/keys").await.expect(200)["items"][0]["id"].clone();
     let tenants = host.operator.get("/v1/tenants").await.expect(200);
     let itself = list(&tenants["items"]).iter().find(|one| one["name"] == "owner").expect("it is listed");
@@ -187,6 +197,7 @@ async fn things_of(host: &Host, tenant: &Api, receiver: &Receiver) -> Things {
         ("/requests", text(&receipt["request_id"])),
         ("/deliveries", text(&delivery["id"])),
         ("/replays", text(&replay["id"])),
+        ("/erasures", text(&erasure["id"])),
         ("/versions", "1"),
         ("/plugins", "mine"),
         ("/secrets", "mine"),

@@ -10,6 +10,7 @@ use hookyard::clock::SystemClock;
 use hookyard::config::{MasterKey, Settings};
 use hookyard::domain::key::KeyText;
 use hookyard::domain::plugin::{Digest, Owner};
+use hookyard::domain::retention::Retention;
 use hookyard::store::Catalog as _;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
@@ -340,6 +341,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
         operator_key: KeyText::given(OPERATOR_KEY),
         master_key: MasterKey::new(MASTER_KEY),
         urls: local(),
+        retention: Retention::default(),
         dialects: None,
         chat: None,
         compiler: data.path().join("there is none"),

@@ -48,6 +48,7 @@ mod catalogue;
 mod claims;
 mod files;
 mod given;
+mod keeping;
 mod keys;
 mod lines;
 mod lists;

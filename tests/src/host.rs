@@ -11,6 +11,7 @@ use hookyard::config::{MasterKey, Settings};
 use hookyard::domain::address::AddressPolicy;
 use hookyard::domain::chat::ChatSettings;
 use hookyard::domain::key::KeyText;
+use hookyard::domain::retention::Retention;
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::url::UrlPolicy;
 use serde_json::json;
@@ -102,6 +103,7 @@ impl Host {
             operator_key: KeyText::given(OPERATOR_KEY),
             master_key: MasterKey::new(MASTER_KEY),
             urls,
+            retention: Retention::default(),
             dialects: extra.dialects,
             chat: extra.chat,
             compiler: build::hookyard().to_owned(),

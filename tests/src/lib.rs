@@ -11,7 +11,7 @@ pub mod tls;
 
 pub use api::{Answer, Api};
 pub use host::{Host, TestClock};
-pub use process::HostProcess;
+pub use process::{HostProcess, LOCAL};
 pub use receiver::{Arrived, Receiver};
 
 use std::time::Duration;

@@ -22,6 +22,9 @@ pub struct HostProcess {
     log: tokio::task::JoinHandle<Vec<Value>>,
 }
 
+/// It may send to this machine.
+pub const LOCAL: &[&str] = &["--allow-http", "--allow-addresses", "127.0.0.0/8"];
+
 impl HostProcess {
     /// On the data directory, ready when this returns.
     pub async fn start(data: &Path) -> Self {
@@ -30,16 +33,23 @@ impl HostProcess {
 
     /// With another `HOOKYARD_LOG`, which must let the line "ready" through.
     pub async fn start_logging(data: &Path, filter: &str) -> Self {
-        let key = STANDARD.encode(MASTER_KEY);
-        Self::start_with(data, &[("HOOKYARD_LOG", filter), ("HOOKYARD_MASTER_KEY", &key)]).await
+        Self::start_with(data, &[("HOOKYARD_LOG", filter)]).await
     }
 
-    /// With these variables and no others that it reads, but for the operator's
-    /// key; without a master key among them, it is the data directory's.
+    /// With these variables beside the usual ones, or in their place.
     pub async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Self {
+        let key = STANDARD.encode(MASTER_KEY);
+        let usual = [("HOOKYARD_LOG", "info"), ("HOOKYARD_MASTER_KEY", &key)];
+        Self::start_from(data, LOCAL, &[&usual, variables].concat()).await
+    }
+
+    /// With these flags and variables and no others, but for the operator's key;
+    /// without a master key among them, it is the data directory's.
+    pub async fn start_from(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(build::hookyard())
-            .args(["serve", "--listen", "127.0.0.1:0", "--allow-http", "--allow-addresses", "127.0.0.0/8", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .args(flags)
             .env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY)
             .envs(variables.iter().copied())
             .stderr(Stdio::piped())

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod master_key;
 mod plugin;
 
@@ -33,6 +34,10 @@ enum Command {
     Demo(Given),
     /// Encrypt the secrets at rest with a new master key; the server must not run
     RotateMasterKey(master_key::Place),
+    /// Copy the database to a file, while the server runs
+    Backup(backup::Backup),
+    /// Put a backup in place, where there is no database
+    Restore(backup::Restore),
     /// Write, check, test and upload a plugin
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -51,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Serve(given) => on_runtime(given, |settings| Box::pin(serve(settings))),
         Command::Demo(given) => on_runtime(given, |settings| Box::pin(demo::run(settings))),
         Command::RotateMasterKey(place) => master_key::rotate(place),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Plugin(command) => return plugin::run(command),
         Command::Compile => return sandbox::compile_child(),
     };

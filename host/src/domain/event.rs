@@ -37,6 +37,9 @@ pub struct Event {
     pub data: Arc<RawValue>,
     /// The request that it was made of, when a source received it.
     pub request_id: Option<RequestId>,
+    /// When its data went, which is `null` since: retention said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_gone_at: Option<Timestamp>,
 }
 
 fn as_is<S: Serializer>(data: &Arc<RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -100,6 +103,7 @@ impl Draft {
             tags: self.tags,
             data: self.data,
             request_id,
+            data_gone_at: None,
         }
     }
 }

@@ -292,6 +292,7 @@ fn last_words(story: &Story) -> String {
     match (story.status, &story.error) {
         (Some(status), _) => format!("answered with status {status}"),
         (None, Some(error)) => format!("could not be reached: {error}"),
+        (None, None) if story.outcome.is_none() => "did not take it (its answer is not kept any more)".to_owned(),
         (None, None) => "could not be reached".to_owned(),
     }
 }

@@ -99,6 +99,8 @@ typed_id! {
     AttemptId = "att";
     /// One entry of the audit log.
     AuditId = "aud";
+    /// One request to erase a subject's data.
+    ErasureId = "era";
 }
 
 fn bytes(at: Timestamp, random: [u8; 10]) -> [u8; 16] {

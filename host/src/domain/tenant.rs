@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::budget::Ceilings;
 use super::id::TenantId;
+use super::retention::OwnRetention;
 use super::time::Timestamp;
 
 /// How Hookyard speaks on the wire when nobody says otherwise.
@@ -18,5 +19,7 @@ pub struct Tenant {
     pub dialect: String,
     /// What its plugins may ask for at most.
     pub limits: Ceilings,
+    /// What of its past is kept for a shorter time than the server keeps it.
+    pub retention: OwnRetention,
     pub created_at: Timestamp,
 }

@@ -216,6 +216,12 @@ impl From<StoreError> for ApiError {
                 field: None,
                 problem: "no valid admin key would be left; make another with the role admin first".to_owned(),
             },
+            StoreError::Gone => Self::Conflict {
+                field: None,
+                problem: "its content is not kept any more, as the server's or the tenant's `retention` says; have it \
+                          sent again"
+                    .to_owned(),
+            },
             StoreError::Full | StoreError::Closed => Self::Busy,
             other => Self::Internal(other),
         }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::compose::Composer;
 use crate::domain::dialect::Dialects;
 use crate::domain::key::KeyHash;
+use crate::domain::retention::Retention;
 use crate::domain::sender::Senders;
 use crate::domain::url::UrlPolicy;
 use crate::handoff::Handoff;
@@ -47,6 +48,8 @@ pub struct Parts {
     /// What source URLs begin with.
     pub public_url: String,
     pub urls: Arc<UrlPolicy>,
+    /// How long this server keeps what happened.
+    pub retention: Retention,
     pub dialects: Arc<Dialects>,
     pub senders: Arc<Senders>,
     pub composer: Composer,

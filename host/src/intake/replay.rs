@@ -147,6 +147,7 @@ impl Replay {
             endpoint: Some(selection.endpoint),
             states: selection.states.clone(),
             event_types: selection.event_types.clone(),
+            with_data: true,
             since: selection.since,
             until: Some(selection.until),
             // An ordered endpoint gets them in their order again.

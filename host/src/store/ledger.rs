@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Reply;
+use super::{Keeping, Reply};
 use crate::domain::attempt::{Answer, Attempt};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::{Next, State};
@@ -34,9 +34,11 @@ use crate::domain::usage::{Day, PluginUse};
 /// Without a tenant id, because they serve every tenant: [`Self::due`],
 /// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::running_replays`],
 /// [`Self::add_plugin_use`] and settlements, which name the claim they come from.
-pub trait Ledger: Send + Sync {
+pub trait Ledger: Keeping {
     /// Stores a request with its events and their deliveries, in one
-    /// transaction that callers of the same moment share.
+    /// transaction that callers of the same moment share. Refused with
+    /// [`super::StoreError::Gone`] when it has a delivery of an earlier event
+    /// whose data is not kept any more.
     fn record(&self, recording: Recording) -> Reply<'_, Recorded>;
 
     /// Every endpoint with deliveries that are due or whose claim ran out.
@@ -55,7 +57,8 @@ pub trait Ledger: Send + Sync {
     fn take_over(&self, now: Timestamp) -> Reply<'_, u64>;
 
     /// Makes a pending or dead delivery due now, or as soon as those before it in
-    /// its line have come to rest. Answers its state where that forbids it.
+    /// its line have come to rest. Answers its state where that forbids it;
+    /// [`super::StoreError::Gone`] when what it would send is not kept any more.
     fn retry(&self, tenant: TenantId, delivery: DeliveryId, now: Timestamp) -> Reply<'_, Result<(), State>>;
 
     /// Lets up to `limit` of an endpoint's deliveries out of their lines; answers
@@ -305,6 +308,8 @@ pub struct Prepared {
 #[derive(Clone, Debug)]
 pub struct StoredRequest {
     pub request: Request,
+    /// When its body went, which is empty since: retention said so.
+    pub body_gone_at: Option<Timestamp>,
     pub fate: Fate,
     pub steps: Vec<StepReport>,
 }
@@ -378,6 +383,8 @@ pub struct EventQuery {
     pub tag: Option<String>,
     pub subject: Option<String>,
     pub account: Option<String>,
+    /// None whose data is not kept any more.
+    pub with_data: bool,
     /// None with more bytes of data.
     pub max_data: Option<u32>,
     /// Received at or after.
@@ -413,6 +420,8 @@ pub struct DeliveryQuery {
     pub states: Vec<State>,
     /// Of events of such types; empty: all.
     pub event_types: Vec<TypePattern>,
+    /// None of an event whose data is not kept any more.
+    pub with_data: bool,
     /// Created at or after.
     pub since: Option<Timestamp>,
     /// Created before.

@@ -10,12 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub mod catalog;
+pub mod keeping;
 pub mod ledger;
 pub mod picture;
 pub mod seal;
 pub mod sqlite;
 
 pub use catalog::Catalog;
+pub use keeping::Keeping;
 pub use ledger::Ledger;
 pub use picture::Picture;
 
@@ -37,6 +39,8 @@ pub enum StoreError {
     InUse,
     /// The tenant would have no admin key that is valid.
     LastAdmin,
+    /// What it would be made of is not kept any more.
+    Gone,
     /// As much is waiting to be written as may; try again in a moment.
     Full,
     /// The store is closing or has failed, and takes no more writes.
@@ -56,6 +60,7 @@ impl fmt::Display for StoreError {
             Self::Changed => f.write_str("it has changed since it was looked at"),
             Self::InUse => f.write_str("something uses it"),
             Self::LastAdmin => f.write_str("no valid admin key would be left"),
+            Self::Gone => f.write_str("what it would be made of is not kept any more"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),
             Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),

@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hookyard_tests::host::{MASTER_KEY, OPERATOR_KEY};
-use hookyard_tests::{Api, Host, HostProcess, Receiver, TempDir, build, eventually, text};
+use hookyard_tests::{Api, Host, HostProcess, LOCAL, Receiver, TempDir, build, eventually, text};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -51,7 +51,7 @@ impl Yard {
 
     /// A server starts on it and sends what is signed with the secret.
     async fn works(&mut self, variables: &[(&str, &str)]) {
-        let process = HostProcess::start_with(self.data(), &[&[LOG], variables].concat()).await;
+        let process = HostProcess::start_from(self.data(), LOCAL, &[&[LOG], variables].concat()).await;
         let tenant = Api::new(process.operator.base(), Some(self.tenant.key()));
         let event = tenant.publish(json!({"type": "a.b", "data": 1, "tags": ["paid"]})).await;
         let request = self.receiver.next().await;

@@ -21,6 +21,7 @@ use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
 use hookyard::domain::request::{Fate, Request};
+use hookyard::domain::retention::{Keep, OwnRetention};
 use hookyard::domain::retry::RetryPolicy;
 use hookyard::domain::role::Role;
 use hookyard::domain::source::Source;
@@ -54,8 +55,14 @@ pub(super) fn tenant(name: &str) -> Tenant {
         plan: Some("gold".to_owned()),
         dialect: "standard-webhooks".to_owned(),
         limits: Ceilings { fuel: 7, memory: 8, output: 9, log: 10 },
+        retention: own_retention(),
         created_at: NOW,
     }
+}
+
+fn own_retention() -> OwnRetention {
+    let hours = |hours: u64| Some(Keep::For(Duration::from_secs(hours * 60 * 60)));
+    OwnRetention { requests: hours(1), events: hours(2), attempts: hours(3), bodies: hours(4), answers: hours(5) }
 }
 
 pub(super) fn key(hash: u8) -> NewKey {
@@ -173,6 +180,7 @@ pub(super) fn event(tenant: TenantId) -> Event {
         tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
         data: serde_json::from_str::<Box<serde_json::value::RawValue>>(data).expect("JSON").into(),
         request_id: Some(id()),
+        data_gone_at: None,
     }
 }
 

@@ -126,12 +126,13 @@ fn change(old: Fact, new: Fact) -> Change {
 
 impl Audited for Tenant {
     fn facts(&self) -> Vec<Fact> {
-        let Self { id: _, name, plan, dialect, limits, created_at: _ } = self;
+        let Self { id: _, name, plan, dialect, limits, retention, created_at: _ } = self;
         vec![
             Fact::shown("name", name),
             Fact::shown("plan", plan),
             Fact::shown("dialect", dialect),
             Fact::shown("limits", limits),
+            Fact::shown("retention", retention),
         ]
     }
 }

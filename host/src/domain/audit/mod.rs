@@ -122,6 +122,7 @@ actions! {
     DeliveryCancelled = "delivery.cancelled",
     EventCancelled = "event.cancelled",
     ReplayCancelled = "replay.cancelled",
+    ErasureAsked = "erasure.asked",
     RequestRerun = "request.rerun",
     PluginUploaded = "plugin.uploaded",
     PluginDeleted = "plugin.deleted",

@@ -54,8 +54,11 @@ struct Whole {
     #[serde(flatten)]
     summary: Summary,
     steps: Vec<StepReport>,
-    /// Null until the pipeline has run, and when it made none.
+    /// Null until the pipeline has run, when it made none, and once it is not
+    /// kept any more.
     message: Option<MessageView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_gone_at: Option<Timestamp>,
     attempts: Vec<AttemptView>,
 }
 
@@ -93,7 +96,11 @@ struct AttemptView {
     outcome: String,
     status: Option<u16>,
     error: Option<String>,
+    /// Null where none came, and once it is not kept any more.
     response: Option<AnswerView>,
+    /// An answer came, and was kept for its time.
+    #[serde(skip_serializing_if = "is_false")]
+    response_gone: bool,
 }
 
 #[derive(Serialize)]
@@ -119,12 +126,17 @@ impl AttemptView {
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             url: attempt.url,
             signed_headers: attempt.signed_headers,
+            response_gone: attempt.status.is_some() && attempt.answer.is_none(),
             outcome: attempt.outcome,
             status: attempt.status,
             error: attempt.error,
             response: attempt.answer.map(answer),
         }
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Summary {
@@ -197,11 +209,13 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<DeliveryI
     let delivery = app.ledger.delivery(tenant, id).await?.ok_or(ApiError::NotFound)?;
     let prepared = app.ledger.prepared(tenant, id).await?;
     let attempts = app.ledger.attempts(tenant, id).await?;
+    let event = app.ledger.event(tenant, delivery.event).await?;
     let message = prepared.as_ref().and_then(|prepared| prepared.message.as_deref()).map(MessageView::of);
     Ok(Json(Whole {
         summary: Summary::of(delivery, &caller.picture().endpoints),
         steps: prepared.map(|prepared| prepared.steps).unwrap_or_default(),
         message,
+        message_gone_at: event.and_then(|event| event.data_gone_at),
         attempts: attempts.into_iter().map(AttemptView::of).collect(),
     }))
 }

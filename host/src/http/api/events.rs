@@ -146,6 +146,7 @@ async fn list(
         tag: params.tag,
         subject: params.subject,
         account: params.account,
+        with_data: false,
         max_data: None,
         after: instant("after", params.after)?,
         before: instant("before", params.before)?,

@@ -8,6 +8,7 @@ mod audit;
 mod deliveries;
 mod dialects;
 mod endpoints;
+mod erasures;
 mod event_types;
 mod events;
 mod explain;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(endpoints::routes())
         .merge(deliveries::routes())
         .merge(replays::routes())
+        .merge(erasures::routes())
         .merge(plugins::routes())
         .merge(secrets::routes())
         .merge(trial::routes())

@@ -19,6 +19,7 @@ use crate::domain::id::{EventId, RequestId, SourceId};
 use crate::domain::pipeline::StepReport;
 use crate::domain::request::Fate;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 use crate::store::ledger::{RequestQuery, StoredRequest};
 
 pub(super) fn routes() -> Router<App> {
@@ -37,7 +38,10 @@ struct Summary {
     method: String,
     #[serde(flatten)]
     fate: Fate,
-    bytes: usize,
+    /// Of the body; null once that is not kept any more.
+    bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_gone_at: Option<Timestamp>,
 }
 
 /// A request with all that is known of it.
@@ -72,13 +76,14 @@ impl Bytes {
 
 impl Summary {
     fn of(stored: StoredRequest) -> Self {
-        let StoredRequest { request, fate, .. } = stored;
+        let StoredRequest { request, body_gone_at, fate, .. } = stored;
         Self {
             id: request.id,
             source_id: request.source,
             received_at: request.received_at,
             method: request.method,
-            bytes: request.body.len(),
+            bytes: body_gone_at.is_none().then_some(request.body.len()),
+            body_gone_at,
             fate,
         }
     }
@@ -154,6 +159,9 @@ async fn rerun(
         Fate::Answered => Some("the request was its sender's handshake and is no event"),
         Fate::Accepted | Fate::Ignored { .. } | Fate::Quarantined { .. } => None,
     };
+    if stored.body_gone_at.is_some() {
+        return Err(StoreError::Gone.into());
+    }
     if let Some(problem) = unproven {
         return Err(ApiError::Conflict { field: None, problem: format!("{problem}; have it sent again") });
     }

@@ -21,6 +21,7 @@ use crate::domain::budget::{Ceilings, Excess};
 use crate::domain::dialect::Dialect;
 use crate::domain::id::TenantId;
 use crate::domain::key::Key;
+use crate::domain::retention::OwnRetention;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
 use crate::store::picture::digests;
 
@@ -37,6 +38,7 @@ struct Form {
     plan: Option<String>,
     dialect: Option<String>,
     limits: Option<Ceilings>,
+    retention: Option<OwnRetention>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,7 @@ struct Change {
     plan: Patch<String>,
     dialect: Option<String>,
     limits: Option<Ceilings>,
+    retention: Option<OwnRetention>,
 }
 
 /// The one view that has a key in it.
@@ -72,6 +75,7 @@ async fn create(
         plan: form.plan.map(|text| plan(&dialect, text)).transpose()?,
         dialect: dialect.name.clone(),
         limits: limits(form.limits.unwrap_or_default())?,
+        retention: retention(&app, form.retention.unwrap_or_default())?,
         created_at: now,
     };
     let key = Key::admin(mint(now), now);
@@ -130,6 +134,9 @@ async fn change(
     if let Some(given) = change.limits {
         tenant.limits = limits(given)?;
     }
+    if let Some(given) = change.retention {
+        tenant.retention = retention(&app, given)?;
+    }
     let entry = operator.entry(&app, id, (Action::TenantUpdated, id), audit::updated(&before, &tenant));
     app.catalog.noting(entry).update_tenant(&tenant).await?;
     app.picture.refresh(&*app.catalog, id).await?;
@@ -158,6 +165,14 @@ fn limits(given: Ceilings) -> Result<Ceilings, ApiError> {
         Err(Excess { field, wanted, allowed }) => {
             Err(ApiError::invalid(format!("limits.{field}"), format!("{wanted} is not between 1 and {allowed}")))
         }
+    }
+}
+
+/// No longer than the server keeps it.
+fn retention(app: &App, given: OwnRetention) -> Result<OwnRetention, ApiError> {
+    match given.check(&app.retention) {
+        Ok(()) => Ok(given),
+        Err(too_long) => Err(ApiError::invalid(format!("retention.{}", too_long.field), too_long)),
     }
 }
 

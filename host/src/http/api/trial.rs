@@ -33,6 +33,7 @@ use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::Verification;
 use crate::sandbox::{EndpointResult, SourceResult};
+use crate::store::StoreError;
 use crate::store::picture::SealedEndpoint;
 
 pub(super) fn routes() -> Router<App> {
@@ -172,7 +173,11 @@ async fn try_event(app: &App, caller: &TenantCaller, form: Form) -> Result<Trial
         (None, id) => {
             let missing = || ApiError::invalid("event_id", "there is no such event");
             let id = id.and_then(|text| text.parse().ok()).ok_or_else(missing)?;
-            app.ledger.event(caller.id(), id).await?.ok_or_else(missing)?
+            let event = app.ledger.event(caller.id(), id).await?.ok_or_else(missing)?;
+            if event.data_gone_at.is_some() {
+                return Err(StoreError::Gone.into());
+            }
+            event
         }
     };
     let sealed = match form.endpoint {
@@ -247,7 +252,11 @@ async fn try_request(app: &App, caller: &TenantCaller, form: Form) -> Result<Tri
         Some(text) => {
             let missing = || ApiError::invalid("request_id", "there is no such request");
             let id = text.parse().map_err(|_| missing())?;
-            Some(app.ledger.request(caller.id(), id).await?.ok_or_else(missing)?.request)
+            let stored = app.ledger.request(caller.id(), id).await?.ok_or_else(missing)?;
+            if stored.body_gone_at.is_some() {
+                return Err(StoreError::Gone.into());
+            }
+            Some(stored.request)
         }
         None => None,
     };

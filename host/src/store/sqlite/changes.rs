@@ -24,27 +24,31 @@ use crate::store::catalog::NewKey;
 pub(super) type Written = Result<(), StoreError>;
 
 pub(super) async fn create_tenant(conn: &mut SqliteConnection, tenant: &Tenant, key: &NewKey) -> Written {
-    sqlx::query("INSERT INTO tenants (id, name, plan, dialect, limits, created_at) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(id_text(&tenant.id))
-        .bind(tenant.name.as_str())
-        .bind(tenant.plan.as_deref())
-        .bind(tenant.dialect.as_str())
-        .bind(json(&tenant.limits))
-        .bind(tenant.created_at.as_millis())
-        .execute(&mut *conn)
-        .await
-        .map_err(taken)?;
+    sqlx::query(
+        "INSERT INTO tenants (id, name, plan, dialect, limits, retention, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id_text(&tenant.id))
+    .bind(tenant.name.as_str())
+    .bind(tenant.plan.as_deref())
+    .bind(tenant.dialect.as_str())
+    .bind(json(&tenant.limits))
+    .bind(json(&tenant.retention))
+    .bind(tenant.created_at.as_millis())
+    .execute(&mut *conn)
+    .await
+    .map_err(taken)?;
     keys::insert(conn, tenant.id, key).await
 }
 
 pub(super) async fn update_tenant(conn: &mut SqliteConnection, tenant: &Tenant) -> Written {
     const UPDATE: &str = "
-        UPDATE tenants SET name = ?, plan = ?, dialect = ?, limits = ? WHERE id = ? AND deleted_at IS NULL";
+        UPDATE tenants SET name = ?, plan = ?, dialect = ?, limits = ?, retention = ? WHERE id = ? AND deleted_at IS NULL";
     let updated = sqlx::query(UPDATE)
         .bind(tenant.name.as_str())
         .bind(tenant.plan.as_deref())
         .bind(tenant.dialect.as_str())
         .bind(json(&tenant.limits))
+        .bind(json(&tenant.retention))
         .bind(id_text(&tenant.id))
         .execute(conn)
         .await

@@ -22,6 +22,7 @@ pub(super) fn is_ones_own(error: &StoreError) -> bool {
         | StoreError::Changed
         | StoreError::InUse
         | StoreError::LastAdmin
+        | StoreError::Gone
         | StoreError::Corrupt(_) => true,
         StoreError::Full | StoreError::Closed => false,
     }

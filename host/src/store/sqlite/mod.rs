@@ -17,14 +17,19 @@ use super::{Reply, StoreError};
 use crate::domain::audit::Entry;
 
 mod audit;
+pub mod backup;
 mod batch;
 mod bulk;
 mod catalog;
 mod changes;
 mod checkpoint;
 mod claims;
+mod erase;
 mod fault;
 mod health;
+mod keeping;
+#[cfg(test)]
+mod keeping_tests;
 mod keys;
 mod ledger;
 mod moves;
@@ -33,14 +38,17 @@ mod picture;
 mod plugins;
 mod reads;
 mod record;
+mod remove;
 mod replays;
 mod reseal;
 mod rows;
 mod sealed;
 mod settle;
 mod state;
+mod sweep;
 mod upkeep;
 mod usage;
+mod wipe;
 mod writer;
 
 pub use open::OpenError;

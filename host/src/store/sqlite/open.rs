@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::batch::Statements;
 use super::bulk::Many;
 use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
-use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint};
+use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, wipe};
 use crate::store::seal::Seal;
 
 /// The first version whose log survives a checkpoint by one connection while
@@ -26,20 +26,18 @@ use crate::store::seal::Seal;
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 const WITHDRAWN_SQLITE: (u32, u32, u32) = (3, 52, 0);
 
-/// What the log's file is grown to: rewriting a file in place syncs in a tenth
-/// of the time that growing it does.
-const LOG_BYTES: u64 = 8 * 1024 * 1024;
 const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
     (4, "capabilities", include_str!("../../../migrations/sqlite/0004_capabilities.sql")),
     (5, "pace", include_str!("../../../migrations/sqlite/0005_pace.sql")),
     (6, "keys", include_str!("../../../migrations/sqlite/0006_keys.sql")),
+    (8, "retention", include_str!("../../../migrations/sqlite/0008_retention.sql")),
     (11, "lines", include_str!("../../../migrations/sqlite/0011_lines.sql")),
     (12, "replays", include_str!("../../../migrations/sqlite/0012_replays.sql")),
 ];
@@ -117,7 +115,8 @@ impl SqliteStore {
         check_engine(&mut conn).await?;
         migrate(&mut conn).await?;
         check_master_key(&mut conn, &seal).await?;
-        grow_log(path).map_err(|error| OpenError::File(log_path(path), error))?;
+        wipe::at_start(&mut conn).await;
+        wipe::grow_log(path).map_err(|error| OpenError::File(log_path(path), error))?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -137,8 +136,8 @@ impl SqliteStore {
         let (alive, ended) = oneshot::channel();
         let checkpoints = tokio::spawn(checkpoint::run(checkpoints, written.clone(), writer.downgrade(), ended));
         let statements = Box::new(Statements::new());
-        tokio::spawn(Writer { conn, statements, inbox, written, checkpoints, alive }.run());
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
+        tokio::spawn(Writer { conn, path: path.to_owned(), statements, inbox, written, checkpoints, alive }.run());
         Ok(Self { writer, room, readers, claiming, seal: Arc::new(seal), lock: Arc::new(lock), note: None })
     }
 }
@@ -156,6 +155,8 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         // A database that somebody has tampered with runs no code of its own.
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
+        // What is deleted is overwritten, for whoever asks for it to be erased.
+        .pragma("secure_delete", "ON")
         // `checkpoint.rs` does it.
         .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", "-16384")
@@ -229,25 +230,20 @@ async fn check_master_key(conn: &mut SqliteConnection, seal: &Seal) -> Result<()
     }
 }
 
-/// Lengthens the log's file with zeros. To SQLite they are frames with a wrong
-/// checksum, which it takes as the log's end, after a crash too.
-fn grow_log(path: &Path) -> io::Result<()> {
-    let mut log = OpenOptions::new().append(true).open(log_path(path))?;
-    let length = log.metadata()?.len();
-    // In whole and really written: space that is only promised is as slow.
-    if let Some(missing) = LOG_BYTES.checked_sub(length) {
-        io::copy(&mut io::Read::take(io::repeat(0), missing), &mut log)?;
-        log.flush()?;
-        log.sync_data()?;
-    }
-    Ok(())
+/// Whether the database was made with this master key.
+pub(super) async fn fits(conn: &mut SqliteConnection, seal: &Seal) -> Result<bool, sqlx::Error> {
+    Ok(sealed_check(conn).await?.is_none_or(|sealed| seal.open(CHECK, &sealed).is_ok()))
 }
 
-fn log_path(path: &Path) -> PathBuf {
+async fn sealed_check(conn: &mut SqliteConnection) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT value FROM meta WHERE name = 'master-key'").fetch_optional(conn).await
+}
+
+pub(super) fn log_path(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

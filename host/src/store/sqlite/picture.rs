@@ -44,11 +44,9 @@ pub(super) async fn picture(
 }
 
 async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option<Tenant>, StoreError> {
-    let row =
-        sqlx::query("SELECT name, plan, dialect, limits, created_at FROM tenants WHERE id = ? AND deleted_at IS NULL")
-            .bind(id_text(&id))
-            .fetch_optional(conn)
-            .await?;
+    const READ: &str = "
+        SELECT name, plan, dialect, limits, retention, created_at FROM tenants WHERE id = ? AND deleted_at IS NULL";
+    let row = sqlx::query(READ).bind(id_text(&id)).fetch_optional(conn).await?;
     let Some(row) = row else { return Ok(None) };
     let row = Columns(&row);
     Ok(Some(Tenant {
@@ -57,6 +55,7 @@ async fn read_tenant(conn: &mut SqliteConnection, id: TenantId) -> Result<Option
         plan: row.maybe_text("plan")?,
         dialect: row.text("dialect")?.to_owned(),
         limits: row.maybe_json("limits")?.unwrap_or_default(),
+        retention: row.maybe_json("retention")?.unwrap_or_default(),
         created_at: row.at("created_at")?,
     }))
 }

@@ -48,7 +48,7 @@ pub(super) async fn requests_to_rerun(
     narrow(&mut query, " AND id < ", wanted.until.map(|until| RequestId::floor(until).to_string()));
     narrow(&mut query, " AND id > ", wanted.after.map(|id| id.to_string()));
     among(&mut query, wanted.states);
-    query.push(" ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit));
+    query.push(" AND body_gone_at IS NULL ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit));
     query.build().fetch_all(pool).await?.iter().map(|row| Columns(row).parsed("id")).collect()
 }
 
@@ -63,6 +63,9 @@ pub(super) async fn events(pool: &SqlitePool, tenant: TenantId, wanted: EventQue
     narrow(&mut query, " AND type = ", wanted.event_type);
     narrow(&mut query, " AND subject = ", wanted.subject);
     narrow(&mut query, " AND account = ", wanted.account);
+    if wanted.with_data {
+        query.push(" AND data_gone_at IS NULL");
+    }
     narrow(&mut query, " AND length(data) <= ", wanted.max_data);
     narrow(&mut query, " AND received_at >= ", wanted.after.map(Timestamp::as_millis));
     narrow(&mut query, " AND received_at < ", wanted.before.map(Timestamp::as_millis));
@@ -176,6 +179,12 @@ fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
     }
     if !wanted.states.is_empty() {
         among(query, wanted.states.iter().map(|state| state.as_str().to_owned()));
+    }
+    if wanted.with_data {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
+            AND events.id = deliveries.event_id AND events.data_gone_at IS NULL)",
+        );
     }
 }
 

@@ -81,6 +81,9 @@ pub(super) async fn record(
     let parts: Vec<Part<'_>> =
         recordings.iter().map(|recording| Part { tenant: id_text(&recording.tenant), recording }).collect();
     let answers = judge_keys(conn, statements, &parts).await?;
+    for part in &parts {
+        require_events(conn, part).await?;
+    }
     let fresh = || parts.iter().zip(&answers).filter(|(_, answer)| **answer == Recorded::Stored).map(|(part, _)| part);
 
     write_requests(conn, statements, fresh()).await?;
@@ -105,6 +108,25 @@ pub(super) async fn record(
         }
     }
     Ok(answers)
+}
+
+/// What is replayed is still there: a delivery never outlives its event, and
+/// nothing is sent of which the content is gone.
+async fn require_events(conn: &mut SqliteConnection, part: &Part<'_>) -> Result<(), StoreError> {
+    const IS_WHOLE: &str = "SELECT 1 FROM events WHERE tenant_id = ? AND id = ? AND data_gone_at IS NULL";
+    let Recording { deliveries, events, .. } = part.recording;
+    if deliveries.is_empty() || !events.is_empty() {
+        // Of its own events; nobody replays while he publishes.
+        return Ok(());
+    }
+    let earlier: HashSet<EventId> = deliveries.iter().map(|delivery| delivery.event).collect();
+    for event in earlier {
+        let found = sqlx::query(IS_WHOLE).bind(part.tenant.clone()).bind(id_text(&event));
+        if found.fetch_optional(&mut *conn).await?.is_none() {
+            return Err(StoreError::Gone);
+        }
+    }
+    Ok(())
 }
 
 async fn write_requests<'a>(
@@ -168,7 +190,7 @@ fn bind_request((part, received): &(&Part<'_>, &Received), values: &mut Values) 
 async fn write_rerun(conn: &mut SqliteConnection, part: &Part<'_>, received: &Received) -> Result<(), StoreError> {
     const RERUN: &str = "
         UPDATE requests SET state = ?, reason = ?, steps = ?, events = events || ?
-        WHERE tenant_id = ? AND id = ? AND state = ?";
+        WHERE tenant_id = ? AND id = ? AND state = ? AND body_gone_at IS NULL";
     let updated = sqlx::query(RERUN)
         .bind(received.fate.state())
         .bind(received.fate.reason())

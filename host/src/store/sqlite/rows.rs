@@ -83,7 +83,8 @@ pub(super) fn corrupt(column: &str) -> StoreError {
 }
 
 /// The columns of a request.
-pub(super) const REQUEST: &str = "id, source_id, received_at, method, query, headers, body, state, reason, steps";
+pub(super) const REQUEST: &str = "id, source_id, received_at, method, query, headers, body, state, reason, steps,
+    body_gone_at";
 
 pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     let row = Columns(row);
@@ -99,14 +100,14 @@ pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest
         headers: row.json("headers")?,
         body: row.bytes("body")?.to_vec().into(),
     };
-    Ok(StoredRequest { request, fate, steps: row.json("steps")? })
+    Ok(StoredRequest { request, body_gone_at: row.maybe_at("body_gone_at")?, fate, steps: row.json("steps")? })
 }
 
 /// The columns of an event; `tags` and the like are not the delivery's or the
 /// message's when they are joined.
 pub(super) const EVENT: &str =
     "events.id, events.type, events.occurred_at, events.received_at, events.deliver_at, events.subject,
-    events.account, events.tags, events.data, events.request_id";
+    events.account, events.tags, events.data, events.request_id, events.data_gone_at";
 
 pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreError> {
     let row = Columns(row);
@@ -123,6 +124,7 @@ pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreErr
         tags: row.json("tags")?,
         data: data.into(),
         request_id: row.maybe_parsed("request_id")?,
+        data_gone_at: row.maybe_at("data_gone_at")?,
     })
 }
 

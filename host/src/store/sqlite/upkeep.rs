@@ -26,7 +26,9 @@ pub(super) async fn retry(
 ) -> Result<Result<(), State>, StoreError> {
     const RETRY: &str = "
         UPDATE deliveries SET state = 'pending', due_at = ?1, claim = NULL, reason = NULL, updated_at = ?1
-        WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND (claim IS NULL OR due_at <= ?1)))";
+        WHERE tenant_id = ?2 AND id = ?3 AND (state = 'dead' OR (state = 'pending' AND (claim IS NULL OR due_at <= ?1)))
+            AND EXISTS (
+                SELECT 1 FROM events WHERE tenant_id = ?2 AND events.id = deliveries.event_id AND data_gone_at IS NULL)";
     let retried = sqlx::query(RETRY)
         .bind(now.as_millis())
         .bind(id_text(&tenant))
@@ -45,6 +47,8 @@ pub(super) async fn retry(
     match State::parse(row.try_get("state")?) {
         // It is claimed: it is being tried at this moment.
         Some(State::Pending) => Ok(Ok(())),
+        // Nothing else forbids it.
+        Some(State::Dead) => Err(StoreError::Gone),
         Some(other) => Ok(Err(other)),
         None => Err(super::rows::corrupt("deliveries.state")),
     }
@@ -100,7 +104,7 @@ pub(super) async fn cancel(
 pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL";
     // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 9] = [
+    const PORTIONS: [&str; 11] = [
         "DELETE FROM attempts WHERE rowid IN (
             SELECT attempts.rowid FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = ?1 ORDER BY id LIMIT ?2)
                 AS first JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT ?3)",
@@ -120,6 +124,10 @@ pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: 
         // That it was deleted, by whom and when, is the operator's to know.
         "DELETE FROM audit WHERE tenant_id = ?1 AND id IN (
             SELECT id FROM audit WHERE tenant_id = ?1 AND action <> 'tenant.deleted' LIMIT min(?2, ?3))",
+        "DELETE FROM erasures WHERE tenant_id = ?1 AND id IN (
+            SELECT id FROM erasures WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
+        "DELETE FROM sweeps WHERE tenant_id = ?1 AND kind IN (
+            SELECT kind FROM sweeps WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {

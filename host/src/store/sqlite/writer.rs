@@ -5,6 +5,7 @@
 //! that many callers share one sync (group commit). What the operations do is
 //! in `batch.rs` and `changes.rs`.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::batch::{Batch, Statements};
-use super::{audit, fault};
+use super::{audit, fault, wipe};
 use crate::domain::audit::Entry;
 use crate::store::ledger::{Recorded, Recording, Settlement};
 use crate::store::{Reply, StoreError};
@@ -32,6 +33,8 @@ pub(super) enum Operation {
     Change(Box<dyn Change>),
     /// Moves what is in the log into the database, while nobody writes.
     Checkpoint(oneshot::Sender<()>),
+    /// Overwrites the log; answers whether nobody was reading it.
+    Wipe(oneshot::Sender<bool>),
     Close(oneshot::Sender<()>),
 }
 
@@ -88,6 +91,8 @@ where
 /// The task's state.
 pub(super) struct Writer {
     pub(super) conn: SqliteConnection,
+    /// The database's file.
+    pub(super) path: PathBuf,
     pub(super) statements: Box<Statements>,
     pub(super) inbox: mpsc::Receiver<Operation>,
     /// Tells the checkpointer that the log has grown.
@@ -106,12 +111,14 @@ impl Writer {
             self.gather(&mut waiting).await;
             let mut batch = Batch::default();
             let mut checkpoint = None;
+            let mut wipes = Vec::new();
             for operation in waiting.drain(..) {
                 match operation {
                     Operation::Record(recording, answer, held) => batch.records.push((recording, answer, held)),
                     Operation::Settle(settlement, answer) => batch.settlements.push((settlement, answer)),
                     Operation::Change(change) => batch.changes.push(change),
                     Operation::Checkpoint(done) => checkpoint = Some(done),
+                    Operation::Wipe(done) => wipes.push(done),
                     Operation::Close(done) => {
                         // What is in the inbox is still written.
                         self.inbox.close();
@@ -126,6 +133,12 @@ impl Writer {
             if let Some(done) = checkpoint {
                 self.checkpoint().await;
                 done.send(()).ok();
+            }
+            if !wipes.is_empty() {
+                let is_wiped = wipe::log(&mut self.conn, &self.path).await;
+                for done in wipes {
+                    done.send(is_wiped).ok();
+                }
             }
         }
         // The last connection to close empties the log, and the others wait.
@@ -186,6 +199,9 @@ impl Writer {
                 Operation::Record(_, answer, _) => drop(answer.send(Err(StoreError::Closed))),
                 Operation::Settle(_, answer) => drop(answer.send(Err(StoreError::Closed))),
                 Operation::Change(change) => change.refuse(StoreError::Closed),
+                Operation::Wipe(done) => {
+                    done.send(false).ok();
+                }
                 Operation::Checkpoint(done) | Operation::Close(done) => {
                     done.send(()).ok();
                 }

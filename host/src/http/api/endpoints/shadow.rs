@@ -138,7 +138,7 @@ pub(super) async fn shadow(
     let end = began + PATIENCE;
     let (mut older_than, mut portion) = (None, 1);
     while began < end {
-        let query = EventQuery { older_than, limit: portion, ..EventQuery::default() };
+        let query = EventQuery { older_than, limit: portion, with_data: true, ..EventQuery::default() };
         let page = app.ledger.events(caller.id(), query).await?;
         older_than = page.last().map(|event| event.id);
         let (read, room) = (page.len(), (last - comparison.compared) as usize);
