@@ -152,7 +152,7 @@ async fn a_past(host: &Host, tenant: &Api, receiver: &Receiver, count: usize) {
     receiver.answer(&[500; 3]);
     tenant.endpoint(&receiver.url(), json!({"retry": {"schedule": [0, 0, 0], "jitter": 0}})).await;
     let source = json!({"name": "shop", "steps": [{"plugin": "field-mapper", "config": {
-        "subject": {"from": "who"}, "rules": [{"to": "said", "from": "said"}]}}]});
+        "type": {"const": "a.b"}, "subject": {"from": "who"}, "rules": [{"to": "said", "from": "said"}]}}]});
     let source = tenant.post("/v1/sources", source).await.expect(201);
     for n in 0..count {
         let (who, size) = (["jane@example.com", "joe@example.com"][n % 2], [10, 500, 9000][n % 3]);
