@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::domain::address::AddressPolicy;
 use crate::domain::chat::ChatSettings;
+use crate::domain::egress::EgressProxy;
 use crate::domain::key::KeyText;
 use crate::domain::retention::{Keep, Retention};
 use crate::domain::url::UrlPolicy;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub urls: UrlPolicy,
     /// How long what happened is kept.
     pub retention: Retention,
+    /// What all connections to strangers' hosts go through.
+    pub egress: Option<EgressProxy>,
     /// Where the operator's own dialects are.
     pub dialects: Option<PathBuf>,
     /// The language model that writes summaries, where there is one.
@@ -93,6 +96,10 @@ pub struct Given {
     /// What receivers answered; their status stays with the attempt [default: 7d]
     #[arg(long, env = "HOOKYARD_KEEP_ANSWERS")]
     pub keep_answers: Option<String>,
+    /// Proxy to reach receivers through: http://host:port (CONNECT) or socks5://host:port, with user:password@ before
+    /// the host if need be; a password belongs into the variable or the file
+    #[arg(long, env = "HOOKYARD_EGRESS_PROXY", hide_env_values = true)]
+    pub egress_proxy: Option<Hidden>,
     /// Directory with dialects of your own, one TOML file each
     #[arg(long, env = "HOOKYARD_DIALECTS")]
     pub dialects: Option<PathBuf>,
@@ -113,6 +120,22 @@ pub struct Place {
     /// sqlite:PATH [default: hookyard.db in the data directory]
     #[arg(long, env = "HOOKYARD_DATABASE")]
     pub database: Option<String>,
+}
+
+/// Text that may have a password in it: `Debug` does not show it.
+#[derive(Clone, Deserialize)]
+pub struct Hidden(String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl From<String> for Hidden {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 /// Why the server cannot start with these settings.
@@ -160,6 +183,7 @@ impl Given {
             keep_attempts: self.keep_attempts.or(other.keep_attempts),
             keep_bodies: self.keep_bodies.or(other.keep_bodies),
             keep_answers: self.keep_answers.or(other.keep_answers),
+            egress_proxy: self.egress_proxy.or(other.egress_proxy),
             dialects: self.dialects.or(other.dialects),
             chat_url: self.chat_url.or(other.chat_url),
             chat_model: self.chat_model.or(other.chat_model),
@@ -188,6 +212,7 @@ impl Given {
                 own_receiver: None,
             },
             retention,
+            egress: self.egress_proxy.map(egress).transpose()?,
             dialects: self.dialects,
             chat: chat(self.chat_url, self.chat_model)?,
             compiler: std::env::current_exe().map_err(|error| ConfigError::Io {
@@ -270,6 +295,15 @@ fn database_path(text: &str) -> Result<PathBuf, ConfigError> {
 fn networks(text: &str) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: &str| parse("allow-addresses", text, "give networks such as 127.0.0.0/8,10.1.0.0/16");
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect()
+}
+
+fn egress(Hidden(text): Hidden) -> Result<EgressProxy, ConfigError> {
+    EgressProxy::parse(&text).map_err(|problem| ConfigError::Invalid {
+        setting: "egress-proxy",
+        // It may have a password in it.
+        value: text.split(':').next().unwrap_or_default().to_owned() + ":...",
+        problem: problem.to_string(),
+    })
 }
 
 fn public_url(text: String) -> Result<String, ConfigError> {
@@ -448,10 +482,13 @@ mod tests {
     #[test]
     fn the_first_place_that_says_something_wins() {
         let flags = Given { listen: Some("127.0.0.1:1".to_owned()), ..Given::default() };
-        let file: Given = toml::from_str("listen = \"127.0.0.1:2\"\nallow-http = true").unwrap();
+        let file = "listen = \"127.0.0.1:2\"\nallow-http = true\negress-proxy = \"http://me:hush@proxy:1\"";
+        let file: Given = toml::from_str(file).unwrap();
+        assert!(!format!("{file:?}").contains("hush"), "it is not printed");
         let both = flags.or(file);
         assert_eq!(both.listen.as_deref(), Some("127.0.0.1:1"));
         assert_eq!(both.allow_http, Some(true));
+        assert!(both.egress_proxy.is_some());
     }
 
     #[track_caller]
@@ -474,6 +511,7 @@ mod tests {
         check(keeps.settle(), "keep-bodies = `a week`: give a number of days or hours");
         check(public_url("example.com".to_owned()), "public-url = `example.com`");
         check(database_path("postgres://user:secret@db/x"), "database = `postgres:...`");
+        check(egress(Hidden("https://user:secret@proxy:1".to_owned())), "egress-proxy = `https:...`: give http://");
         check(Given { listen: Some("8400".to_owned()), ..Given::default() }.settle(), "listen = `8400`");
         assert!(toml::from_str::<Given>("listne = \"x\"").is_err());
     }

@@ -1,125 +1,183 @@
 //! The one way out: requests to places that tenants named, by policy. No
-//! redirect, no proxy, no retry inside the client, and only addresses that may
-//! be dialled.
+//! redirect, no retry inside the client, no proxy but the operator's, and only
+//! addresses that may be dialled.
 //!
 //! A name's addresses are judged by the resolver, and what was judged is what is
-//! dialled: there is no second look-up in between. Hosts that are addresses
-//! never get to the resolver (hyper's connector skips it for them); those are
-//! judged before a connection is asked for.
+//! dialled, or what a proxy is asked for: there is no second look-up in between.
+//! Hosts that are addresses never get to the resolver (hyper's connector skips it
+//! for them); those are judged before a connection is asked for.
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::dns::Name;
+use tower::Service;
 
 use crate::domain::address::Forbidden;
 use crate::domain::delivery::Unreachable;
+use crate::domain::egress::EgressProxy;
 use crate::domain::header::Header;
+use crate::domain::id::EndpointId;
+use crate::domain::tls::{self, Tls};
 use crate::domain::url::{DeliveryUrl, UrlPolicy};
+
+mod client;
+mod route;
+
+use client::{NoConnection, OwnPools, Pool};
+use route::{ProxyFailed, Route};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Idle connections are closed before most servers close them under us.
 const IDLE: Duration = Duration::from_secs(20);
 const IDLE_PER_HOST: usize = 64;
+const USER_AGENT: &str = concat!("Hookyard/", env!("CARGO_PKG_VERSION"));
 
 /// Makes requests where policy allows it.
 pub struct Dialler {
-    client: Client,
     urls: Arc<UrlPolicy>,
+    route: Route,
+    /// For whoever set up nothing of its own.
+    usual: Pool,
+    own: OwnPools,
+}
+
+/// What an answer begins with. The rest is to be read, which may fail too.
+pub struct Reply {
+    head: http::response::Parts,
+    body: Incoming,
 }
 
 impl Dialler {
-    pub fn new(urls: Arc<UrlPolicy>) -> Result<Self, reqwest::Error> {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring offers TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(GuardedResolver { urls: urls.clone() }))
-            // The target was checked, the place that it points to was not.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_DEADLINE)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http1_only()
-            .user_agent(concat!("Hookyard/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, urls })
+    /// Everything goes through `proxy`, if there is one.
+    pub fn new(urls: Arc<UrlPolicy>, proxy: Option<&EgressProxy>) -> Self {
+        let route = Route::new(GuardedResolver { urls: urls.clone() }, proxy);
+        let usual = client::pool(route.clone(), tls::public_config());
+        Self { urls, route, usual, own: OwnPools::default() }
     }
 
-    /// Sends a request. The answer's body is still to be read, which may fail
-    /// too: see [`classify`]. Of two headers with one name, the later one is
-    /// sent.
+    /// Sends a request. Of two headers with one name, the later one is sent.
     pub async fn send(
         &self,
         method: &'static str,
         url: &DeliveryUrl,
         headers: &[&Header],
         body: Bytes,
-    ) -> Result<Response, Unreachable> {
+    ) -> Result<Reply, Unreachable> {
+        self.send_as(None, method, url, headers, body).await
+    }
+
+    /// The same over connections that are made as an endpoint's owner set up.
+    pub async fn send_as(
+        &self,
+        own: Option<(EndpointId, &Tls)>,
+        method: &'static str,
+        url: &DeliveryUrl,
+        headers: &[&Header],
+        body: Bytes,
+    ) -> Result<Reply, Unreachable> {
         // The connector asks no resolver about a host that is an address, and
         // the operator's policy may be another than when the URL was stored.
         url.judge(&self.urls).map_err(|error| Unreachable::Forbidden(error.to_string()))?;
         let request = build(method, url, headers, body)?;
-        self.client.execute(request).await.map_err(classify)
+        let answered = match own {
+            Some((endpoint, tls)) => self.own.of(endpoint, tls, &self.route).await?.request(request).await,
+            None => self.usual.request(request).await,
+        };
+        let (head, body) = answered.map_err(|error| classify(&error, error.is_connect()))?.into_parts();
+        Ok(Reply { head, body })
     }
 }
 
-fn build(method: &'static str, url: &DeliveryUrl, headers: &[&Header], body: Bytes) -> Result<Request, Unreachable> {
-    let method = http::Method::from_bytes(method.as_bytes()).expect("what is sent has a plain method");
-    let mut built = Request::new(method, url.as_url().clone());
+impl Reply {
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The next part of the body; nothing at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Unreachable> {
+        while let Some(frame) = self.body.frame().await {
+            // What is no data is a trailer.
+            if let Ok(data) = frame.map_err(|error| classify(&error, false))?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn build(
+    method: &'static str,
+    url: &DeliveryUrl,
+    headers: &[&Header],
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, Unreachable> {
+    let mut built = Request::new(Full::new(body));
+    *built.method_mut() = http::Method::from_bytes(method.as_bytes()).expect("what is sent has a plain method");
+    *built.uri_mut() = url.as_str().parse().map_err(|_| Unreachable::Broken("the URL cannot be sent".to_owned()))?;
+    let sent = built.headers_mut();
+    sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    sent.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     for Header { name, value } in headers {
         let broken = |_| Unreachable::Broken(format!("header `{name}` cannot be sent"));
-        let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
-        let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|_| broken(()))?;
-        built.headers_mut().insert(name, value);
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| broken(()))?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| broken(()))?;
+        sent.insert(name, value);
     }
-    *built.body_mut() = Some(body.into());
     Ok(built)
 }
 
+/// Every cause of an error, the outermost first. An `io::Error` that wraps
+/// another hides it from `source()`.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
+        let error: &'e (dyn Error + 'static) = *error;
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}
+
+fn root_of<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}
+
 /// Why there is no answer: where in the chain of causes the reason is.
-pub fn classify(error: reqwest::Error) -> Unreachable {
-    let mut root: &(dyn Error + 'static) = &error;
-    loop {
-        if let Some(resolve) = root.downcast_ref::<ResolveError>() {
+fn classify(error: &(dyn Error + 'static), is_connect: bool) -> Unreachable {
+    for cause in causes(error) {
+        if let Some(resolve) = cause.downcast_ref::<ResolveError>() {
             return match resolve {
                 ResolveError::Forbidden(forbidden) => Unreachable::Forbidden(forbidden.to_string()),
                 other => Unreachable::Unresolved(other.to_string()),
             };
         }
-        if let Some(tls) = root.downcast_ref::<rustls::Error>() {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return Unreachable::Tls(tls.to_string());
         }
-        // An `io::Error` that wraps another hides it from `source()`.
-        let inner = root.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        match inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| root.source()) {
-            Some(cause) => root = cause,
-            None => break,
+        if cause.is::<NoConnection>() || cause.is::<ProxyFailed>() {
+            return Unreachable::Connect(cause.to_string());
         }
     }
-    let cause = root.to_string();
-    if error.is_connect() && error.is_timeout() {
-        Unreachable::Connect(format!("no connection within {} s", CONNECT_DEADLINE.as_secs()))
-    } else if error.is_connect() {
-        Unreachable::Connect(cause)
-    } else {
-        Unreachable::Broken(cause)
-    }
+    let root = root_of(error).to_string();
+    if is_connect { Unreachable::Connect(root) } else { Unreachable::Broken(root) }
 }
 
 /// The system's resolver behind the address table.
+#[derive(Clone)]
 struct GuardedResolver {
     urls: Arc<UrlPolicy>,
 }
@@ -144,14 +202,26 @@ impl fmt::Display for ResolveError {
 
 impl Error for ResolveError {}
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let urls = self.urls.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError::Failed)?;
-            let addresses = judge(&urls, found)?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+impl GuardedResolver {
+    /// What a name resolves to, when all of it may be dialled.
+    async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveError::Failed)?;
+        judge(&self.urls, found)
+    }
+}
+
+impl Service<Name> for GuardedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ResolveError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ResolveError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolver = self.clone();
+        Box::pin(async move { resolver.addresses(name.as_str()).await.map(Vec::into_iter) })
     }
 }
 

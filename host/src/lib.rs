@@ -174,7 +174,7 @@ impl Host {
         let ledger: Arc<dyn Ledger> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
-        let dialler = Arc::new(Dialler::new(urls.clone()).map_err(RunError::Client)?);
+        let dialler = Arc::new(Dialler::new(urls.clone(), settings.egress.as_ref()));
         let reach = Reach::new(ledger.clone(), picture.clone(), dialler.clone());
         let composer = Composer { sandbox: sandbox.clone(), recall, reach: reach.clone() };
         let origin =
@@ -183,7 +183,7 @@ impl Host {
             ledger: ledger.clone(),
             catalog: catalog.clone(),
             picture: picture.clone(),
-            sender: Sender::new(dialler),
+            sender: Sender::new(dialler, clock.clone()),
             clock: clock.clone(),
             lanes: handoff.lanes.clone(),
             in_flight: InFlight::default(),

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, because linking wasmtime takes longer
 //! than most of them.
 
+mod access;
 mod addresses;
 mod audit;
 mod author;

@@ -342,6 +342,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
         master_key: MasterKey::new(MASTER_KEY),
         urls: local(),
         retention: Retention::default(),
+        egress: None,
         dialects: None,
         chat: None,
         compiler: data.path().join("there is none"),

@@ -10,6 +10,7 @@ use hookyard::clock::{Clock, SystemClock};
 use hookyard::config::{MasterKey, Settings};
 use hookyard::domain::address::AddressPolicy;
 use hookyard::domain::chat::ChatSettings;
+use hookyard::domain::egress::EgressProxy;
 use hookyard::domain::key::KeyText;
 use hookyard::domain::retention::Retention;
 use hookyard::domain::time::Timestamp;
@@ -63,6 +64,7 @@ fn millis(time: Duration) -> i64 {
 pub struct Extra {
     pub dialects: Option<PathBuf>,
     pub chat: Option<ChatSettings>,
+    pub egress: Option<EgressProxy>,
     /// Serves once the plugins are ready that take long to compile, too.
     pub complete: bool,
 }
@@ -104,6 +106,7 @@ impl Host {
             master_key: MasterKey::new(MASTER_KEY),
             urls,
             retention: Retention::default(),
+            egress: extra.egress,
             dialects: extra.dialects,
             chat: extra.chat,
             compiler: build::hookyard().to_owned(),
@@ -158,9 +161,14 @@ impl Host {
     }
 
     /// The same, with another policy for URLs.
-    pub async fn restart_with(mut self, urls: UrlPolicy) -> Self {
+    pub async fn restart_with(self, urls: UrlPolicy) -> Self {
+        self.restart_as(urls, Extra::default()).await
+    }
+
+    /// The same, with what else an operator may set.
+    pub async fn restart_as(mut self, urls: UrlPolicy, extra: Extra) -> Self {
         self.stop().await;
-        Self::on(self.data.clone(), urls, self.clock.clone(), Extra::default()).await
+        Self::on(self.data.clone(), urls, self.clock.clone(), extra).await
     }
 
     /// Stops as SIGTERM does.

@@ -6,6 +6,7 @@ pub mod build;
 pub mod host;
 pub mod oracle;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
 pub mod tls;
 

@@ -8,10 +8,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use axum::serve::Listener;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::sync::mpsc;
+
+use crate::tls::TlsListener;
 
 /// One request that came.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ type Rule = Arc<Mutex<Option<Box<dyn Fn(&Arrived) -> Option<Response<String>> + 
 
 /// Takes requests at any path and method.
 pub struct Receiver {
+    scheme: &'static str,
     address: SocketAddr,
     arrivals: mpsc::UnboundedReceiver<Arrived>,
     script: Script,
@@ -73,21 +77,30 @@ struct Desk {
 impl Receiver {
     /// Answers 204 until told otherwise.
     pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
+        Self::on("http", listener)
+    }
+
+    /// The same behind TLS.
+    pub fn behind(listener: TlsListener) -> Self {
+        Self::on("https", listener)
+    }
+
+    fn on<L: Listener<Addr = SocketAddr, Io: std::fmt::Debug>>(scheme: &'static str, listener: L) -> Self {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let script = Script::default();
         let rule = Rule::default();
         let desk = Desk { arrived, script: script.clone(), rule: rule.clone() };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let address = listener.local_addr().expect("it is bound");
         let router = Router::new().fallback(take).with_state(desk);
         let server = tokio::spawn(async move {
             let _until_aborted = axum::serve(listener, router).await;
         });
-        Self { address, arrivals, script, rule, server }
+        Self { scheme, address, arrivals, script, rule, server }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/hooks", self.address)
+        format!("{}://{}/hooks", self.scheme, self.address)
     }
 
     pub fn address(&self) -> SocketAddr {

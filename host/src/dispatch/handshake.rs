@@ -67,7 +67,9 @@ async fn ask(
     let wire = Wire {
         method,
         url: &asked.url,
+        endpoint: asked,
         headers: typed.into_iter().chain(&asked.headers).chain(&own).collect(),
+        signature: &own,
         body,
         deadline: handshake.deadline(),
         sent_at: now,

@@ -24,6 +24,7 @@ use crate::store::{Catalog, Ledger, Picture};
 pub mod attempt;
 mod claiming;
 mod handshake;
+mod login;
 mod prepare;
 mod send;
 mod share;

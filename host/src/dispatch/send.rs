@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::Response;
 
-use crate::dial::{Dialler, classify};
+use super::login::Logins;
+use crate::clock::Clock;
+use crate::dial::{Dialler, Reply};
 use crate::domain::attempt::{Answer, KEPT_ANSWER};
 use crate::domain::delivery::{Outcome, Unreachable, Word};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::header::Header;
 use crate::domain::retry::parse_retry_after;
 use crate::domain::signed_request::SignedRequest;
@@ -30,7 +32,9 @@ fn wire<'a>(request: &'a SignedRequest<'_>) -> Wire<'a> {
     Wire {
         method: request.message.method.as_str(),
         url: &request.url,
+        endpoint: request.endpoint,
         headers: request.headers().collect(),
+        signature: &request.signature,
         body: request.message.body.clone(),
         deadline: request.deadline,
         sent_at: request.sent_at,
@@ -42,7 +46,11 @@ fn wire<'a>(request: &'a SignedRequest<'_>) -> Wire<'a> {
 pub(super) struct Wire<'a> {
     pub(super) method: &'static str,
     pub(super) url: &'a DeliveryUrl,
+    /// Whose it is: how the receiver is told who calls.
+    pub(super) endpoint: &'a Endpoint,
     pub(super) headers: Vec<&'a Header>,
+    /// Those of them that nothing goes over.
+    pub(super) signature: &'a [Header],
     pub(super) body: Bytes,
     pub(super) deadline: Duration,
     pub(super) sent_at: Timestamp,
@@ -56,11 +64,14 @@ pub struct Exchange {
 }
 
 /// Sends signed requests.
-pub struct Sender(Arc<Dialler>);
+pub struct Sender {
+    dialler: Arc<Dialler>,
+    logins: Logins,
+}
 
 impl Sender {
-    pub fn new(dialler: Arc<Dialler>) -> Self {
-        Self(dialler)
+    pub fn new(dialler: Arc<Dialler>, clock: Arc<dyn Clock>) -> Self {
+        Self { logins: Logins::new(dialler.clone(), clock), dialler }
     }
 
     /// One try. Failure is an answer here, not an error.
@@ -79,22 +90,32 @@ impl Sender {
     }
 
     async fn request(&self, wire: &Wire<'_>) -> Result<(Outcome, Answer), Unreachable> {
-        let mut response = self.0.send(wire.method, wire.url, &wire.headers, wire.body.clone()).await?;
+        let login = self.logins.login(wire.endpoint, wire.deadline).await?;
+        let is_signature = |header: &&Header| wire.signature.iter().any(|signed| signed.name == header.name);
+        let login_headers = login.headers.iter().filter(|header| !is_signature(header));
+        let headers: Vec<&Header> = wire.headers.iter().copied().chain(login_headers).collect();
+        let own = wire.endpoint.access.tls.as_ref().map(|tls| (wire.endpoint.id, tls));
+        let mut response = self.dialler.send_as(own, wire.method, wire.url, &headers, wire.body.clone()).await?;
         let status = response.status().as_u16();
+        if status == 401 {
+            self.logins.refused(wire.endpoint.id, &login);
+        }
         let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, wire.sent_at));
         let word = response.headers().get(WORD).and_then(|value| value.to_str().ok()).and_then(Word::parse);
         let headers = kept_headers(&response);
-        let (body, cut) = read(&mut response).await.map_err(classify)?;
+        let (body, cut) = read(&mut response).await?;
+        let mut answer = Answer { headers, body, cut };
+        login.hide(&mut answer);
         let outcome = match status {
             200..300 => Outcome::Accepted { status },
             _ => Outcome::Refused { status, retry_after, word },
         };
-        Ok((outcome, Answer { headers, body, cut }))
+        Ok((outcome, answer))
     }
 }
 
-fn kept_headers(response: &Response) -> Vec<Header> {
+fn kept_headers(response: &Reply) -> Vec<Header> {
     let text = |value: &http::HeaderValue| {
         String::from_utf8_lossy(value.as_bytes()).chars().take(KEPT_HEADER).collect::<String>()
     };
@@ -104,7 +125,7 @@ fn kept_headers(response: &Response) -> Vec<Header> {
 
 /// Reads on past what is kept, so that most connections can be used again, but
 /// never to the end of an endless body.
-async fn read(response: &mut Response) -> Result<(Vec<u8>, bool), reqwest::Error> {
+async fn read(response: &mut Reply) -> Result<(Vec<u8>, bool), Unreachable> {
     let mut kept = Vec::new();
     let mut seen = 0;
     while let Some(chunk) = response.chunk().await? {

@@ -74,6 +74,8 @@ impl Word {
 pub enum Unreachable {
     /// The name did not resolve.
     Unresolved(String),
+    /// The token that the receiver wants could not be had.
+    NoToken(String),
     /// Policy forbids the address.
     Forbidden(String),
     Connect(String),
@@ -88,6 +90,7 @@ impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unresolved(cause) => write!(f, "the host name did not resolve: {cause}"),
+            Self::NoToken(cause) => write!(f, "no access token for the receiver: {cause}"),
             Self::Forbidden(cause) => write!(f, "not dialled: {cause}"),
             Self::Connect(cause) => write!(f, "could not connect: {cause}"),
             Self::Tls(cause) => write!(f, "TLS failed: {cause}"),
@@ -104,6 +107,7 @@ impl Outcome {
             Self::Accepted { .. } => "accepted",
             Self::Refused { .. } => "refused",
             Self::Unreachable(Unreachable::Unresolved(_)) => "unresolved",
+            Self::Unreachable(Unreachable::NoToken(_)) => "no-token",
             Self::Unreachable(Unreachable::Forbidden(_)) => "forbidden",
             Self::Unreachable(Unreachable::Connect(_)) => "connect",
             Self::Unreachable(Unreachable::Tls(_)) => "tls",

@@ -1,7 +1,10 @@
 //! Endpoints: outbound webhooks.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
+use super::access::Access;
 use super::header::Header;
 use super::id::{EndpointId, TenantId};
 use super::pace::Pace;
@@ -22,6 +25,8 @@ pub struct Endpoint {
     pub subscription: Subscription,
     /// Sent with every message.
     pub headers: Vec<Header>,
+    /// How it proves who is calling.
+    pub access: Arc<Access>,
     pub pipeline: Pipeline,
     /// The default's, when absent.
     pub retry: Option<RetryPolicy>,

@@ -3,6 +3,7 @@
 //! Pure and synchronous: nothing here looks at a clock, draws a random number
 //! or waits. What changes with time or chance is an argument.
 
+pub mod access;
 pub mod address;
 pub mod attempt;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod cloudevents;
 pub mod delivery;
 pub mod dialect;
 pub mod diff;
+pub mod egress;
 pub mod endpoint;
 pub mod envelope;
 pub mod erasure;
@@ -33,6 +35,7 @@ pub mod message;
 pub mod message_signature;
 pub mod named_secret;
 pub mod notice;
+pub mod oauth;
 pub mod outgoing;
 mod own_scheme;
 pub mod pace;
@@ -57,6 +60,7 @@ pub mod subscription;
 pub mod template;
 pub mod tenant;
 pub mod time;
+pub mod tls;
 pub mod upgrade;
 pub mod url;
 pub mod usage;

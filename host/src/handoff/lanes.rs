@@ -388,6 +388,7 @@ mod tests {
             url: DeliveryUrl::stored("https://example.com/").unwrap(),
             subscription: Subscription { event_types: Vec::new(), accounts: Vec::new(), tags: Vec::new() },
             headers: Vec::new(),
+            access: Arc::default(),
             pipeline: crate::domain::pipeline::Pipeline::default(),
             retry: None,
             pace,

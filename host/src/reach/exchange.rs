@@ -1,9 +1,7 @@
 //! One HTTP exchange for a plugin. Where it may go is decided by `dial`, as for
 //! deliveries; how long it may take, by whoever waits for it.
 
-use reqwest::Response;
-
-use crate::dial::{Dialler, classify};
+use crate::dial::{Dialler, Reply};
 use crate::domain::delivery::Unreachable;
 use crate::domain::header::{Header, MAX_HEADERS};
 use crate::domain::outgoing::{HttpError, Incoming, MAX_ANSWER, Outgoing};
@@ -37,7 +35,7 @@ fn refused(reason: Unreachable) -> HttpError {
     }
 }
 
-fn headers_of(response: &Response) -> Result<Vec<Header>, HttpError> {
+fn headers_of(response: &Reply) -> Result<Vec<Header>, HttpError> {
     let headers = response.headers();
     if headers.len() > MAX_HEADERS {
         let problem = format!("{} headers came back, at most {MAX_HEADERS} are taken", headers.len());
@@ -47,9 +45,9 @@ fn headers_of(response: &Response) -> Result<Vec<Header>, HttpError> {
     Ok(headers.iter().map(|(name, value)| Header { name: name.as_str().to_owned(), value: text(value) }).collect())
 }
 
-async fn read(response: &mut Response) -> Result<Vec<u8>, HttpError> {
+async fn read(response: &mut Reply) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| refused(classify(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(refused)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER {
             return Err(HttpError::TooLarge(format!("over {MAX_ANSWER} bytes came back")));

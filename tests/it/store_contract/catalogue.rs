@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hookyard::domain::access::{Access, Auth};
 use hookyard::domain::endpoint::{Endpoint, Status};
 use hookyard::domain::id::TenantId;
 use hookyard::domain::pace::Pace;
@@ -13,7 +14,9 @@ use hookyard::store::StoreError;
 use hookyard::store::picture::TenantPicture;
 
 use super::Store;
-use super::given::{MINUTE, NOW, SECOND, a_tenant, endpoint, event_type, id, key, pipeline, source, tenant};
+use super::given::{
+    MINUTE, NOW, SECOND, a_tenant, access, endpoint, event_type, id, key, oauth, pipeline, secret, source, tenant,
+};
 
 async fn picture(store: &Store, tenant: TenantId) -> Result<TenantPicture, StoreError> {
     Ok(store.catalog.picture(tenant).await?.expect("the tenant exists"))
@@ -79,6 +82,8 @@ contract! {
         let stored = picture(store, tenant).await?;
         let stored = &stored.endpoints[&crm.id];
         assert_eq!(format!("{:?}", stored.endpoint), format!("{crm:?}"));
+        // Its `Debug` hides the secrets.
+        assert!(stored.endpoint.access == crm.access);
         assert_eq!(stored.secrets.len(), 1);
         assert_eq!(stored.secrets[0].secret.reveal(), Secret::standard([5; 24]).reveal());
         assert_eq!(stored.secrets[0].until, None);
@@ -90,6 +95,7 @@ contract! {
         crm.subscription.accounts.clear();
         crm.subscription.tags.pop();
         crm.headers.clear();
+        crm.access = std::sync::Arc::default();
         crm.pipeline.steps.clear();
         crm.retry = None;
         crm.pace = Pace::default();
@@ -103,6 +109,29 @@ contract! {
 
         store.catalog.delete_endpoint(tenant, crm.id).await?;
         assert!(picture(store, tenant).await?.endpoints.is_empty());
+        Ok(())
+    }
+
+    async fn an_endpoints_login_reads_back_whole(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let mut crm = endpoint(tenant, "crm");
+        crm.pipeline.steps.clear();
+        store.catalog.create_endpoint(&crm, None, None).await?;
+        let logins = [
+            access(Auth::Basic { username: "me".to_owned(), password: secret("a-very-secret-password") }),
+            access(Auth::Bearer { token: secret("a-very-secret-token") }),
+            access(oauth()),
+            Access { headers: Vec::new(), ..access(oauth()) },
+            Access { auth: None, ..access(oauth()) },
+            Access { tls: None, ..access(oauth()) },
+            Access::default(),
+        ];
+        for access in logins {
+            let before = crm.clone();
+            crm.access = std::sync::Arc::new(access);
+            store.catalog.update_endpoint(&crm, &before).await?;
+            assert!(picture(store, tenant).await?.endpoints[&crm.id].endpoint.access == crm.access, "{crm:?}");
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookyard::domain::access::{Access, Auth, SecretHeader};
 use hookyard::domain::attempt::{Answer, Attempt};
 use hookyard::domain::budget::{Budget, Ceilings};
 use hookyard::domain::claim::{Claim, ClaimToken};
@@ -17,6 +18,7 @@ use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{Key, KeyHash, SourceToken};
 use hookyard::domain::message::{Message, Method};
+use hookyard::domain::oauth::{ClientAuth, OAuth};
 use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
@@ -24,10 +26,12 @@ use hookyard::domain::request::{Fate, Request};
 use hookyard::domain::retention::{Keep, OwnRetention};
 use hookyard::domain::retry::RetryPolicy;
 use hookyard::domain::role::Role;
+use hookyard::domain::secret::Secret;
 use hookyard::domain::source::Source;
 use hookyard::domain::subscription::Subscription;
 use hookyard::domain::tenant::Tenant;
 use hookyard::domain::time::Timestamp;
+use hookyard::domain::tls::{ClientCertificate, Tls};
 use hookyard::domain::url::DeliveryUrl;
 use hookyard::domain::verification::{Options, Verification};
 use hookyard::store::StoreError;
@@ -137,6 +141,7 @@ pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
             tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
         },
         headers: vec![header("x-api-key", "a-very-secret-header")],
+        access: Arc::new(access(oauth())),
         pipeline: pipeline("{\"to\": 2}"),
         retry: Some(RetryPolicy { schedule: vec![5, 60], jitter: 0.1 }),
         pace: Pace {
@@ -150,6 +155,31 @@ pub(super) fn endpoint(tenant: TenantId, name: &str) -> Endpoint {
         revision: 0,
         created_at: NOW,
     }
+}
+
+/// An access with a login in which every field is set.
+pub(super) fn access(auth: Auth) -> Access {
+    let client = ClientCertificate { chain: "a chain".to_owned(), key: secret("a-very-secret-client-key") };
+    Access {
+        headers: vec![SecretHeader { name: "x-hidden".to_owned(), value: secret("a-very-secret-hidden-header") }],
+        auth: Some(auth),
+        tls: Some(Tls { client: Some(client), ca: Some("an authority".to_owned()) }),
+    }
+}
+
+pub(super) fn oauth() -> Auth {
+    Auth::OAuth(OAuth {
+        token_url: DeliveryUrl::stored("https://id.example.com/token?a=1").expect("a URL"),
+        client_id: "a client".to_owned(),
+        client_secret: secret("a-very-secret-client-secret"),
+        scope: Some("a b".to_owned()),
+        audience: Some("an audience".to_owned()),
+        client_auth: ClientAuth::Body,
+    })
+}
+
+pub(super) fn secret(text: &str) -> Arc<Secret> {
+    Arc::new(Secret::stored(text.to_owned()))
 }
 
 /// A type of event in which every field is set.

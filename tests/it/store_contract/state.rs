@@ -199,7 +199,7 @@ contract! {
         let step = step("mine", 0);
         put(store, (acme, place, &step), "k", "v").await?;
         let picture = Arc::new(Picture::load(&*store.catalog).await?);
-        let dialler = Arc::new(Dialler::new(Arc::new(UrlPolicy::default())).expect("a client"));
+        let dialler = Arc::new(Dialler::new(Arc::new(UrlPolicy::default()), None));
         let preview = Reach::new(store.ledger.clone(), picture, dialler).preview(acme, Some(place), false);
         let (whose, seen) = (step.clone(), tokio::task::spawn_blocking(move || {
             let step = step;

@@ -7,12 +7,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::domain::access::Auth;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event_type::{EventKind, OwnKind};
 use crate::domain::key::Key;
+use crate::domain::oauth::OAuth;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
+use crate::domain::tls::Tls;
 
 /// A value whose JSON is longer than this many bytes is not shown: it is said
 /// that it changed.
@@ -174,6 +177,7 @@ impl Audited for Endpoint {
             url,
             subscription,
             headers,
+            access,
             pipeline,
             retry,
             pace,
@@ -182,7 +186,10 @@ impl Audited for Endpoint {
             revision: _,
             created_at: _,
         } = self;
-        let names: Vec<&str> = headers.iter().map(|header| header.name.as_str()).collect();
+        let secret = access.headers.iter().map(|header| (header.name.as_str(), header.value.reveal()));
+        let values: Vec<(&str, &str)> =
+            headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).chain(secret).collect();
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
         let mut facts = vec![
             Fact::shown("name", name),
             Fact::shown("url", url.as_str()),
@@ -191,16 +198,40 @@ impl Audited for Endpoint {
             Fact::shown("tags", &subscription.tags),
             Fact::shown("headers", names),
             // Receivers' keys are there.
-            Fact::secret("headers.values", headers),
+            Fact::secret("headers.values", values),
             Fact::shown("retry", retry),
             Fact::shown("pace", pace),
             Fact::shown("dialect", dialect),
             Fact::shown("state", status.state()),
             Fact::shown("reason", status.reason()),
         ];
+        facts.extend(login(access.auth.as_ref()));
+        facts.extend(tls(access.tls.as_ref()));
         facts.extend(steps(pipeline));
         facts
     }
+}
+
+fn login(auth: Option<&Auth>) -> [Fact; 2] {
+    let (kind, values) = match auth {
+        None => (None, Vec::new()),
+        Some(Auth::Basic { username, password }) => (Some("basic"), vec![username.as_str(), password.reveal()]),
+        Some(Auth::Bearer { token }) => (Some("bearer"), vec![token.reveal()]),
+        Some(Auth::OAuth(OAuth { token_url, client_id, client_secret, scope, audience, client_auth: _ })) => {
+            let optional = [scope, audience].map(|text| text.as_deref().unwrap_or_default());
+            (Some("oauth2"), [&[token_url.as_str(), client_id, client_secret.reveal()], optional.as_slice()].concat())
+        }
+    };
+    [Fact::shown("auth", kind), Fact::secret("auth.values", values)]
+}
+
+fn tls(tls: Option<&Tls>) -> [Fact; 2] {
+    let chain = tls.and_then(|tls| tls.client.as_ref()).map(|client| client.chain.as_str());
+    let key = tls.and_then(|tls| tls.client.as_ref()).map(|client| client.key.reveal());
+    let ca = tls.and_then(|tls| tls.ca.as_deref());
+    let parts = [("client_certificate", chain), ("ca", ca)].map(|(name, part)| part.map(|_| name));
+    let names: Vec<&str> = parts.into_iter().flatten().collect();
+    [Fact::shown("tls", names), Fact::secret("tls.values", [chain, key, ca])]
 }
 
 impl Audited for OwnKind {

@@ -19,6 +19,7 @@ use super::requests::Bytes;
 use super::steps::{self, StepForm};
 use super::tenants;
 use crate::clock::mint;
+use crate::domain::access::{AUTHORIZATION, Auth};
 use crate::domain::dialect::Dialect;
 use crate::domain::event::Event;
 use crate::domain::header::Header;
@@ -35,6 +36,9 @@ use crate::domain::verification::Verification;
 use crate::sandbox::{EndpointResult, SourceResult};
 use crate::store::StoreError;
 use crate::store::picture::SealedEndpoint;
+
+/// What stands where a secret header's value is.
+const HIDDEN: &str = "(hidden)";
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/try", post(attempt))
@@ -128,6 +132,9 @@ struct SignedView {
     method: &'static str,
     url: String,
     headers: BTreeMap<String, String>,
+    /// The login that goes with it and is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<&'static str>,
     #[serde(flatten)]
     body: Bytes,
 }
@@ -238,10 +245,19 @@ fn signed(
     let occasion = (app.origin.as_str(), now);
     let request = SignedRequest::new(dialect, event, url, message, endpoint, sealed.signing(now), occasion)
         .ok_or_else(|| format!("{} cannot sign it with the endpoint's secret; rotate the secret", dialect.title))?;
+    // What goes over what, as dispatch has it: the signature over all.
+    let hidden = endpoint.access.headers.iter().map(|header| (header.name.clone(), HIDDEN.to_owned()));
+    let is_login = |name: &str| endpoint.access.auth.is_some() && name == AUTHORIZATION;
+    let is_hidden = |header: &&Header| {
+        is_login(&header.name) || endpoint.access.headers.iter().any(|secret| secret.name == header.name)
+    };
+    let plain = message.headers.iter().chain(&endpoint.headers).filter(|header| !is_hidden(header));
+    let shown = plain.chain(&request.signature).map(|header| (header.name.clone(), header.value.clone()));
     Ok(SignedView {
         method: message.method.as_str(),
         url: request.url.as_str().to_owned(),
-        headers: request.headers().map(|header| (header.name.clone(), header.value.clone())).collect(),
+        headers: hidden.chain(shown).collect(),
+        auth: endpoint.access.auth.as_ref().map(Auth::word),
         body: Bytes::of(&message.body),
     })
 }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{SqliteStore, audit, changes, keys, moves, picture, plugins, sealed};
+use super::changes::SealedParts;
+use super::{SqliteStore, access, audit, changes, keys, moves, picture, plugins, sealed};
 use crate::domain::audit::Entry;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
@@ -87,22 +88,20 @@ impl Catalog for SqliteStore {
         secret: Option<&'a Secret>,
         max_urls: Option<u32>,
     ) -> Reply<'a, ()> {
-        let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
+        let sealed = self.seal_endpoint(endpoint);
         let secret = secret.map(|secret| sealed::seal_secret(&self.seal, endpoint.id, secret));
         let endpoint = endpoint.clone();
         self.change(move |conn| {
             Box::pin(
-                async move { changes::create_endpoint(conn, &endpoint, &headers, secret.as_deref(), max_urls).await },
+                async move { changes::create_endpoint(conn, &endpoint, &sealed, secret.as_deref(), max_urls).await },
             )
         })
     }
 
     fn update_endpoint<'a>(&'a self, endpoint: &'a Endpoint, was: &'a Endpoint) -> Reply<'a, ()> {
-        let headers = sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers);
+        let sealed = self.seal_endpoint(endpoint);
         let (endpoint, was) = (endpoint.clone(), was.clone());
-        self.change(move |conn| {
-            Box::pin(async move { changes::update_endpoint(conn, &endpoint, &headers, &was).await })
-        })
+        self.change(move |conn| Box::pin(async move { changes::update_endpoint(conn, &endpoint, &sealed, &was).await }))
     }
 
     fn rotate_secret<'a>(
@@ -178,6 +177,13 @@ impl Catalog for SqliteStore {
 }
 
 impl SqliteStore {
+    fn seal_endpoint(&self, endpoint: &Endpoint) -> SealedParts {
+        SealedParts {
+            headers: sealed::seal_headers(&self.seal, endpoint.id, &endpoint.headers),
+            access: access::seal(&self.seal, endpoint.id, &endpoint.access),
+        }
+    }
+
     fn tenant_ids(&self, query: &'static str) -> Reply<'_, Vec<TenantId>> {
         Box::pin(async move {
             let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(&self.readers).await?;

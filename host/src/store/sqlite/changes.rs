@@ -158,20 +158,26 @@ pub(super) async fn delete_source(conn: &mut SqliteConnection, tenant: TenantId,
     found(deleted.rows_affected())
 }
 
-/// `headers` and `secret` are sealed.
+/// What of an endpoint is sealed before it is written.
+pub(super) struct SealedParts {
+    pub(super) headers: Vec<u8>,
+    pub(super) access: Option<Vec<u8>>,
+}
+
+/// `secret` is sealed.
 pub(super) async fn create_endpoint(
     conn: &mut SqliteConnection,
     endpoint: &Endpoint,
-    headers: &[u8],
+    sealed: &SealedParts,
     secret: Option<&[u8]>,
     max_urls: Option<u32>,
 ) -> Written {
     const INSERT: &str = "
-        INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, pipeline, retry, pace, dialect, state,
-            state_reason, tenant_id, id, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO endpoints (name, url, event_types, accounts, tags, headers, access, pipeline, retry, pace, dialect,
+            state, state_reason, tenant_id, id, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     require(conn, endpoint.tenant).await?;
-    bind_endpoint(sqlx::query(INSERT), endpoint, headers)
+    bind_endpoint(sqlx::query(INSERT), endpoint, sealed)
         .bind(endpoint.created_at.as_millis())
         .execute(&mut *conn)
         .await
@@ -195,20 +201,19 @@ async fn keep_within(conn: &mut SqliteConnection, tenant: TenantId, max: u32) ->
     if Columns(&row).int::<u32>("urls")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
 }
 
-/// `headers` is sealed.
 pub(super) async fn update_endpoint(
     conn: &mut SqliteConnection,
     endpoint: &Endpoint,
-    headers: &[u8],
+    sealed: &SealedParts,
     was: &Endpoint,
 ) -> Written {
     const UPDATE: &str = "
-        UPDATE endpoints SET name = ?, url = ?, event_types = ?, accounts = ?, tags = ?, headers = ?, pipeline = ?,
-            retry = ?, pace = ?, dialect = ?, state = ?, state_reason = ?, revision = revision + 1
+        UPDATE endpoints SET name = ?, url = ?, event_types = ?, accounts = ?, tags = ?, headers = ?, access = ?,
+            pipeline = ?, retry = ?, pace = ?, dialect = ?, state = ?, state_reason = ?, revision = revision + 1
         WHERE tenant_id = ? AND id = ? AND revision = ?";
     const EXISTS: &str = "SELECT 1 FROM endpoints WHERE tenant_id = ? AND id = ?";
     pins(conn, endpoint.tenant, &endpoint.pipeline, &was.pipeline).await?;
-    let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, headers)
+    let updated = bind_endpoint(sqlx::query(UPDATE), endpoint, sealed)
         .bind(i64::from(was.revision))
         .execute(&mut *conn)
         .await
@@ -233,7 +238,7 @@ async fn pins(conn: &mut SqliteConnection, tenant: TenantId, pipeline: &Pipeline
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// What creating and updating write alike, and then the two ids.
-fn bind_endpoint<'q>(query: Query<'q>, endpoint: &'q Endpoint, headers: &'q [u8]) -> Query<'q> {
+fn bind_endpoint<'q>(query: Query<'q>, endpoint: &'q Endpoint, sealed: &'q SealedParts) -> Query<'q> {
     let subscription = &endpoint.subscription;
     query
         .bind(endpoint.name.as_str())
@@ -241,7 +246,8 @@ fn bind_endpoint<'q>(query: Query<'q>, endpoint: &'q Endpoint, headers: &'q [u8]
         .bind(json(&subscription.event_types))
         .bind(json(&subscription.accounts))
         .bind(json(&subscription.tags))
-        .bind(headers)
+        .bind(sealed.headers.as_slice())
+        .bind(sealed.access.as_deref())
         .bind(json(&endpoint.pipeline))
         .bind(endpoint.retry.as_ref().map(json))
         .bind(json(&endpoint.pace))

@@ -16,6 +16,7 @@ use super::seal::Seal;
 use super::{Reply, StoreError};
 use crate::domain::audit::Entry;
 
+mod access;
 mod audit;
 pub mod backup;
 mod batch;

@@ -7,7 +7,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::id_text;
 use super::rows::{Columns, corrupt};
-use super::{keys, plugins, sealed};
+use super::{access, keys, plugins, sealed};
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::event::EventType;
 use crate::domain::event_type::{EventKind, OwnKind};
@@ -136,8 +136,8 @@ async fn read_endpoints(
     tenant: TenantId,
 ) -> Result<BTreeMap<EndpointId, SealedEndpoint>, StoreError> {
     const SELECT: &str = "
-        SELECT id, name, url, event_types, accounts, tags, headers, pipeline, retry, pace, dialect, state, state_reason,
-            revision, created_at
+        SELECT id, name, url, event_types, accounts, tags, headers, access, pipeline, retry, pace, dialect, state,
+            state_reason, revision, created_at
         FROM endpoints WHERE tenant_id = ?";
     let mut secrets = read_secrets(conn, seal, tenant).await?;
     let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
@@ -155,6 +155,7 @@ async fn read_endpoints(
                 tags: row.json("tags")?,
             },
             headers: sealed::open_headers(seal, id, row.bytes("headers")?)?,
+            access: access::open(seal, id, row.maybe_bytes("access")?)?,
             pipeline: row.json("pipeline")?,
             retry: row.maybe_json("retry")?,
             pace: row.json("pace")?,

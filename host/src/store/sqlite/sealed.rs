@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::ACCESS;
 use super::rows::corrupt;
 use crate::domain::header::Header;
 use crate::domain::id::{EndpointId, SourceId, TenantId};
@@ -27,7 +28,7 @@ pub struct SealedColumn {
 /// All of them, but for the check of the master key itself. Whoever seals
 /// another adds it here, or a rotation of the master key leaves it behind; the
 /// store's contract compares this list with the schema.
-pub const SEALED: [SealedColumn; 4] = [
+pub const SEALED: [SealedColumn; 5] = [
     SealedColumn {
         table: "endpoint_secrets",
         column: "sealed",
@@ -36,6 +37,7 @@ pub const SEALED: [SealedColumn; 4] = [
         key: &["tenant_id", "endpoint_id", "number"],
     },
     SealedColumn { table: "endpoints", column: "headers", what: HEADERS, whose: &["id"], key: &["tenant_id", "id"] },
+    SealedColumn { table: "endpoints", column: "access", what: ACCESS, whose: &["id"], key: &["tenant_id", "id"] },
     SealedColumn {
         table: "sources",
         column: "verification",

@@ -1,16 +1,14 @@
 //! Endpoints as tenants write them, and what their fields may be.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::super::super::App;
 use super::super::super::error::ApiError;
 use super::super::super::input::{self, Patch};
 use super::super::steps::StepForm;
+use super::access::{AuthForm, HeaderForms, TlsForm};
 use crate::domain::endpoint::Status;
 use crate::domain::event::check_label;
-use crate::domain::header::Header;
 use crate::domain::pace::{Order, Pace, Period, RateLimit};
 use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
@@ -33,7 +31,9 @@ pub(super) struct Form {
     pub(super) tags: Vec<String>,
     pub(super) dialect: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: HeaderForms,
+    pub(super) auth: Option<AuthForm>,
+    pub(super) tls: Option<TlsForm>,
     #[serde(default)]
     pub(super) steps: Vec<StepForm>,
     pub(super) secret: Option<String>,
@@ -75,7 +75,11 @@ pub(super) struct Change {
     pub(super) accounts: Option<Vec<String>>,
     pub(super) tags: Option<Vec<String>>,
     pub(super) dialect: Option<String>,
-    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(super) headers: Option<HeaderForms>,
+    #[serde(default)]
+    pub(super) auth: Patch<AuthForm>,
+    #[serde(default)]
+    pub(super) tls: Patch<TlsForm>,
     pub(super) steps: Option<Vec<StepForm>>,
     pub(super) signature: Option<String>,
     #[serde(alias = "is_active")]
@@ -111,11 +115,6 @@ pub(super) fn labels(field: &str, labels: Vec<String>) -> Result<Vec<String>, Ap
         Some(problem) => Err(ApiError::invalid(field, problem)),
         None => Ok(labels),
     }
-}
-
-pub(super) fn headers(fields: &BTreeMap<String, String>) -> Result<Vec<Header>, ApiError> {
-    let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    Header::parse_all(fields).map_err(|problem| ApiError::invalid("headers", problem))
 }
 
 pub(super) fn schedule(policy: RetryPolicy) -> Result<RetryPolicy, ApiError> {

@@ -27,6 +27,8 @@ use crate::domain::pipeline::Place;
 use crate::domain::subscription::Subscription;
 use crate::store::StoreError;
 
+mod access;
+mod access_view;
 mod actions;
 mod form;
 mod shadow;
@@ -58,6 +60,7 @@ async fn create(
     let dialect = tenants::dialect(&app, name)?;
     let wanted = signing::wanted(&dialect, form.signature.as_deref())?;
     let secret = dialect.secret(wanted, form.secret.as_deref(), random()).map_err(signing::refused)?;
+    let (headers, access) = access::given(&app, &dialect, (form.headers, form.auth, form.tls))?;
     let endpoint = Endpoint {
         id: mint(now),
         tenant: caller.id(),
@@ -68,7 +71,8 @@ async fn create(
             accounts: form::labels("accounts", form.accounts)?,
             tags: form::labels("tags", form.tags)?,
         },
-        headers: form::headers(&form.headers)?,
+        headers,
+        access,
         pipeline: steps::pipeline(&app, &caller, Place::Endpoint, form.steps).await?,
         retry: form.retry.map(form::schedule).transpose()?,
         pace: form::pace(Pace {
@@ -207,9 +211,6 @@ async fn change(
     if let Some(name) = change.dialect {
         endpoint.dialect = speaking(&app, &caller, id, &name)?;
     }
-    if let Some(fields) = change.headers {
-        endpoint.headers = form::headers(&fields)?;
-    }
     if let Some(forms) = change.steps {
         endpoint.pipeline = steps::pipeline(&app, &caller, Place::Endpoint, forms).await?;
     }
@@ -225,6 +226,8 @@ async fn change(
         ordered: change.ordered.unwrap_or(endpoint.pace.ordered),
     })?;
     let dialect = tenants::dialect(&app, &endpoint.dialect)?;
+    let proofs = (change.headers, change.auth, change.tls);
+    (endpoint.headers, endpoint.access) = access::changed(&app, &before, (&endpoint.url, &dialect), proofs)?;
     if endpoint.url != before.url {
         let count = urls_with(&caller, &endpoint);
         let limit = caller.picture().limiting_plan(&app.dialects).and_then(|(_, plan)| plan.endpoints);

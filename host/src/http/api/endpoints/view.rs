@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::steps::{self, StepView};
+use super::access_view::{self, AuthView, HeaderView, TlsView};
 use super::signing::SigningView;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::health::{Circuit, Health};
@@ -25,7 +26,9 @@ pub(super) struct View<'a> {
     dialect: &'a str,
     #[serde(flatten)]
     signing: SigningView,
-    headers: BTreeMap<&'a str, &'a str>,
+    headers: BTreeMap<&'a str, HeaderView<'a>>,
+    auth: Option<AuthView<'a>>,
+    tls: Option<TlsView<'a>>,
     steps: Vec<StepView<'a>>,
     retry: Option<&'a RetryPolicy>,
     rate_limit: Option<RateLimit>,
@@ -84,7 +87,9 @@ impl<'a> View<'a> {
             tags: &endpoint.subscription.tags,
             dialect: &endpoint.dialect,
             signing,
-            headers: endpoint.headers.iter().map(|header| (&*header.name, &*header.value)).collect(),
+            headers: access_view::headers(endpoint),
+            auth: endpoint.access.auth.as_ref().map(AuthView::of),
+            tls: endpoint.access.tls.as_ref().map(TlsView::of),
             steps: steps::views(&endpoint.pipeline),
             retry: endpoint.retry.as_ref(),
             rate_limit: endpoint.pace.rate_limit,

@@ -1,0 +1,155 @@
+//! A pool of connections that are made with one TLS configuration, and the pools
+//! of endpoints that have a configuration of their own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tower::Service;
+
+use super::route::{BoxError, Connecting, Route};
+use super::{CONNECT_DEADLINE, IDLE, IDLE_PER_HOST};
+use crate::domain::delivery::Unreachable;
+use crate::domain::id::EndpointId;
+use crate::domain::tls::Tls;
+
+/// This many endpoints' own pools are kept, those that were used last.
+const KEPT: usize = 512;
+
+pub(super) type Pool = Client<Connector, Full<Bytes>>;
+
+pub(super) fn pool(route: Route, tls: ClientConfig) -> Pool {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .build(Connector(HttpsConnector::from((route, tls))))
+}
+
+/// A connection with TLS where the URL says so, within the deadline.
+#[derive(Clone)]
+pub(super) struct Connector(HttpsConnector<Route>);
+
+/// There was none in time.
+#[derive(Debug)]
+pub(super) struct NoConnection;
+
+impl fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection within {} s", CONNECT_DEADLINE.as_secs())
+    }
+}
+
+impl std::error::Error for NoConnection {}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connecting = self.0.call(to);
+        Box::pin(async move {
+            match tokio::time::timeout(CONNECT_DEADLINE, connecting).await {
+                Ok(connected) => connected,
+                Err(_elapsed) => Err(NoConnection.into()),
+            }
+        })
+    }
+}
+
+/// Pools of endpoints that have TLS of their own. No two share a connection: what
+/// one's certificate opens is not another's.
+#[derive(Default)]
+pub(super) struct OwnPools(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    pools: HashMap<EndpointId, Kept>,
+    /// Counts the uses.
+    uses: u64,
+}
+
+struct Kept {
+    /// Of the TLS that it is made with.
+    fingerprint: [u8; 32],
+    pool: Arc<OnceCell<Pool>>,
+    last_use: u64,
+}
+
+impl OwnPools {
+    /// The endpoint's pool, which is made where it is not there or is another's:
+    /// once, and on a thread that may take its time.
+    pub(super) async fn of(&self, endpoint: EndpointId, tls: &Tls, route: &Route) -> Result<Pool, Unreachable> {
+        let cell = self.cell(endpoint, tls.fingerprint());
+        let made = cell.get_or_try_init(|| make(tls.clone(), route.clone())).await;
+        made.cloned()
+    }
+
+    fn cell(&self, endpoint: EndpointId, fingerprint: [u8; 32]) -> Arc<OnceCell<Pool>> {
+        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.uses += 1;
+        let last_use = shelf.uses;
+        match shelf.pools.get_mut(&endpoint) {
+            Some(kept) if kept.fingerprint == fingerprint => {
+                kept.last_use = last_use;
+                return kept.pool.clone();
+            }
+            _ => {}
+        }
+        let pool = Arc::new(OnceCell::new());
+        shelf.pools.insert(endpoint, Kept { fingerprint, pool: pool.clone(), last_use });
+        if shelf.pools.len() > KEPT {
+            let oldest = shelf.pools.iter().min_by_key(|(_, kept)| kept.last_use).map(|(endpoint, _)| *endpoint);
+            oldest.and_then(|oldest| shelf.pools.remove(&oldest));
+        }
+        pool
+    }
+}
+
+async fn make(tls: Tls, route: Route) -> Result<Pool, Unreachable> {
+    let config = tokio::task::spawn_blocking(move || tls.config()).await;
+    match config {
+        Ok(Ok(config)) => Ok(pool(route, config)),
+        // It worked when it was saved.
+        Ok(Err(bad)) => Err(Unreachable::Tls(format!("the endpoint's {}: {}", bad.field, bad.problem))),
+        Err(_stopping) => Err(Unreachable::Tls("the server is stopping".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn the_pools_that_were_used_last_are_kept() {
+        let pools = OwnPools::default();
+        let endpoint = |number: usize| EndpointId::floor(Timestamp::from_millis(i64::try_from(number).unwrap()));
+        let first = pools.cell(endpoint(0), [0; 32]);
+        for number in 1..KEPT {
+            pools.cell(endpoint(number), [0; 32]);
+        }
+        assert!(Arc::ptr_eq(&first, &pools.cell(endpoint(0), [0; 32])), "there is room for all of them");
+        let second = pools.cell(endpoint(1), [0; 32]);
+        pools.cell(endpoint(KEPT), [0; 32]);
+        assert_eq!(pools.0.lock().unwrap().pools.len(), KEPT);
+        assert!(Arc::ptr_eq(&first, &pools.cell(endpoint(0), [0; 32])), "it was used since");
+        assert!(Arc::ptr_eq(&second, &pools.cell(endpoint(1), [0; 32])), "and so was this");
+        assert!(!Arc::ptr_eq(&first, &pools.cell(endpoint(0), [1; 32])), "another certificate has another pool");
+    }
+}
