@@ -167,9 +167,9 @@ async fn the_log_is_read_by_who_what_and_when() {
     let (first, second) = (&first["id"], &second["id"]);
     assert_eq!(targets(&format!("&by={}", text(&own))).await, [second.clone(), first.clone()]);
     assert_eq!(targets("&action=source.created").await, [second.clone(), first.clone()]);
-    assert_eq!(targets(&format!("&after={between}")).await, [second.clone()]);
-    assert_eq!(targets(&format!("&before={between}&action=source.created")).await, [first.clone()]);
-    assert_eq!(targets(&format!("&target={}", text(first))).await, [first.clone()]);
+    assert_eq!(targets(&format!("&after={between}")).await, std::slice::from_ref(second));
+    assert_eq!(targets(&format!("&before={between}&action=source.created")).await, std::slice::from_ref(first));
+    assert_eq!(targets(&format!("&target={}", text(first))).await, std::slice::from_ref(first));
     let by_operator = entries(&admin, "&by=operator").await;
     assert_eq!((by_operator.len(), &by_operator[0]["action"]), (1, &json!("tenant.created")));
     // Which key it began with.
