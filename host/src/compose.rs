@@ -111,7 +111,7 @@ fn job(
         message: dialect.envelope(&event),
         event,
         past,
-        ceilings: tenant.tenant.limits,
+        ceilings: tenant.tenant.limits.ceilings,
         trace,
         outside,
     }

@@ -3,10 +3,11 @@
 //!
 //! Keys are never flags: a command line is there for every process to read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -37,12 +38,32 @@ pub struct Settings {
     pub retention: Retention,
     /// What all connections to strangers' hosts go through.
     pub egress: Option<EgressProxy>,
+    pub door: Door,
     /// Where the operator's own dialects are.
     pub dialects: Option<PathBuf>,
     /// The language model that writes summaries, where there is one.
     pub chat: Option<ChatSettings>,
     /// The program whose `compile` subcommand compiles plugins: this one.
     pub compiler: PathBuf,
+}
+
+/// How many connections are held at once.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Absent: as many as there may be files open, less a reserve.
+    pub max_connections: Option<usize>,
+    /// Absent: a quarter of all.
+    pub max_connections_per_address: Option<usize>,
+    /// Whose connections are those of many callers, and not counted by address.
+    pub proxies: Vec<IpNet>,
+}
+
+impl Default for Door {
+    /// Loopback is a proxy: there is one in front of most servers.
+    fn default() -> Self {
+        let loopback = [IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST)), IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))];
+        Self { max_connections: None, max_connections_per_address: None, proxies: loopback.to_vec() }
+    }
 }
 
 /// Encrypts secrets at rest. Has no `Debug` on purpose.
@@ -100,6 +121,18 @@ pub struct Given {
     /// the host if need be; a password belongs into the variable or the file
     #[arg(long, env = "HOOKYARD_EGRESS_PROXY", hide_env_values = true)]
     pub egress_proxy: Option<Hidden>,
+    /// Networks (CIDR, comma-separated) that are not dialled although they are public or allowed
+    #[arg(long, env = "HOOKYARD_DENY_ADDRESSES")]
+    pub deny_addresses: Option<String>,
+    /// Connections at once [default: what the limit of open files leaves room for, at most 16384]
+    #[arg(long, env = "HOOKYARD_MAX_CONNECTIONS")]
+    pub max_connections: Option<usize>,
+    /// Connections at once from one address [default: a quarter of all]
+    #[arg(long, env = "HOOKYARD_MAX_CONNECTIONS_PER_ADDRESS")]
+    pub max_connections_per_address: Option<usize>,
+    /// Networks of proxies in front, whose connections are not counted by address [default: 127.0.0.1,::1]
+    #[arg(long, env = "HOOKYARD_PROXIES")]
+    pub proxies: Option<String>,
     /// Directory with dialects of your own, one TOML file each
     #[arg(long, env = "HOOKYARD_DIALECTS")]
     pub dialects: Option<PathBuf>,
@@ -184,6 +217,10 @@ impl Given {
             keep_bodies: self.keep_bodies.or(other.keep_bodies),
             keep_answers: self.keep_answers.or(other.keep_answers),
             egress_proxy: self.egress_proxy.or(other.egress_proxy),
+            deny_addresses: self.deny_addresses.or(other.deny_addresses),
+            max_connections: self.max_connections.or(other.max_connections),
+            max_connections_per_address: self.max_connections_per_address.or(other.max_connections_per_address),
+            proxies: self.proxies.or(other.proxies),
             dialects: self.dialects.or(other.dialects),
             chat_url: self.chat_url.or(other.chat_url),
             chat_model: self.chat_model.or(other.chat_model),
@@ -198,7 +235,10 @@ impl Given {
         let listen = parse("listen", &listen, "give an address and a port, such as 127.0.0.1:8400")?;
         let place = Place { data: self.data, database: self.database };
         let (data, database) = place.settle()?;
-        let allowed = networks(self.allow_addresses.as_deref().unwrap_or(""))?;
+        let addresses = AddressPolicy::allowing(networks("allow-addresses", self.allow_addresses.as_deref())?)
+            .denying(networks("deny-addresses", self.deny_addresses.as_deref())?)
+            .own(own_addresses());
+        let door = door(self.max_connections, self.max_connections_per_address, self.proxies.as_deref())?;
         make_data(&data)?;
         Ok(Settings {
             listen,
@@ -206,11 +246,8 @@ impl Given {
             public_url: self.public_url.map(public_url).transpose()?,
             operator_key: operator_key(&data)?,
             master_key: master_key(&data)?,
-            urls: UrlPolicy {
-                allow_http: self.allow_http.unwrap_or(false),
-                addresses: AddressPolicy::allowing(allowed),
-                own_receiver: None,
-            },
+            urls: UrlPolicy { allow_http: self.allow_http.unwrap_or(false), addresses, own_receiver: None },
+            door,
             retention,
             egress: self.egress_proxy.map(egress).transpose()?,
             dialects: self.dialects,
@@ -292,9 +329,47 @@ fn database_path(text: &str) -> Result<PathBuf, ConfigError> {
     }
 }
 
-fn networks(text: &str) -> Result<Vec<IpNet>, ConfigError> {
-    let network = |text: &str| parse("allow-addresses", text, "give networks such as 127.0.0.0/8,10.1.0.0/16");
-    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect()
+/// Networks, and addresses that are networks of one.
+fn networks(setting: &'static str, text: Option<&str>) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: &str| match text.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address)),
+        Err(_) => parse(setting, text, "give networks such as 127.0.0.0/8,10.1.0.0/16"),
+    };
+    text.unwrap_or("").split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect()
+}
+
+fn door(total: Option<usize>, per_address: Option<usize>, proxies: Option<&str>) -> Result<Door, ConfigError> {
+    for (setting, given) in [("max-connections", total), ("max-connections-per-address", per_address)] {
+        if given == Some(0) {
+            let problem = "nobody could connect; give 1 or more".to_owned();
+            return Err(ConfigError::Invalid { setting, value: "0".to_owned(), problem });
+        }
+    }
+    let proxies = match proxies {
+        Some(text) => networks("proxies", Some(text))?,
+        None => Door::default().proxies,
+    };
+    Ok(Door { max_connections: total, max_connections_per_address: per_address, proxies })
+}
+
+/// The addresses of this machine's interfaces, as Linux shows them. What listens
+/// on them may be shut to strangers by a firewall, which we would be behind.
+fn own_addresses() -> Vec<IpAddr> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    own_v4(&read("/proc/net/fib_trie")).into_iter().chain(own_v6(&read("/proc/net/if_inet6"))).collect()
+}
+
+/// An address stands in the line before each `/32 host LOCAL`.
+fn own_v4(trie: &str) -> BTreeSet<IpAddr> {
+    let lines = trie.lines().map(str::trim).collect::<Vec<_>>();
+    let local = lines.windows(2).filter(|pair| pair[1].starts_with("/32 host LOCAL"));
+    local.filter_map(|pair| pair[0].trim_start_matches("|-- ").parse::<IpAddr>().ok()).collect()
+}
+
+/// 32 hexadecimal digits at the beginning of each line.
+fn own_v6(table: &str) -> BTreeSet<IpAddr> {
+    let bits = table.lines().filter_map(|line| u128::from_str_radix(line.split(' ').next()?, 16).ok());
+    bits.map(|bits| Ipv6Addr::from_bits(bits).into()).collect()
 }
 
 fn egress(Hidden(text): Hidden) -> Result<EgressProxy, ConfigError> {
@@ -498,8 +573,21 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_own_addresses_are_found() {
+        let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\nLocal:\n     \
+            |-- 93.184.216.34\n        /32 host LOCAL\n     |-- 93.184.216.255\n        /32 link BROADCAST\n";
+        assert_eq!(own_v4(trie).into_iter().collect::<Vec<_>>(), ["93.184.216.34".parse::<IpAddr>().unwrap()]);
+        let table = "fe80000000000000504300fffe000001 02 40 20 80     eth0\nnonsense\n";
+        assert_eq!(own_v6(table).into_iter().collect::<Vec<_>>(), ["fe80::5043:ff:fe00:1".parse::<IpAddr>().unwrap()]);
+        assert!(own_addresses().contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)), "every Linux has loopback");
+    }
+
+    #[test]
     fn an_error_names_the_setting() {
-        check(networks("10.0.0.0/8,nonsense"), "allow-addresses = `nonsense`");
+        check(networks("deny-addresses", Some("10.0.0.0/33")), "deny-addresses = `10.0.0.0/33`");
+        check(door(Some(0), None, None), "max-connections = `0`");
+        check(door(None, None, Some("x")), "proxies = `x`");
+        check(networks("allow-addresses", Some("10.0.0.0/8,nonsense")), "allow-addresses = `nonsense`");
         let text = |text: &str| Some(text.to_owned());
         check(
             chat(text("https://example.com/v1"), None),

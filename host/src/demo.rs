@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use crate::Host;
 use crate::cli::{Failure, bind, shutdown};
 use crate::clock::{Clock as _, SystemClock, random};
-use crate::config::Settings;
+use crate::config::{Door, Settings};
 use crate::dialects;
 use crate::domain::evidence::Evidence;
 use crate::domain::header::Header;
@@ -54,7 +54,7 @@ pub(crate) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let host = Host::start(settings, Arc::new(SystemClock), public_url).await?;
 
     let (stop, stopped) = watch::channel(false);
-    let receiving = tokio::spawn(server::serve(receiver, receiver_routes(arrived), stopped));
+    let receiving = tokio::spawn(server::serve(receiver, receiver_routes(arrived), Door::default(), stopped));
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(host.serve(listener, async {
         tokio::select! {

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -33,9 +33,11 @@ use crate::domain::tls::{self, Tls};
 use crate::domain::url::{DeliveryUrl, UrlPolicy};
 
 mod client;
+mod names;
 mod route;
 
 use client::{NoConnection, OwnPools, Pool};
+pub use names::{Found, Names, SystemNames};
 use route::{ProxyFailed, Route};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -43,6 +45,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(20);
 const IDLE_PER_HOST: usize = 64;
 const USER_AGENT: &str = concat!("Hookyard/", env!("CARGO_PKG_VERSION"));
+/// Of a name's addresses, at most this many are tried.
+const TRIED: usize = 8;
 
 /// Makes requests where policy allows it.
 pub struct Dialler {
@@ -61,8 +65,8 @@ pub struct Reply {
 
 impl Dialler {
     /// Everything goes through `proxy`, if there is one.
-    pub fn new(urls: Arc<UrlPolicy>, proxy: Option<&EgressProxy>) -> Self {
-        let route = Route::new(GuardedResolver { urls: urls.clone() }, proxy);
+    pub fn new(urls: Arc<UrlPolicy>, names: Arc<dyn Names>, proxy: Option<&EgressProxy>) -> Self {
+        let route = Route::new(GuardedResolver { urls: urls.clone(), names }, proxy);
         let usual = client::pool(route.clone(), tls::public_config());
         Self { urls, route, usual, own: OwnPools::default() }
     }
@@ -161,7 +165,7 @@ fn classify(error: &(dyn Error + 'static), is_connect: bool) -> Unreachable {
     for cause in causes(error) {
         if let Some(resolve) = cause.downcast_ref::<ResolveError>() {
             return match resolve {
-                ResolveError::Forbidden(forbidden) => Unreachable::Forbidden(forbidden.to_string()),
+                forbidden @ ResolveError::Forbidden(_) => Unreachable::Forbidden(forbidden.to_string()),
                 other => Unreachable::Unresolved(other.to_string()),
             };
         }
@@ -176,10 +180,11 @@ fn classify(error: &(dyn Error + 'static), is_connect: bool) -> Unreachable {
     if is_connect { Unreachable::Connect(root) } else { Unreachable::Broken(root) }
 }
 
-/// The system's resolver behind the address table.
+/// Look-ups behind the address table.
 #[derive(Clone)]
 struct GuardedResolver {
     urls: Arc<UrlPolicy>,
+    names: Arc<dyn Names>,
 }
 
 /// No address of a name may be dialled, or it has none.
@@ -193,7 +198,8 @@ enum ResolveError {
 impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            // Not which: what private names stand for is nobody's business.
+            Self::Forbidden(one) => write!(f, "the name leads to a {} address; {}", one.class, one.remedy()),
             Self::Failed(error) => error.fmt(f),
             Self::NoAddress => f.write_str("the name has no address"),
         }
@@ -205,7 +211,8 @@ impl Error for ResolveError {}
 impl GuardedResolver {
     /// What a name resolves to, when all of it may be dialled.
     async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
-        let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveError::Failed)?;
+        let name = names::looked_up(name, self.urls.addresses.has_exceptions());
+        let found = self.names.addresses(&name).await.map_err(ResolveError::Failed)?;
         judge(&self.urls, found)
     }
 }
@@ -227,12 +234,15 @@ impl Service<Name> for GuardedResolver {
 
 /// One forbidden address forbids the name: a name that points inside as well as
 /// outside is an attack or a mistake.
-fn judge(urls: &UrlPolicy, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
-    let addresses: Vec<SocketAddr> = found.collect();
-    for address in &addresses {
-        urls.addresses.judge(address.ip()).map_err(ResolveError::Forbidden)?;
+fn judge(urls: &UrlPolicy, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, ResolveError> {
+    for address in &found {
+        urls.addresses.judge(*address).map_err(ResolveError::Forbidden)?;
     }
-    if addresses.is_empty() { Err(ResolveError::NoAddress) } else { Ok(addresses) }
+    if found.is_empty() {
+        return Err(ResolveError::NoAddress);
+    }
+    // The connector puts the URL's port in.
+    Ok(found.into_iter().take(TRIED).map(|address| SocketAddr::new(address, 0)).collect())
 }
 
 #[cfg(test)]
@@ -241,8 +251,8 @@ mod tests {
 
     #[track_caller]
     fn check(addresses: &[&str], expected: &str) {
-        let found = addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0));
-        let said = match judge(&UrlPolicy::default(), found) {
+        let found = addresses.iter().map(|text| text.parse().unwrap());
+        let said = match judge(&UrlPolicy::default(), found.collect()) {
             Ok(addresses) => format!("{} allowed", addresses.len()),
             Err(error) => error.to_string(),
         };
@@ -252,9 +262,15 @@ mod tests {
     #[test]
     fn a_name_is_dialled_only_when_all_its_addresses_may_be() {
         check(&["1.1.1.1", "2606:4700::1"], "2 allowed");
-        check(&["1.1.1.1", "127.0.0.1"], "127.0.0.1 is a loopback address");
-        check(&["169.254.169.254"], "169.254.169.254 is a link-local address");
-        check(&["::ffff:10.0.0.1"], "10.0.0.1 is a private address");
+        check(&["1.1.1.1", "127.0.0.1"], "the name leads to a loopback address");
+        check(&["169.254.169.254"], "the name leads to a link-local address");
+        check(&["::ffff:10.0.0.1"], "the name leads to a private address");
+        check(&["64:ff9b::a9fe:a9fe"], "the name leads to a reserved address");
+        check(&["2002:a9fe:a9fe::1"], "the name leads to a 6to4 address");
+        check(&["1.1.1.1"; 1000], "8 allowed");
+        let mut many = ["1.1.1.1"; 1000];
+        many[999] = "10.0.0.1";
+        check(&many, "the name leads to a private address");
         check(&[], "the name has no address");
     }
 }

@@ -35,6 +35,7 @@ pub mod dial;
 pub mod dialects;
 pub mod dispatch;
 pub mod domain;
+pub mod gate;
 pub mod handoff;
 pub mod house;
 pub mod http;
@@ -52,12 +53,15 @@ use chat::Chat;
 use clock::Clock;
 use compose::Composer;
 use config::Settings;
-use dial::Dialler;
+use dial::{Dialler, Names, SystemNames};
 use dispatch::{Dispatch, InFlight, Sender};
 use domain::dialect::Dialects;
+use domain::limits::month;
 use domain::notice::Notice;
 use domain::retry::RetryPolicy;
 use domain::sender::Senders;
+use domain::usage::day;
+use gate::Gate;
 use handoff::lanes::Lanes;
 use intake::Intake;
 use reach::Reach;
@@ -120,12 +124,23 @@ pub struct Host {
     noticed: mpsc::Receiver<Notice>,
     replays: mpsc::UnboundedReceiver<intake::replay::Job>,
     store: Arc<SqliteStore>,
+    door: config::Door,
 }
 
 impl Host {
     /// Opens the store, makes the plugins ready and takes over what an earlier
     /// run left behind.
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>, public_url: String) -> Result<Self, RunError> {
+        Self::start_with_names(settings, clock, public_url, Arc::new(SystemNames)).await
+    }
+
+    /// The same, with names that stand for other addresses than the system says.
+    pub async fn start_with_names(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        public_url: String,
+        names: Arc<dyn Names>,
+    ) -> Result<Self, RunError> {
         let (dialects, senders) = dialects::load(settings.dialects.as_deref()).map_err(RunError::Dialects)?;
         let store = SqliteStore::open(&settings.database, Seal::new(settings.master_key.bytes()))
             .await
@@ -154,27 +169,29 @@ impl Host {
         }
         all_speak(&picture, &dialects)?;
         let lanes = Lanes::remembering(ledger.healths().await.map_err(RunError::Catalogue)?);
+        let from = month(day(clock.now())).0;
+        let gate = Gate::remembering(ledger.event_counts(from).await.map_err(RunError::Catalogue)?);
         let spoken = (Arc::new(dialects), Arc::new(senders));
-        Self::wire(settings, clock, public_url, store, sandbox, (picture, lanes), spoken)
+        Self::wire(settings, (clock, names), public_url, store, sandbox, (picture, lanes, gate), spoken)
     }
 
     fn wire(
         settings: Settings,
-        clock: Arc<dyn Clock>,
+        (clock, names): (Arc<dyn Clock>, Arc<dyn Names>),
         public_url: String,
         store: Arc<SqliteStore>,
         sandbox: Sandbox,
-        (picture, lanes): (Arc<Picture>, Lanes),
+        (picture, lanes, gate): (Arc<Picture>, Lanes, Gate),
         (dialects, senders): (Arc<Dialects>, Arc<Senders>),
     ) -> Result<Self, RunError> {
         let (handoff, arrivals) = handoff::handoff(lanes);
         let (notices, noticed) = notices::notices();
-        let urls = Arc::new(settings.urls);
+        let (urls, door) = (Arc::new(settings.urls), settings.door);
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
-        let dialler = Arc::new(Dialler::new(urls.clone(), settings.egress.as_ref()));
+        let dialler = Arc::new(Dialler::new(urls.clone(), names, settings.egress.as_ref()));
         let reach = Reach::new(ledger.clone(), picture.clone(), dialler.clone());
         let composer = Composer { sandbox: sandbox.clone(), recall, reach: reach.clone() };
         let origin =
@@ -204,6 +221,7 @@ impl Host {
             dialects: dialects.clone(),
             senders: senders.clone(),
             notices,
+            gate,
             reach,
             replays,
         });
@@ -226,7 +244,7 @@ impl Host {
             shadows: http::Turns::default(),
             ready: AtomicBool::new(true),
         });
-        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store })
+        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store, door })
     }
 
     /// Makes ready what takes long, as [`serve`](Self::serve) does while it
@@ -239,14 +257,14 @@ impl Host {
     /// Serves until `shutdown` is over, then drains: open exchanges end,
     /// deliveries in flight are settled, the store is closed.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { app, dispatch, arrivals, noticed, replays, store } = self;
+        let Self { app, dispatch, arrivals, noticed, replays, store, door } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
         let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, stopped.clone()));
         let replaying = tokio::spawn(intake::replay::run(app.intake.clone(), replays, stopped.clone()));
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = tokio::spawn(prepare_rest(app.clone()));
-        let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), stopped));
+        let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), door, stopped));
         shutdown.await;
         tracing::info!("stopping: no more connections, deliveries in flight end");
         app.retire();
@@ -277,6 +295,7 @@ fn upkeep_of(app: &http::App) -> Upkeep {
         picture: app.picture.clone(),
         retention: app.retention,
         sandbox: app.sandbox.clone(),
+        gate: app.intake.gate.clone(),
         clock: app.clock.clone(),
     }
 }

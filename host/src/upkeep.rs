@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::retention::Retention;
 use crate::domain::usage::day;
+use crate::gate::Gate;
 use crate::sandbox::Sandbox;
 use crate::shutdown::stopped;
 use crate::store::{Catalog, Ledger, Picture, StoreError};
@@ -28,6 +29,7 @@ pub struct Upkeep {
     /// How long this server keeps what happened.
     pub retention: Retention,
     pub sandbox: Sandbox,
+    pub gate: Gate,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -61,8 +63,10 @@ async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Writes down what plugins used. A crash loses the count of some seconds.
+/// Writes down what plugins used and what came in. A crash loses the count of
+/// some seconds.
 pub async fn count(upkeep: &Upkeep) {
+    count_events(upkeep).await;
     let used = upkeep.sandbox.take_use();
     if used.is_empty() {
         return;
@@ -70,6 +74,17 @@ pub async fn count(upkeep: &Upkeep) {
     if let Err(error) = upkeep.ledger.add_plugin_use(day(upkeep.clock.now()), used.clone()).await {
         tracing::error!(error = %Chain(&error), "what plugins used was not written down; it is tried again");
         upkeep.sandbox.put_back_use(used);
+    }
+}
+
+async fn count_events(upkeep: &Upkeep) {
+    let counts = upkeep.gate.take_counts(upkeep.clock.now());
+    if counts.is_empty() {
+        return;
+    }
+    if let Err(error) = upkeep.ledger.put_event_counts(counts.clone()).await {
+        tracing::error!(error = %Chain(&error), "how many events came in was not written down; it is tried again");
+        upkeep.gate.put_back(counts);
     }
 }
 

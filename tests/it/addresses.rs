@@ -1,15 +1,19 @@
 //! What must never be dialled is not: every URL of the vectors, and a receiver
 //! on loopback that would notice.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use hookyard::dial::{Found, Names};
 use hookyard::domain::url::UrlPolicy;
-use hookyard_tests::host::local;
+use hookyard_tests::host::{Extra, local};
 use hookyard_tests::{Host, Receiver};
 use serde_json::json;
 
-const URLS: &str = include_str!("../vectors/ssrf-urls.txt");
+pub(crate) const URLS: &str = include_str!("../vectors/ssrf-urls.txt");
 
 /// `\t`, `\n` and `\uXXXX` as the file writes them.
-fn unescaped(line: &str) -> String {
+pub(crate) fn unescaped(line: &str) -> String {
     let json = line.replace('\\', "\\\\").replace('"', "\\\"");
     let json = json.replace("\\\\t", "\\t").replace("\\\\n", "\\n").replace("\\\\u", "\\u");
     serde_json::from_str(&format!("\"{json}\"")).unwrap_or_else(|_| line.to_owned())
@@ -138,4 +142,44 @@ async fn a_target_cannot_leave_its_origin() {
     let delivery = tenant.delivery_in(&away, "dead").await;
     assert!(delivery["reason"].as_str().unwrap().contains("another scheme, host or port"), "{delivery}");
     assert!(elsewhere.so_far().is_empty());
+}
+
+/// A name that is looked up as the test says, one answer after the other.
+struct Changing(Mutex<VecDeque<&'static str>>);
+
+impl Names for Changing {
+    fn addresses<'a>(&'a self, name: &'a str) -> Found<'a> {
+        assert_eq!(name, "changing.example");
+        let next = self.0.lock().expect("nobody panics").pop_front().expect("it is not asked more often");
+        Box::pin(async move { Ok(next.split(' ').map(|text| text.parse().expect("an address")).collect()) })
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_is_judged_again() {
+    let mut receiver = Receiver::start().await;
+    let closing = |status: u16| {
+        let response = axum::http::Response::builder().status(status).header("connection", "close");
+        response.body(String::new()).expect("a response")
+    };
+    receiver.answer_by(move |_| Some(closing(204)));
+    let answers = ["127.0.0.1", "10.0.0.1", "127.0.0.1 10.0.0.1", "::ffff:10.0.0.1", "127.0.0.1"];
+    let names: Arc<dyn Names> = Arc::new(Changing(Mutex::new(answers.into())));
+    let host = Host::start_as(local(), Extra { names: Some(names), ..Extra::default() }).await;
+    let tenant = host.tenant("acme").await;
+    let url = format!("http://changing.example:{}/", receiver.address().port());
+    tenant.endpoint(&url, json!({"retry": {"schedule": []}})).await;
+    for answer in answers {
+        let event = tenant.publish(json!({"type": "a.b", "data": answer})).await;
+        if answer == "127.0.0.1" {
+            tenant.delivery_in(&event, "delivered").await;
+            assert_eq!(receiver.next().await.json()["data"], answer);
+            continue;
+        }
+        let delivery = tenant.delivery_in(&event, "dead").await;
+        let reason = delivery["reason"].as_str().unwrap();
+        assert!(reason.contains("the name leads to a private address"), "{reason}");
+        assert!(!reason.contains("10.0.0.1"), "what the name stands for in there is not told: {reason}");
+    }
+    assert!(receiver.so_far().is_empty());
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let one = |more: &[&'static str]| [&["domain"], more].concat();
     let two = |more: &[&'static str]| {
-        [one(&["store", "clock", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
+        [one(&["store", "clock", "gate", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
     };
     BTreeMap::from([
         ("domain", vec![]),
@@ -19,6 +19,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("chat", one(&[])),
         ("dialects", one(&[])),
         ("clock", one(&[])),
+        ("gate", one(&[])),
         ("handoff", one(&[])),
         ("notices", one(&[])),
         ("shutdown", one(&[])),

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use hookyard::clock::SystemClock;
-use hookyard::config::{MasterKey, Settings};
+use hookyard::config::{Door, MasterKey, Settings};
 use hookyard::domain::key::KeyText;
 use hookyard::domain::plugin::{Digest, Owner};
 use hookyard::domain::retention::Retention;
@@ -343,6 +343,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
         urls: local(),
         retention: Retention::default(),
         egress: None,
+        door: Door::default(),
         dialects: None,
         chat: None,
         compiler: data.path().join("there is none"),

@@ -22,6 +22,16 @@ pub fn hookyard() -> &'static Path {
     })
 }
 
+/// Puts what earlier runs compiled into a data directory: it is sealed with the
+/// key of every host under test.
+pub fn compiled_into(data: &Path) {
+    let compiled = data.join("compiled");
+    std::fs::create_dir_all(&compiled).expect("the data directory can be written");
+    for entry in std::fs::read_dir(target_dir().join("compiled")).into_iter().flatten().flatten() {
+        std::fs::copy(entry.path(), compiled.join(entry.file_name())).expect("a file can be copied");
+    }
+}
+
 /// The component of `tests/hostile`.
 pub fn hostile() -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();

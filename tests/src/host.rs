@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use hookyard::clock::{Clock, SystemClock};
-use hookyard::config::{MasterKey, Settings};
+use hookyard::config::{Door, MasterKey, Settings};
+use hookyard::dial::{Names, SystemNames};
 use hookyard::domain::address::AddressPolicy;
 use hookyard::domain::chat::ChatSettings;
 use hookyard::domain::egress::EgressProxy;
@@ -65,6 +66,9 @@ pub struct Extra {
     pub dialects: Option<PathBuf>,
     pub chat: Option<ChatSettings>,
     pub egress: Option<EgressProxy>,
+    pub door: Door,
+    /// What names stand for, other than the system says.
+    pub names: Option<Arc<dyn Names>>,
     /// Serves once the plugins are ready that take long to compile, too.
     pub complete: bool,
 }
@@ -107,6 +111,7 @@ impl Host {
             urls,
             retention: Retention::default(),
             egress: extra.egress,
+            door: extra.door,
             dialects: extra.dialects,
             chat: extra.chat,
             compiler: build::hookyard().to_owned(),
@@ -114,7 +119,9 @@ impl Host {
         let listener = TcpListener::bind(settings.listen).await.expect("loopback has a port");
         let address = listener.local_addr().expect("it is bound");
         let base = format!("http://{address}");
-        let host = hookyard::Host::start(settings, clock.clone(), base.clone()).await.expect("the host starts");
+        let names = extra.names.unwrap_or_else(|| Arc::new(SystemNames));
+        let host = hookyard::Host::start_with_names(settings, clock.clone(), base.clone(), names).await;
+        let host = host.expect("the host starts");
         if extra.complete {
             host.prepare_rest().await.expect("every first-party plugin compiles");
         }

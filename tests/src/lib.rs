@@ -9,11 +9,13 @@ pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod tls;
+pub mod wire;
 
 pub use api::{Answer, Api};
 pub use host::{Host, TestClock};
 pub use process::{HostProcess, LOCAL};
 pub use receiver::{Arrived, Receiver};
+pub use wire::Wire;
 
 use std::time::Duration;
 

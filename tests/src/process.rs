@@ -43,6 +43,12 @@ impl HostProcess {
         Self::start_from(data, LOCAL, &[&usual, variables].concat()).await
     }
 
+    /// With these flags and no others.
+    pub async fn start_flagged(data: &Path, filter: &str, flags: &[&str]) -> Self {
+        let key = STANDARD.encode(MASTER_KEY);
+        Self::start_from(data, flags, &[("HOOKYARD_LOG", filter), ("HOOKYARD_MASTER_KEY", &key)]).await
+    }
+
     /// With these flags and variables and no others, but for the operator's key;
     /// without a master key among them, it is the data directory's.
     pub async fn start_from(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {

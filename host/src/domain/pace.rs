@@ -1,5 +1,6 @@
 //! How fast an endpoint is sent to: what its owner asks for.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,19 @@ pub struct RateLimit {
     pub per: Period,
 }
 
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, per } = self;
+        let per = match per {
+            Period::Second => "a second",
+            Period::Minute => "a minute",
+            Period::Hour => "an hour",
+        };
+        let requests = if *limit == 1 { "request" } else { "requests" };
+        write!(f, "{limit} {requests} {per}")
+    }
+}
+
 /// What a rate is counted over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -111,9 +125,7 @@ pub struct BadPace {
 impl Pace {
     pub fn check(self) -> Result<Self, BadPace> {
         let bad = |field, problem| Err(BadPace { field, problem });
-        if self.rate_limit.is_some_and(|rate| !(1..=MAX_RATE).contains(&rate.limit)) {
-            return bad("rate_limit", format!("give a limit of 1 to {MAX_RATE} per second, minute or hour"));
-        }
+        self.rate_limit.map(RateLimit::check).transpose()?;
         if self.max_in_flight.is_some_and(|most| !(1..=MAX_IN_FLIGHT).contains(&most)) {
             return bad("max_in_flight", format!("give 1 to {MAX_IN_FLIGHT}"));
         }
@@ -134,6 +146,25 @@ impl Pace {
 }
 
 impl RateLimit {
+    pub fn check(self) -> Result<Self, BadPace> {
+        match self.limit {
+            1..=MAX_RATE => Ok(self),
+            _ => Err(BadPace {
+                field: "rate_limit",
+                problem: format!("give a limit of 1 to {MAX_RATE} per second, minute or hour"),
+            }),
+        }
+    }
+
+    /// Rounded down, one at least.
+    pub fn per_minute(self) -> u32 {
+        match self.per {
+            Period::Second => self.limit.saturating_mul(60),
+            Period::Minute => self.limit,
+            Period::Hour => (self.limit / 60).max(1),
+        }
+    }
+
     /// Microseconds from one request to the next.
     fn spacing(self) -> i64 {
         let period = match self.per {

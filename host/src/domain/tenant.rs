@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::budget::Ceilings;
 use super::id::TenantId;
+use super::limits::Limits;
 use super::retention::OwnRetention;
 use super::time::Timestamp;
 
@@ -17,8 +17,7 @@ pub struct Tenant {
     pub name: String,
     pub plan: Option<String>,
     pub dialect: String,
-    /// What its plugins may ask for at most.
-    pub limits: Ceilings,
+    pub limits: Limits,
     /// What of its past is kept for a shorter time than the server keeps it.
     pub retention: OwnRetention,
     pub created_at: Timestamp,

@@ -7,15 +7,23 @@ use ::url::{Host, Url};
 
 use super::address::{AddressPolicy, Forbidden};
 
-/// Ports that speak something else than HTTP and that a request could be made
-/// to talk to: those the Fetch standard blocks, as far as servers have them.
-/// <https://fetch.spec.whatwg.org/#port-blocking>
+/// Below this, nothing but HTTP's own two ports, unless the operator has made
+/// exceptions for a private network: the rest are other protocols'.
+const FIRST_FREE_PORT: u16 = 1024;
+/// Ports that speak something else than HTTP and that a request could be made to
+/// talk to: those the Fetch standard blocks
+/// (<https://fetch.spec.whatwg.org/#port-blocking>), and what databases, caches,
+/// container engines and clusters listen on.
 const BLOCKED_PORTS: &[u16] = &[
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
-    111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
-    540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
-    6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 445, 465, 512, 513, 514, 515, 526, 530, 531,
+    532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1433, 1521, 1719, 1720, 1723, 2049, 2181, 2375,
+    2376, 2379, 2380, 3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5672, 5900, 6000, 6379, 6443, 6566, 6665, 6666,
+    6667, 6668, 6669, 6679, 6697, 9042, 9092, 9200, 9300, 10080, 10250, 11211, 27017,
 ];
+/// Names of machines that strangers cannot know (RFC 6762, RFC 8375, ICANN's
+/// `.internal`, Kubernetes).
+const INTERNAL: &[&str] = &["local", "internal", "home.arpa", "svc", "cluster.local", "localdomain", "lan", "intranet"];
 const MAX_LENGTH: usize = 2048;
 
 /// What the operator lets endpoints be.
@@ -55,6 +63,7 @@ pub enum UrlError {
     HasCredentials,
     HasFragment,
     BlockedPort(u16),
+    InternalName,
     Forbidden(Forbidden),
     OtherOrigin,
 }
@@ -67,7 +76,13 @@ impl fmt::Display for UrlError {
             Self::NotHttps => f.write_str("must begin with https:// (the operator can allow http with --allow-http)"),
             Self::HasCredentials => f.write_str("must not have a user or password in it; use a header"),
             Self::HasFragment => f.write_str("must not have a fragment (#...)"),
-            Self::BlockedPort(port) => write!(f, "has port {port}, which is another protocol's"),
+            Self::BlockedPort(port) => {
+                write!(f, "has port {port}, which is another protocol's; 80, 443 and most from 1024 on can be used")
+            }
+            Self::InternalName => f.write_str(
+                "has a host name that only a private network knows; the operator can allow that network with \
+                 --allow-addresses",
+            ),
             Self::Forbidden(forbidden) => forbidden.fmt(f),
             Self::OtherOrigin => f.write_str("leads to another scheme, host or port than the endpoint's"),
         }
@@ -115,9 +130,6 @@ impl DeliveryUrl {
         if url.fragment().is_some() {
             return Err(UrlError::HasFragment);
         }
-        if let Some(port) = url.port().filter(|port| BLOCKED_PORTS.contains(port)) {
-            return Err(UrlError::BlockedPort(port));
-        }
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -129,7 +141,13 @@ impl DeliveryUrl {
         if let Some(address) = literal {
             policy.judge_literal(address, url.port_or_known_default()).map_err(UrlError::Forbidden)?;
         }
-        Ok(())
+        let is_private = policy.addresses.has_exceptions();
+        match (url.host(), url.port()) {
+            (Some(Host::Domain(name)), _) if !is_private && is_internal(name) => Err(UrlError::InternalName),
+            (_, Some(port)) if BLOCKED_PORTS.contains(&port) => Err(UrlError::BlockedPort(port)),
+            (_, Some(port)) if !is_private && is_reserved(port) => Err(UrlError::BlockedPort(port)),
+            _ => Ok(()),
+        }
     }
 
     fn is(&self, socket: Option<SocketAddr>) -> bool {
@@ -170,6 +188,16 @@ impl DeliveryUrl {
     }
 }
 
+fn is_reserved(port: u16) -> bool {
+    port < FIRST_FREE_PORT && ![80, 443].contains(&port)
+}
+
+fn is_internal(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    let under = |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !name.contains('.') || INTERNAL.iter().any(|zone| under(&zone))
+}
+
 fn is_localhost(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
@@ -203,12 +231,37 @@ mod tests {
         check("https://user:pass@example.com/", "must not have a user");
         check("https://example.com/#a", "must not have a fragment");
         check("https://example.com:22/", "has port 22");
+        check("https://example.com:80/", "https://example.com:80/");
+        check("https://example.com:81/", "has port 81");
+        check("https://example.com:0/", "has port 0");
+        check("https://example.com:1024/", "https://example.com:1024/");
+        check("https://example.com:6379/", "has port 6379");
+        check("https://example.com:65535/", "https://example.com:65535/");
+        check("https://metadata/", "has a host name that only a private network knows");
+        check("https://metadata.google.internal/", "has a host name that only a private network knows");
+        check("https://kubernetes.default.svc./", "has a host name that only a private network knows");
+        check("https://a.cluster.local/", "has a host name that only a private network knows");
+        check("https://PRINTER.Local/", "has a host name that only a private network knows");
+        check("https://mylocal.example/", "https://mylocal.example/");
+        check("https://notlocal.dev/", "https://notlocal.dev/");
         check("https://127.0.0.1/", "127.0.0.1 is a loopback address");
         check("https://0x7f.1/", "127.0.0.1 is a loopback address");
         check("https://①②⑦.⓪.⓪.①/", "127.0.0.1 is a loopback address");
         check("https://[::ffff:a9fe:a9fe]/", "169.254.169.254 is a link-local address");
         check("https://localhost./", "127.0.0.1 is a loopback address");
         check("https://foo.localhost/", "127.0.0.1 is a loopback address");
+    }
+
+    #[test]
+    fn internal_names_are_for_operators_with_a_private_network() {
+        let allowed = AddressPolicy::allowing(vec!["10.0.0.0/8".parse().unwrap()]);
+        let policy = UrlPolicy { addresses: allowed, ..UrlPolicy::default() };
+        let check = |text| DeliveryUrl::parse(text, &policy).map(|url| url.as_str().to_owned());
+        assert_eq!(check("https://receiver:8443/").unwrap(), "https://receiver:8443/");
+        assert_eq!(check("https://receiver.internal/").unwrap(), "https://receiver.internal/");
+        assert_eq!(check("https://receiver:22/"), Err(UrlError::BlockedPort(22)));
+        assert_eq!(check("https://receiver:81/").unwrap(), "https://receiver:81/");
+        assert!(matches!(check("https://localhost/"), Err(UrlError::Forbidden(_))));
     }
 
     #[test]

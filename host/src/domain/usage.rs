@@ -31,6 +31,21 @@ pub fn day(at: Timestamp) -> Day {
     at.as_millis().div_euclid(24 * 60 * 60 * 1000)
 }
 
+/// Events on their way in, in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    pub taken: u64,
+    /// By a limit. A request to a source is one.
+    pub refused: u64,
+}
+
+impl Counted {
+    pub fn add(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.refused += other.refused;
+    }
+}
+
 /// One tenant's use of one plugin version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginUse {

@@ -2,13 +2,16 @@
 //! types, and the field where there is one.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::exchange::TooSlow;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
+use crate::gate::Refused;
 use crate::intake::IntakeError;
 use crate::sandbox::Rejected;
 use crate::store::StoreError;
@@ -62,12 +65,18 @@ pub(super) enum ApiError {
     },
     /// Try again in a moment.
     Busy,
+    /// More than the tenant or the source may bring in.
+    Limited(Refused),
     /// The tenant has one going, and may have no other beside it.
     OneAtATime(&'static str),
     /// A first-party plugin is not compiled yet.
     Preparing(String),
     /// The exchange took too long. What was begun goes on.
     TimedOut,
+    /// The head has both `Content-Length` and `Transfer-Encoding`.
+    TwoEnds,
+    /// The body dripped in.
+    TooSlow,
     /// A fault of ours while answering.
     Crashed,
     Internal(StoreError),
@@ -101,7 +110,9 @@ impl ApiError {
             Self::Forbidden | Self::Role { .. } => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "The method is not allowed here"),
-            Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed", "The request could not be read"),
+            Self::Malformed { .. } | Self::TwoEnds => {
+                (StatusCode::BAD_REQUEST, "malformed", "The request could not be read")
+            }
             Self::Invalid { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field is wrong"),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "It conflicts with what is there"),
@@ -113,6 +124,11 @@ impl ApiError {
             Self::Misfit { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "misfit", "The data does not fit its schema"),
             Self::Preparing(_) => (StatusCode::SERVICE_UNAVAILABLE, "preparing", "The plugin is being prepared"),
             Self::Busy | Self::OneAtATime(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much is waiting"),
+            Self::Limited(Refused::TenantTooFast { .. } | Refused::SourceTooFast { .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many come in")
+            }
+            Self::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "quota-spent", "The quota is spent"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly"),
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here")
@@ -145,6 +161,11 @@ impl ApiError {
                 format!("`{plugin}` is being prepared, which happens once after an update; try again in a few seconds")
             }
             Self::TimedOut => "send the whole request within a minute; what was begun may still be done".to_owned(),
+            Self::Limited(refused) => {
+                format!("{refused}; nothing of this was stored, try again in {} s", whole_seconds(refused.wait()))
+            }
+            Self::TwoEnds => "send Content-Length or Transfer-Encoding, not both".to_owned(),
+            Self::TooSlow => TooSlow.to_string(),
             Self::Crashed | Self::Internal(_) => "the operator's log has the cause".to_owned(),
         }
     }
@@ -163,6 +184,11 @@ impl ApiError {
             _ => None,
         }
     }
+}
+
+/// Rounded up: not too early, and not at once.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait + Duration::from_nanos(999_999_999)).as_secs().max(1)
 }
 
 impl IntoResponse for ApiError {
@@ -184,11 +210,14 @@ impl IntoResponse for ApiError {
             Self::Preparing(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
+            Self::Limited(refused) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(refused.wait())));
+            }
             Self::Busy | Self::OneAtATime(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // What is left of the body would be read as the next request.
-            Self::TooLarge { .. } => {
+            Self::TooLarge { .. } | Self::TwoEnds | Self::TooSlow | Self::TimedOut => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -250,6 +279,7 @@ impl From<IntakeError> for ApiError {
                 problem: misfit.to_string(),
             },
             IntakeError::Busy => Self::Busy,
+            IntakeError::Limited(refused) => Self::Limited(refused),
             IntakeError::Store(error) => error.into(),
         }
     }

@@ -14,6 +14,7 @@ use super::input::{MAX_BODY, read_body};
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId};
 use crate::domain::key::SourceToken;
+use crate::domain::pace::RateLimit;
 use crate::domain::verification::Reply;
 use crate::intake::receive::{Arrival, Receipt, Taken};
 
@@ -39,12 +40,13 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
     let source = tenant.sources.get(&source).ok_or(ApiError::NotFound)?;
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {
-        return Ok(permission(&parts.headers));
+        return Ok(permission(&parts.headers, source.rate_limit));
     }
     let method = parts.method.as_str();
     if !source.verification.rules(&app.senders).expects(method) {
         return Err(ApiError::NoSuchMethod);
     }
+    let passage = app.intake.let_in(&tenant, source)?;
     let path_and_query = parts.uri.path_and_query().map_or("", |both| both.as_str());
     let arrival = Arrival {
         method: method.to_owned(),
@@ -53,7 +55,7 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
         headers: headers(&parts.headers),
         body: read_body(body, MAX_BODY).await?,
     };
-    match app.intake.receive(&tenant, source, arrival).await? {
+    match app.intake.receive(&tenant, source, arrival, passage).await? {
         Taken::In(Receipt { request_id, event_ids, .. }) => {
             Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids })).into_response())
         }
@@ -65,14 +67,15 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
 
 /// Whoever knows the URL may send: the answer to the handshake of HTTP 1.1 Web
 /// Hooks for Event Delivery (CloudEvents), section 4.2.
-fn permission(asked: &HeaderMap) -> Response {
+fn permission(asked: &HeaderMap, rate: Option<RateLimit>) -> Response {
     let mut response = StatusCode::OK.into_response();
     let answer = response.headers_mut();
     answer.insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
     if let Some(origin) = asked.get("webhook-request-origin") {
         answer.insert("webhook-allowed-origin", origin.clone());
-        // No limit: who sends too much is told so by 503.
-        answer.insert("webhook-allowed-rate", HeaderValue::from_static("*"));
+        // Requests a minute. No limit: who sends too much is told so by 503.
+        let rate = rate.map_or(HeaderValue::from_static("*"), |rate| HeaderValue::from(rate.per_minute()));
+        answer.insert("webhook-allowed-rate", rate);
     }
     response
 }

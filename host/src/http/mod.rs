@@ -24,12 +24,16 @@ use crate::store::{Catalog, Ledger, Picture};
 pub mod api;
 mod auth;
 mod error;
+mod exchange;
+mod files;
+mod framing;
 mod health;
 mod inbound;
 mod input;
 mod jwks;
 mod page;
 mod roles;
+mod room;
 pub mod server;
 mod turns;
 

@@ -63,7 +63,7 @@ impl Intake {
         let pipeline = Pipeline { steps: vec![step] };
         let message = Message::with_type("application/json", "");
         let job = EndpointJob::new(tenant.tenant.id, pipeline, Arc::new(event), message);
-        let run = self.sandbox.run_endpoint(EndpointJob { ceilings: tenant.tenant.limits, ..job });
+        let run = self.sandbox.run_endpoint(EndpointJob { ceilings: tenant.tenant.limits.ceilings, ..job });
         let misfit = |pointer: &str, problem: &str| {
             let event_type = draft.event_type.clone();
             IntakeError::Misfit(Misfit { at: 0, event_type, pointer: pointer.to_owned(), problem: problem.to_owned() })
@@ -94,7 +94,7 @@ impl Intake {
     /// Whether a schema is one, or what is wrong with it.
     pub async fn check_schema(&self, tenant: &Tenant, schema: &serde_json::Value) -> Result<(), CheckFailure> {
         let step = self.schema_step(schema).await.map_err(|_| CheckFailure::Unavailable)?;
-        self.sandbox.check(tenant.id, &step, &tenant.limits).await
+        self.sandbox.check(tenant.id, &step, &tenant.limits.ceilings).await
     }
 
     async fn schema_step(&self, schema: &serde_json::Value) -> Result<Step, IntakeError> {

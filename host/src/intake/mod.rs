@@ -18,6 +18,7 @@ use crate::domain::event::Event;
 use crate::domain::id::{EventId, TenantId};
 use crate::domain::sender::Senders;
 use crate::domain::time::Timestamp;
+use crate::gate::{Gate, Refused};
 use crate::handoff::Handoff;
 use crate::handoff::lanes::Slot;
 use crate::notices::Notices;
@@ -47,6 +48,7 @@ pub struct Intake {
     pub dialects: Arc<Dialects>,
     pub senders: Arc<Senders>,
     pub notices: Notices,
+    pub gate: Gate,
     pub reach: Reach,
     pub replays: mpsc::UnboundedSender<replay::Job>,
 }
@@ -60,6 +62,8 @@ pub enum IntakeError {
     Misfit(Misfit),
     /// The sandbox has no room for more; try again in a moment.
     Busy,
+    /// More than the tenant or the source may bring in.
+    Limited(Refused),
     Store(StoreError),
 }
 
@@ -69,12 +73,19 @@ impl From<StoreError> for IntakeError {
     }
 }
 
+impl From<Refused> for IntakeError {
+    fn from(refused: Refused) -> Self {
+        Self::Limited(refused)
+    }
+}
+
 impl fmt::Display for IntakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyReused => f.write_str("the idempotency key was used for another request"),
             Self::Misfit(misfit) => misfit.fmt(f),
             Self::Busy => f.write_str("the sandbox is busy"),
+            Self::Limited(refused) => refused.fmt(f),
             Self::Store(error) => error.fmt(f),
         }
     }

@@ -18,6 +18,8 @@ impl Intake {
         drafts: Vec<Draft>,
         idempotency: Option<(String, [u8; 32])>,
     ) -> Result<Vec<EventId>, IntakeError> {
+        let (allowance, count) = (&tenant.tenant.limits.intake, u32::try_from(drafts.len()).unwrap_or(u32::MAX));
+        let passage = self.gate.admit(tenant.tenant.id, allowance, None, count, self.clock.now())?;
         for (at, draft) in drafts.iter().enumerate() {
             self.check(tenant, draft).await.map_err(|error| error.at(at))?;
         }
@@ -33,6 +35,7 @@ impl Intake {
         match self.record(id, None, events, routed, idempotency).await? {
             Stored::Before(ids) => Ok(ids),
             Stored::Now(ids) => {
+                passage.stored(count.into(), allowance, now);
                 for event in lines {
                     tracing::info!(
                         event.id = %event.id, "event.type" = %event.event_type, tenant.id = %id,

@@ -17,6 +17,7 @@ use crate::domain::request::{Fate, Request};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Judgement, Reply, Rules};
+use crate::gate::Passage;
 use crate::sandbox::{Outside, SourceJob, SourceResult, SourceRun};
 use crate::store::ledger::{Idempotency, Received, StoredRequest};
 use crate::store::picture::TenantPicture;
@@ -57,6 +58,13 @@ pub enum Taken {
 }
 
 impl Intake {
+    /// Whether a source may take another request, before anything is known of
+    /// it.
+    pub fn let_in(&self, tenant: &TenantPicture, source: &Source) -> Result<Passage, IntakeError> {
+        let rate = source.rate_limit.map(|rate| (source.id, rate));
+        Ok(self.gate.admit(source.tenant, &tenant.tenant.limits.intake, rate, 1, self.clock.now())?)
+    }
+
     /// Keeps a request, whatever it is, and the events that the source's
     /// pipeline makes of it, if it proves who sent it.
     pub async fn receive(
@@ -64,6 +72,7 @@ impl Intake {
         tenant: &TenantPicture,
         source: &Source,
         arrival: Arrival,
+        passage: Passage,
     ) -> Result<Taken, IntakeError> {
         let now = self.clock.now();
         let rules = source.verification.rules(&self.senders);
@@ -83,7 +92,10 @@ impl Intake {
         // To be kept as refused, should it have come before.
         let spare = once.is_some().then(|| request.clone());
         match (self.interpret_and_record(tenant, source, request, now, Again::No(once)).await?, spare) {
-            (Some(receipt), _) => Ok(Taken::In(receipt)),
+            (Some(receipt), _) => {
+                passage.stored(receipt.event_ids.len() as u64, &tenant.tenant.limits.intake, now);
+                Ok(Taken::In(receipt))
+            }
             (None, None) => Err(IntakeError::KeyReused),
             (None, Some(request)) => {
                 let reason = "it came before: the same signature over the same timestamp is taken once".to_owned();
@@ -232,7 +244,7 @@ impl Intake {
                 drafts,
                 new_id: Box::new(move || ids.mint()),
                 now,
-                ceilings: tenant.tenant.limits,
+                ceilings: tenant.tenant.limits.ceilings,
                 outside,
             })
             .await

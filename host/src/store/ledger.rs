@@ -20,7 +20,7 @@ use crate::domain::request::{Fate, Request};
 use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Day, PluginUse};
+use crate::domain::usage::{Counted, Day, PluginUse};
 
 /// Events and what became of them.
 ///
@@ -33,7 +33,8 @@ use crate::domain::usage::{Day, PluginUse};
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::due`],
 /// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::running_replays`],
-/// [`Self::add_plugin_use`] and settlements, which name the claim they come from.
+/// [`Self::add_plugin_use`], [`Self::put_event_counts`], [`Self::event_counts`] and
+/// settlements, which name the claim they come from.
 pub trait Ledger: Keeping {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share. Refused with
@@ -127,6 +128,14 @@ pub trait Ledger: Keeping {
 
     /// What one tenant's plugins used on `from` and after, by day.
     fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>>;
+
+    /// Writes down how many events came in on a day, of any tenants, over what
+    /// was written before.
+    fn put_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()>;
+
+    /// Every tenant's count of each day, `from` and after.
+    fn event_counts(&self, from: Day) -> Reply<'_, Vec<(TenantId, Day, Counted)>>;
+
     /// What a step keeps under a key.
     fn step_entry<'a>(
         &'a self,

@@ -40,7 +40,8 @@ contract! {
 
         acme.name = "acme & sons".to_owned();
         acme.plan = None;
-        acme.limits.fuel = 1;
+        acme.limits.ceilings.fuel = 1;
+        acme.limits.intake.per_day = None;
         acme.dialect = "svix".to_owned();
         store.catalog.update_tenant(&acme).await?;
         assert_eq!(picture(store, acme.id).await?.tenant, acme);
@@ -65,6 +66,7 @@ contract! {
         shop.name = "store".to_owned();
         shop.event_type = None;
         shop.verification = Verification::none();
+        shop.rate_limit = None;
         shop.pipeline = pipeline("{}");
         store.catalog.update_source(&shop, &before).await?;
         shop.revision += 1;

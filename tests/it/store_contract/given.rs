@@ -17,6 +17,7 @@ use hookyard::domain::event_type::{EventKind, OwnKind};
 use hookyard::domain::header::Header;
 use hookyard::domain::id::{DeliveryId, EndpointId, SourceId, TenantId, TypedId};
 use hookyard::domain::key::{Key, KeyHash, SourceToken};
+use hookyard::domain::limits::{Allowance, Limits};
 use hookyard::domain::message::{Message, Method};
 use hookyard::domain::oauth::{ClientAuth, OAuth};
 use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
@@ -58,7 +59,10 @@ pub(super) fn tenant(name: &str) -> Tenant {
         name: name.to_owned(),
         plan: Some("gold".to_owned()),
         dialect: "standard-webhooks".to_owned(),
-        limits: Ceilings { fuel: 7, memory: 8, output: 9, log: 10 },
+        limits: Limits {
+            ceilings: Ceilings { fuel: 7, memory: 8, output: 9, log: 10 },
+            intake: Allowance { per_second: Some(11), per_day: Some(12), per_month: Some(13) },
+        },
         retention: own_retention(),
         created_at: NOW,
     }
@@ -123,6 +127,7 @@ pub(super) fn source(tenant: TenantId, name: &str) -> Source {
             Some("a-source-secret".to_owned()),
             Some("a-verify-token".to_owned()),
         ),
+        rate_limit: Some(RateLimit { limit: 14, per: Period::Minute }),
         pipeline: pipeline("{\"from\": 1}"),
         revision: 0,
         created_at: NOW,

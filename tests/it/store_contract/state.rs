@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hookyard::dial::Dialler;
+use hookyard::dial::{Dialler, SystemNames};
 use hookyard::domain::id::TenantId;
 use hookyard::domain::named_secret::NamedSecret;
 use hookyard::domain::place::PlaceId;
@@ -199,7 +199,7 @@ contract! {
         let step = step("mine", 0);
         put(store, (acme, place, &step), "k", "v").await?;
         let picture = Arc::new(Picture::load(&*store.catalog).await?);
-        let dialler = Arc::new(Dialler::new(Arc::new(UrlPolicy::default()), None));
+        let dialler = Arc::new(Dialler::new(Arc::new(UrlPolicy::default()), Arc::new(SystemNames), None));
         let preview = Reach::new(store.ledger.clone(), picture, dialler).preview(acme, Some(place), false);
         let (whose, seen) = (step.clone(), tokio::task::spawn_blocking(move || {
             let step = step;

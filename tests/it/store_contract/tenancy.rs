@@ -7,7 +7,7 @@ use hookyard::domain::delivery::Next;
 use hookyard::domain::id::{DeliveryId, EndpointId, EventId, RequestId, SourceId, TenantId};
 use hookyard::domain::request::Fate;
 use hookyard::domain::secret::Secret;
-use hookyard::domain::usage::{PluginUse, Usage};
+use hookyard::domain::usage::{Counted, PluginUse, Usage};
 use hookyard::store::StoreError;
 use hookyard::store::ledger::{DeliveryQuery, EventQuery, RequestQuery, Which};
 
@@ -137,6 +137,21 @@ contract! {
         assert_eq!(seen(store, acme, &hers).await?, [0; 12]);
         assert!(store.catalog.deleted_tenants().await?.is_empty());
         assert_eq!(seen(store, other, &his).await?, [1; 12]);
+        Ok(())
+    }
+
+    async fn what_came_in_is_kept_until_the_tenant_is_deleted(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let counted = |taken, refused| Counted { taken, refused };
+        store.ledger.put_event_counts(vec![(acme, 3, counted(1, 2)), (acme, 4, counted(3, 4))]).await?;
+        store.ledger.put_event_counts(vec![(acme, 4, counted(5, 6)), (other, 4, counted(7, 8))]).await?;
+        let found = store.ledger.event_counts(4).await?;
+        assert_eq!(found, [(acme, 4, counted(5, 6)), (other, 4, counted(7, 8))]);
+        assert_eq!(store.ledger.event_counts(3).await?.len(), 3);
+
+        store.catalog.delete_tenant(acme, NOW).await?;
+        store.ledger.put_event_counts(vec![(acme, 4, counted(9, 9))]).await?;
+        assert_eq!(store.ledger.event_counts(0).await?, [(other, 4, counted(7, 8))]);
         Ok(())
     }
 

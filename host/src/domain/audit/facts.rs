@@ -149,14 +149,25 @@ impl Audited for Key {
 
 impl Audited for Source {
     fn facts(&self) -> Vec<Fact> {
-        let Self { id: _, tenant: _, name, token, event_type, verification, pipeline, revision: _, created_at: _ } =
-            self;
+        let Self {
+            id: _,
+            tenant: _,
+            name,
+            token,
+            event_type,
+            verification,
+            rate_limit,
+            pipeline,
+            revision: _,
+            created_at: _,
+        } = self;
         let text = |secret: &Option<std::sync::Arc<crate::domain::secret::Secret>>| {
             secret.as_ref().map(|secret| secret.reveal().to_owned())
         };
         let mut facts = vec![
             Fact::shown("name", name),
             Fact::secret("url", token.as_str()),
+            Fact::shown("rate_limit", rate_limit),
             Fact::shown("event_type", event_type.as_ref().map(ToString::to_string)),
             Fact::shown("verification.scheme", &verification.scheme),
             Fact::shown("verification.options", &verification.options),

@@ -15,12 +15,14 @@ use super::super::error::ApiError;
 use super::super::inbound::url_of;
 use super::super::input::{self, Id, Params, Patch};
 use super::super::page::{self, Page};
+use super::endpoints::RateForm;
 use super::steps::{self, StepForm, StepView};
 use crate::clock::{mint, random};
 use crate::domain::audit::{self, Action};
 use crate::domain::event::EventType;
 use crate::domain::id::SourceId;
 use crate::domain::key::SourceToken;
+use crate::domain::pace::RateLimit;
 use crate::domain::pipeline::Place;
 use crate::domain::role::Role;
 use crate::domain::secret::Secret;
@@ -40,6 +42,7 @@ struct Form {
     name: String,
     event_type: Option<String>,
     verification: Option<VerificationForm>,
+    rate_limit: Option<RateForm>,
     #[serde(default)]
     steps: Vec<StepForm>,
 }
@@ -51,6 +54,8 @@ struct Change {
     #[serde(default)]
     event_type: Patch<String>,
     verification: Option<VerificationForm>,
+    #[serde(default)]
+    rate_limit: Patch<RateForm>,
     steps: Option<Vec<StepForm>>,
 }
 
@@ -112,6 +117,7 @@ struct View<'a> {
     url: Option<String>,
     event_type: Option<&'a EventType>,
     verification: VerificationView<'a>,
+    rate_limit: Option<RateLimit>,
     steps: Vec<StepView<'a>>,
     created_at: Timestamp,
 }
@@ -129,10 +135,15 @@ impl<'a> View<'a> {
                 options: &source.verification.options,
                 has_secret: source.verification.secret.is_some(),
             },
+            rate_limit: source.rate_limit,
             steps: steps::views(&source.pipeline),
             created_at: source.created_at,
         }
     }
+}
+
+fn rate(form: RateForm) -> Result<RateLimit, ApiError> {
+    RateLimit::from(form).check().map_err(|bad| ApiError::invalid(bad.field, bad.problem))
 }
 
 /// `POST /v1/sources`
@@ -150,6 +161,7 @@ async fn create(
         token: SourceToken::new(random()),
         event_type: form.event_type.map(|text| input::field("event_type", &text)).transpose()?,
         verification: verification.unwrap_or_else(Verification::none),
+        rate_limit: form.rate_limit.map(rate).transpose()?,
         pipeline: steps::pipeline(&app, &caller, Place::Source, form.steps).await?,
         revision: 0,
         created_at: now,
@@ -205,6 +217,11 @@ async fn change(
     }
     if let Some(form) = change.verification {
         source.verification = form.parse(&app, Some(&source.verification))?;
+    }
+    match change.rate_limit {
+        Patch::Keep => {}
+        Patch::Clear => source.rate_limit = None,
+        Patch::Set(form) => source.rate_limit = Some(rate(form)?),
     }
     if let Some(forms) = change.steps {
         source.pipeline = steps::pipeline(&app, &caller, Place::Source, forms).await?;

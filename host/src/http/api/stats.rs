@@ -1,4 +1,5 @@
-//! `GET /v1/stats`: what the tenant's plugins used, and what they may.
+//! `GET /v1/stats`: what the tenant brought in, what its plugins used, and
+//! what they may.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,12 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::Params;
-use crate::domain::budget::{Ceilings, FUEL_TABLE};
+use crate::domain::budget::FUEL_TABLE;
+use crate::domain::limits::Limits;
 use crate::domain::plugin::PluginName;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Day, Usage, day};
+use crate::domain::usage::{Counted, Day, Usage, day};
+use crate::gate::Brought;
 
 /// Days that are counted together unless told otherwise, and at most.
 const USUALLY: u32 = 30;
@@ -36,8 +39,16 @@ struct Stats {
     since: Timestamp,
     /// What a unit of fuel is; see the README.
     fuel_table: &'static str,
-    limits: Ceilings,
+    limits: Limits,
+    /// Published and received, by UTC's days and months.
+    events: EventStats,
     plugins: Vec<PluginStats>,
+}
+
+#[derive(Serialize)]
+struct EventStats {
+    today: Counted,
+    month: Counted,
 }
 
 #[derive(Serialize)]
@@ -66,7 +77,8 @@ async fn show(
     if !(1..=AT_MOST).contains(&days) {
         return Err(ApiError::invalid("days", format!("give 1 to {AT_MOST}")));
     }
-    let today = day(app.clock.now());
+    let now = app.clock.now();
+    let today = day(now);
     let from = today - Day::from(days) + 1;
     let mut used = app.ledger.plugin_use(caller.id(), from).await?;
     used.extend(app.sandbox.used_by(caller.id()).into_iter().map(|used| (today, used)));
@@ -81,7 +93,9 @@ async fn show(
         PluginStats { plugin, version, usage, days }
     });
     let limits = caller.picture().tenant.limits;
-    Ok(Json(Stats { since: midnight(from), fuel_table: FUEL_TABLE, limits, plugins: plugins.collect() }))
+    let Brought { today, month } = app.intake.gate.brought(caller.id(), now);
+    let events = EventStats { today, month };
+    Ok(Json(Stats { since: midnight(from), fuel_table: FUEL_TABLE, limits, events, plugins: plugins.collect() }))
 }
 
 fn midnight(day: Day) -> Timestamp {

@@ -161,7 +161,7 @@ fn fit(
     let grants = grants(plugin, step.grants)
         .map_err(|(name, problem)| ApiError::invalid(field(&format!("grants{name}")), problem))?;
     check_reach(tenant, &grants).map_err(|(name, problem)| ApiError::invalid(field(name), problem))?;
-    if let Err(excess) = step.budget.check(&tenant.tenant.limits) {
+    if let Err(excess) = step.budget.check(&tenant.tenant.limits.ceilings) {
         return Err(ApiError::invalid(field(&format!("budget.{}", excess.field)), excess.to_string()));
     }
     Ok(Step { job, grants, ..step })
@@ -249,7 +249,7 @@ async fn check(app: &App, tenant: &Tenant, at: usize, step: &Step) -> Result<(),
         path if path.starts_with('[') => format!("steps[{at}].config{path}"),
         path => format!("steps[{at}].config.{path}"),
     };
-    match app.sandbox.check(tenant.id, step, &tenant.limits).await {
+    match app.sandbox.check(tenant.id, step, &tenant.limits.ceilings).await {
         Ok(()) => Ok(()),
         Err(CheckFailure::Issues(issues)) => {
             let all: Vec<String> =

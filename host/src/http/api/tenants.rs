@@ -17,10 +17,11 @@ use super::super::page::{self, Page};
 use super::{keys, plugins};
 use crate::clock::mint;
 use crate::domain::audit::{self, Action};
-use crate::domain::budget::{Ceilings, Excess};
+use crate::domain::budget::Excess;
 use crate::domain::dialect::Dialect;
 use crate::domain::id::TenantId;
 use crate::domain::key::Key;
+use crate::domain::limits::Limits;
 use crate::domain::retention::OwnRetention;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
 use crate::store::picture::digests;
@@ -37,7 +38,7 @@ struct Form {
     name: String,
     plan: Option<String>,
     dialect: Option<String>,
-    limits: Option<Ceilings>,
+    limits: Option<Limits>,
     retention: Option<OwnRetention>,
 }
 
@@ -48,7 +49,7 @@ struct Change {
     #[serde(default)]
     plan: Patch<String>,
     dialect: Option<String>,
-    limits: Option<Ceilings>,
+    limits: Option<Limits>,
     retention: Option<OwnRetention>,
 }
 
@@ -158,8 +159,8 @@ fn find(app: &App, id: TenantId) -> Result<Tenant, ApiError> {
     app.picture.tenant(id).map(|part| part.tenant.clone()).ok_or(ApiError::NotFound)
 }
 
-/// Ceilings that the sandbox can hold.
-fn limits(given: Ceilings) -> Result<Ceilings, ApiError> {
+/// Limits that can be meant.
+fn limits(given: Limits) -> Result<Limits, ApiError> {
     match given.check() {
         Ok(()) => Ok(given),
         Err(Excess { field, wanted, allowed }) => {

@@ -323,6 +323,7 @@ fn unnamed_source(caller: &TenantCaller, now: Timestamp) -> Source {
         token: SourceToken::given(""),
         event_type: None,
         verification: Verification::none(),
+        rate_limit: None,
         pipeline: Pipeline::default(),
         revision: 0,
         created_at: now,

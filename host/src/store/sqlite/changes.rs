@@ -73,6 +73,7 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
         "DELETE FROM plugin_numbers WHERE owner = ?",
         "DELETE FROM plugin_moves WHERE tenant_id = ?",
         "DELETE FROM plugin_use WHERE tenant_id = ?",
+        "DELETE FROM event_counts WHERE tenant_id = ?",
         "DELETE FROM named_secrets WHERE tenant_id = ?",
         "DELETE FROM step_values WHERE tenant_id = ?",
         "DELETE FROM step_revisions WHERE tenant_id = ?",
@@ -89,8 +90,8 @@ pub(super) async fn create_source(
     verification: Option<Vec<u8>>,
 ) -> Written {
     const INSERT: &str = "
-        INSERT INTO sources (tenant_id, id, name, token, event_type, verification, pipeline, created_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO sources (tenant_id, id, name, token, event_type, verification, rate_limit, pipeline, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     require(conn, source.tenant).await?;
     sqlx::query(INSERT)
         .bind(id_text(&source.tenant))
@@ -99,6 +100,7 @@ pub(super) async fn create_source(
         .bind(source.token.as_str())
         .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
         .bind(verification)
+        .bind(source.rate_limit.as_ref().map(json))
         .bind(json(&source.pipeline))
         .bind(source.created_at.as_millis())
         .execute(conn)
@@ -115,13 +117,14 @@ pub(super) async fn update_source(
     was: &Source,
 ) -> Written {
     const UPDATE: &str = "
-        UPDATE sources SET name = ?, event_type = ?, verification = ?, pipeline = ?, revision = revision + 1
+        UPDATE sources SET name = ?, event_type = ?, verification = ?, rate_limit = ?, pipeline = ?, revision = revision + 1
         WHERE tenant_id = ? AND id = ? AND revision = ?";
     pins(conn, source.tenant, &source.pipeline, &was.pipeline).await?;
     let updated = sqlx::query(UPDATE)
         .bind(source.name.as_str())
         .bind(source.event_type.as_ref().map(|event_type| event_type.as_str()))
         .bind(verification)
+        .bind(source.rate_limit.as_ref().map(json))
         .bind(json(&source.pipeline))
         .bind(id_text(&source.tenant))
         .bind(id_text(&source.id))

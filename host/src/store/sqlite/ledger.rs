@@ -14,7 +14,7 @@ use crate::domain::place::PlaceId;
 use crate::domain::replay::{Progress, Replay};
 use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Day, PluginUse};
+use crate::domain::usage::{Counted, Day, PluginUse};
 use crate::store::ledger::{
     Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, ReplayQuery, RequestQuery, RerunQuery,
     Settlement, Share, StoredAttempt, StoredRequest, Which,
@@ -144,6 +144,14 @@ impl Ledger for SqliteStore {
 
     fn add_plugin_use(&self, day: Day, uses: Vec<PluginUse>) -> Reply<'_, ()> {
         self.change(move |conn| Box::pin(usage::add(conn, day, uses)))
+    }
+
+    fn put_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(usage::put_counts(conn, counts)))
+    }
+
+    fn event_counts(&self, from: Day) -> Reply<'_, Vec<(TenantId, Day, Counted)>> {
+        Box::pin(usage::counts(&self.readers, from))
     }
 
     fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>> {

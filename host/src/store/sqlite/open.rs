@@ -30,7 +30,7 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
@@ -39,6 +39,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (6, "keys", include_str!("../../../migrations/sqlite/0006_keys.sql")),
     (7, "receiver_auth", include_str!("../../../migrations/sqlite/0007_receiver_auth.sql")),
     (8, "retention", include_str!("../../../migrations/sqlite/0008_retention.sql")),
+    (10, "door", include_str!("../../../migrations/sqlite/0010_door.sql")),
     (11, "lines", include_str!("../../../migrations/sqlite/0011_lines.sql")),
     (12, "replays", include_str!("../../../migrations/sqlite/0012_replays.sql")),
 ];

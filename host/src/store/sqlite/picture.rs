@@ -66,7 +66,8 @@ async fn read_sources(
     tenant: TenantId,
 ) -> Result<BTreeMap<SourceId, Source>, StoreError> {
     const SELECT: &str = "
-        SELECT id, name, token, event_type, verification, pipeline, revision, created_at FROM sources WHERE tenant_id = ?";
+        SELECT id, name, token, event_type, verification, rate_limit, pipeline, revision, created_at
+        FROM sources WHERE tenant_id = ?";
     let rows = sqlx::query(SELECT).bind(id_text(&tenant)).fetch_all(conn).await?;
     let source = |row| {
         let row = Columns(row);
@@ -78,6 +79,7 @@ async fn read_sources(
             token: SourceToken::given(row.text("token")?),
             event_type: row.maybe_parsed("event_type")?,
             verification: sealed::open_verification(seal, id, row.maybe_bytes("verification")?)?,
+            rate_limit: row.maybe_json("rate_limit")?,
             pipeline: row.json("pipeline")?,
             revision: row.int("revision")?,
             created_at: row.at("created_at")?,

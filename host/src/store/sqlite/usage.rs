@@ -1,11 +1,11 @@
-//! What plugins used, by day.
+//! What plugins used and what came in, by day.
 
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::id_text;
 use super::rows::Columns;
 use crate::domain::id::TenantId;
-use crate::domain::usage::{Day, PluginUse, Usage};
+use crate::domain::usage::{Counted, Day, PluginUse, Usage};
 use crate::store::StoreError;
 
 /// Adds to what is there. Of a tenant that was deleted meanwhile nothing is
@@ -18,7 +18,6 @@ pub(super) async fn add(conn: &mut SqliteConnection, day: Day, uses: Vec<PluginU
         ON CONFLICT (tenant_id, day, plugin, version) DO UPDATE SET calls = calls + excluded.calls,
             refused = refused + excluded.refused, faulted = faulted + excluded.faulted, fuel = fuel + excluded.fuel,
             duration_us = duration_us + excluded.duration_us, memory = max(memory, excluded.memory)";
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     for PluginUse { tenant, plugin, version, usage } in uses {
         sqlx::query(ADD)
             .bind(id_text(&tenant))
@@ -56,4 +55,43 @@ pub(super) async fn since(pool: &SqlitePool, tenant: TenantId, from: Day) -> Res
         Ok((row.int("day")?, PluginUse { tenant, plugin: row.parsed("plugin")?, version: row.int("version")?, usage }))
     };
     rows.iter().map(used).collect()
+}
+
+/// Replaces what is there. Of a tenant that was deleted meanwhile nothing is
+/// written.
+pub(super) async fn put_counts(
+    conn: &mut SqliteConnection,
+    counts: Vec<(TenantId, Day, Counted)>,
+) -> Result<(), StoreError> {
+    const PUT: &str = "
+        INSERT INTO event_counts (tenant_id, day, taken, refused) SELECT ?1, ?2, ?3, ?4
+        WHERE EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND deleted_at IS NULL)
+        ON CONFLICT (tenant_id, day) DO UPDATE SET taken = excluded.taken, refused = excluded.refused";
+    for (tenant, day, Counted { taken, refused }) in counts {
+        sqlx::query(PUT)
+            .bind(id_text(&tenant))
+            .bind(day)
+            .bind(number(taken))
+            .bind(number(refused))
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Every tenant's on `from` and after.
+pub(super) async fn counts(pool: &SqlitePool, from: Day) -> Result<Vec<(TenantId, Day, Counted)>, StoreError> {
+    const SELECT: &str = "
+        SELECT tenant_id, day, taken, refused FROM event_counts WHERE day >= ? ORDER BY tenant_id, day";
+    let rows = sqlx::query(SELECT).bind(from).fetch_all(pool).await?;
+    let count = |row| {
+        let row = Columns(row);
+        let counted = Counted { taken: row.int("taken")?, refused: row.int("refused")? };
+        Ok((row.parsed("tenant_id")?, row.int("day")?, counted))
+    };
+    rows.iter().map(count).collect()
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

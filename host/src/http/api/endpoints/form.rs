@@ -51,7 +51,7 @@ pub(super) struct Form {
 /// A number is per second.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a number per second, or {\"limit\": 10, \"per\": \"second\", \"minute\" or \"hour\"}")]
-pub(super) enum RateForm {
+pub(in super::super) enum RateForm {
     PerSecond(u32),
     Spelt(RateLimit),
 }

@@ -31,6 +31,7 @@ mod access;
 mod access_view;
 mod actions;
 mod form;
+pub(super) use form::RateForm;
 mod shadow;
 mod signing;
 mod view;
