@@ -71,10 +71,10 @@ pub(crate) async fn run(mut settings: Settings) -> Result<(), Failure> {
         let _stopped = serving.await;
         return Err(failure);
     }
-    let _served_until_stopped = serving.await;
+    let served = serving.await;
     let _receiver_stops = stop.send(true);
     let _received = receiving.await;
-    Ok(())
+    Ok(served??)
 }
 
 fn receiver_routes(arrived: mpsc::Sender<Arrived>) -> Router {

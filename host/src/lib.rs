@@ -88,6 +88,9 @@ pub enum RunError {
     House(house::HouseError),
     Client(reqwest::Error),
     Dialects(dialects::LoadError),
+    /// The disk failed while it served. What is on it is read again by a process
+    /// that remembers nothing: start it anew.
+    Disk,
     /// A tenant or an endpoint speaks a dialect that is not there.
     NoSuchDialect {
         who: String,
@@ -108,6 +111,10 @@ impl fmt::Display for RunError {
                 f,
                 "{who} speaks the dialect `{dialect}`, which is not there: put {dialect}.toml back into the directory \
                  that `dialects` names"
+            ),
+            Self::Disk => f.write_str(
+                "the disk failed (the log has the cause), so nothing more is accepted; what was acknowledged is kept. \
+                 Look after the disk and start again",
             ),
             Self::Client(error) => write!(f, "the HTTP client: {}", telemetry::Chain(error)),
         }
@@ -255,8 +262,9 @@ impl Host {
     }
 
     /// Serves until `shutdown` is over, then drains: open exchanges end,
-    /// deliveries in flight are settled, the store is closed.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    /// deliveries in flight are settled, the store is closed. When the disk fails
+    /// it ends without: nothing can be settled any more.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self { app, dispatch, arrivals, noticed, replays, store, door } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
@@ -265,7 +273,10 @@ impl Host {
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = tokio::spawn(prepare_rest(app.clone()));
         let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), door, stopped));
-        shutdown.await;
+        let end = tokio::select! {
+            () = shutdown => Ok(()),
+            () = store.failed() => Err(RunError::Disk),
+        };
         tracing::info!("stopping: no more connections, deliveries in flight end");
         app.retire();
         // The next start begins it again.
@@ -276,7 +287,9 @@ impl Host {
         let _kept_up = upkeep.await;
         let _replayed = replaying.await;
         let _prepared_or_aborted = preparing.await;
-        if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
+        if end.is_err() {
+            dispatching.abort();
+        } else if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");
         }
         let _noticed = noticing.await;
@@ -284,6 +297,7 @@ impl Host {
         drop(app);
         store.close().await;
         tracing::info!("stopped");
+        end
     }
 }
 

@@ -106,3 +106,16 @@ fn every_test_that_the_page_on_plugins_names_is_there() {
         assert!(source.contains(&format!("fn {test}()")), "{module} has no {test}");
     }
 }
+
+#[test]
+fn every_test_that_the_guarantees_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../host/GUARANTEES.md")).expect("the page is there");
+    let named = named(&page);
+    let named: Vec<_> = named.iter().filter(|(module, _)| module != "module").collect();
+    assert!(named.len() > 20, "{named:?}");
+    for (module, test) in named {
+        let source = fs::read_to_string(root.join(format!("it/{module}.rs"))).expect("the module is there");
+        assert!(source.contains(&format!("fn {test}()")), "{module} has no {test}");
+    }
+}

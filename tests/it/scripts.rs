@@ -351,7 +351,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
     let host = hookyard::Host::start(settings, Arc::new(SystemClock), "http://127.0.0.1:4".to_owned()).await;
     let host = host.expect("what it starts with is compiled");
     assert!(host.prepare_rest().await.is_err(), "jq cannot be compiled");
-    host.serve(listener, std::future::ready(())).await;
+    host.serve(listener, std::future::ready(())).await.unwrap();
 
     let store = SqliteStore::open(&database, Seal::new(MASTER_KEY)).await.expect("the host has closed it");
     let plugins = store.plugins(Owner::House).await.expect("it can be read");

@@ -22,16 +22,6 @@ pub fn hookyard() -> &'static Path {
     })
 }
 
-/// Puts what earlier runs compiled into a data directory: it is sealed with the
-/// key of every host under test.
-pub fn compiled_into(data: &Path) {
-    let compiled = data.join("compiled");
-    std::fs::create_dir_all(&compiled).expect("the data directory can be written");
-    for entry in std::fs::read_dir(target_dir().join("compiled")).into_iter().flatten().flatten() {
-        std::fs::copy(entry.path(), compiled.join(entry.file_name())).expect("a file can be copied");
-    }
-}
-
 /// The component of `tests/hostile`.
 pub fn hostile() -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -42,6 +32,31 @@ pub fn hostile() -> Vec<u8> {
 pub fn capable() -> Vec<u8> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     guest(&BUILT, "capable")
+}
+
+/// The library of `tests/disk`, for LD_PRELOAD.
+pub fn faulty_disk() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let library = target_dir().join("faulty-disk.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("disk/faulty.c");
+        // Aside first: another run may be loading it.
+        let aside = library.with_extension(format!("{}", std::process::id()));
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).args([&aside, &source]);
+        run(cc);
+        std::fs::rename(&aside, &library).expect("the target directory can be written");
+        library
+    })
+}
+
+/// What was compiled of the first-party plugins, so that a host does not have to.
+pub(crate) fn compiled_into(data: &Path) {
+    let (kept, compiled) = (target_dir().join("compiled"), data.join("compiled"));
+    std::fs::create_dir_all(&compiled).expect("the temporary directory can be written");
+    for file in std::fs::read_dir(kept).into_iter().flatten().flatten() {
+        std::fs::copy(file.path(), compiled.join(file.file_name())).expect("a file can be copied");
+    }
 }
 
 fn guest(built: &OnceLock<PathBuf>, name: &str) -> Vec<u8> {

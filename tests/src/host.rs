@@ -126,9 +126,12 @@ impl Host {
             host.prepare_rest().await.expect("every first-party plugin compiles");
         }
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(host.serve(listener, async {
-            let _told_or_dropped = stopped.await;
-        }));
+        let serving = tokio::spawn(async move {
+            let told_or_dropped = async {
+                let _either = stopped.await;
+            };
+            host.serve(listener, told_or_dropped).await.expect("the disk does not fail");
+        });
         let operator = Api::new(base, Some(OPERATOR_KEY));
         Self { operator, clock, address, running: Some((stop, serving)), data }
     }

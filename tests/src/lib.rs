@@ -3,11 +3,15 @@
 
 pub mod api;
 pub mod build;
+pub mod disk;
+pub mod faulty;
 pub mod host;
+pub mod load;
 pub mod oracle;
 pub mod process;
 pub mod proxy;
 pub mod receiver;
+pub mod seed;
 pub mod tls;
 pub mod wire;
 
@@ -40,6 +44,17 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         Ok(found) => found,
         Err(_) => panic!("{what} did not happen within {PATIENCE:?}"),
     }
+}
+
+/// A number in the environment: how long a run of `tests/soak` is.
+pub fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Says what a test has reached, for `tests/soak`.
+#[expect(clippy::print_stdout, reason = "the runner shows it where it is asked to")]
+pub fn figures(reached: std::fmt::Arguments<'_>) {
+    println!("reached: {reached}");
 }
 
 /// A JSON value that must be text.

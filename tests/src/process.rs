@@ -52,6 +52,9 @@ impl HostProcess {
     /// With these flags and variables and no others, but for the operator's key;
     /// without a master key among them, it is the data directory's.
     pub async fn start_from(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        if !data.join("compiled").exists() {
+            build::compiled_into(data);
+        }
         let mut child = Command::new(build::hookyard())
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -66,7 +69,7 @@ impl HostProcess {
         let mut log = Vec::new();
         let address = loop {
             let line = lines.next_line().await.expect("its log can be read").expect("it starts");
-            let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            let line = parsed(line);
             let address = (line["message"] == "ready").then(|| line["address"].as_str().map(str::to_owned)).flatten();
             log.push(line);
             match address {
@@ -76,7 +79,7 @@ impl HostProcess {
         };
         let log = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                log.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+                log.push(parsed(line));
             }
             log
         });
@@ -110,6 +113,13 @@ impl HostProcess {
         self.child.id().expect("it was not waited for")
     }
 
+    /// Waits until it ends by itself; answers how, and its log.
+    pub async fn ended(mut self) -> (std::process::ExitStatus, Vec<Value>) {
+        let ended = tokio::time::timeout(crate::PATIENCE, self.child.wait()).await;
+        let status = ended.expect("it ends by itself").expect("it can be waited for");
+        (status, self.log.await.expect("the log is read to its end"))
+    }
+
     /// SIGKILL; answers its log.
     pub async fn kill(mut self) -> Vec<Value> {
         self.child.kill().await.expect("it is ours to kill");
@@ -124,4 +134,11 @@ impl HostProcess {
         let status = ended.expect("it ends by itself").expect("it can be waited for");
         (status.success(), self.log.await.expect("the log is read to its end"))
     }
+}
+
+/// A line of the log, in which nobody's bytes may move a terminal's cursor or
+/// begin another line.
+fn parsed(line: String) -> Value {
+    assert!(!line.chars().any(char::is_control), "a control character in the log: {line:?}");
+    serde_json::from_str(&line).unwrap_or(Value::String(line))
 }

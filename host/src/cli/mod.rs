@@ -105,8 +105,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let key_file = settings.data.join("operator.key");
     let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
     tracing::info!(%address, url = public_url, operator_key = %key_file.display(), "ready");
-    host.serve(listener, shutdown()).await;
-    Ok(())
+    Ok(host.serve(listener, shutdown()).await?)
 }
 
 /// Bound before anything else is opened: a port that is taken is the commonest

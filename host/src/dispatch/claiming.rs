@@ -54,7 +54,10 @@ pub(super) async fn run(
             claimed = round.claim(&dispatch, &handoff) => claimed,
         };
         if let Err(error) = claimed {
-            tracing::error!(error = %crate::telemetry::Chain(&error), "claiming failed");
+            // The store has told of the disk already.
+            if !matches!(error, StoreError::Unwritable(_)) {
+                tracing::error!(error = %crate::telemetry::Chain(&error), "claiming failed");
+            }
             tokio::time::sleep(AFTER_FAILURE).await;
         }
     }

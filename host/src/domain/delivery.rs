@@ -119,6 +119,10 @@ impl Outcome {
     /// For people.
     pub fn in_words(&self) -> String {
         match self {
+            // The place that it points to was not judged, and not asked.
+            Self::Refused { status: status @ 300..400, .. } => {
+                format!("status {status}: redirects are not followed, so give the endpoint the URL that it points to")
+            }
             Self::Accepted { status } | Self::Refused { status, .. } => format!("status {status}"),
             Self::Unreachable(cause) => cause.to_string(),
         }

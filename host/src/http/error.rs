@@ -67,6 +67,8 @@ pub(super) enum ApiError {
     Busy,
     /// More than the tenant or the source may bring in.
     Limited(Refused),
+    /// The disk takes no writes.
+    Unwritable,
     /// The tenant has one going, and may have no other beside it.
     OneAtATime(&'static str),
     /// A first-party plugin is not compiled yet.
@@ -129,6 +131,7 @@ impl ApiError {
             }
             Self::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "quota-spent", "The quota is spent"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly"),
+            Self::Unwritable => (StatusCode::SERVICE_UNAVAILABLE, "unwritable", "Nothing can be stored just now"),
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here")
@@ -156,6 +159,9 @@ impl ApiError {
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
             Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
+            Self::Unwritable => "the server's disk takes no writes, and its operator is told; send it again in some \
+                seconds, with an Idempotency-Key no event is stored twice"
+                .to_owned(),
             Self::OneAtATime(what) => format!("{what} of yours is going on; try again when it has ended"),
             Self::Preparing(plugin) => {
                 format!("`{plugin}` is being prepared, which happens once after an update; try again in a few seconds")
@@ -207,7 +213,7 @@ impl IntoResponse for ApiError {
             Self::Unauthenticated | Self::KeyUnknown | Self::KeyExpired(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Preparing(_) => {
+            Self::Preparing(_) | Self::Unwritable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::Limited(refused) => {
@@ -252,6 +258,7 @@ impl From<StoreError> for ApiError {
                     .to_owned(),
             },
             StoreError::Full | StoreError::Closed => Self::Busy,
+            StoreError::Unwritable(_) => Self::Unwritable,
             other => Self::Internal(other),
         }
     }

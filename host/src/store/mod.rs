@@ -45,6 +45,9 @@ pub enum StoreError {
     Full,
     /// The store is closing or has failed, and takes no more writes.
     Closed,
+    /// The disk is full, read-only or failing. The store itself logs it, so that
+    /// not everybody who wants to write has to.
+    Unwritable(Arc<sqlx::Error>),
     /// A row does not mean anything: written by a newer version, or damaged.
     Corrupt(String),
     /// Shared, because callers whose writes were one transaction share its end.
@@ -63,6 +66,7 @@ impl fmt::Display for StoreError {
             Self::Gone => f.write_str("what it would be made of is not kept any more"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),
+            Self::Unwritable(_) => f.write_str("the disk takes no writes"),
             Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),
             Self::Database(_) => f.write_str("the database failed"),
         }
@@ -72,7 +76,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Database(error) => Some(error.as_ref()),
+            Self::Database(error) | Self::Unwritable(error) => Some(error.as_ref()),
             _ => None,
         }
     }

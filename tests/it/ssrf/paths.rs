@@ -44,7 +44,6 @@ fn step(urls: &[&String]) -> Value {
 /// A host with these flags, whose tenant tries everything.
 pub(super) async fn all(canaries: &Canaries, flags: &[&str]) -> Count {
     let data = TempDir::new();
-    build::compiled_into(data.path());
     let host = HostProcess::start_flagged(data.path(), "hookyard::cli=info,error", flags).await;
     let tenant = host.tenant("acme").await;
     tenant.post_bytes("/v1/plugins?name=capable", build::capable()).await.expect(201);

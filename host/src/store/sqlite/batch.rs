@@ -35,6 +35,14 @@ pub(super) struct Batch {
     pub(super) changes: Vec<Box<dyn Change>>,
 }
 
+/// Nothing of a batch was written.
+pub(super) struct Failed {
+    pub(super) error: StoreError,
+    /// What the disk did not take and nobody was told of. An attempt that was made
+    /// is noted as soon as that is possible; given up, it would be made again.
+    pub(super) settlements: Vec<(Box<Settlement>, Answer<bool>)>,
+}
+
 /// What became of each operation, in order.
 struct Verdicts {
     records: Vec<Result<Recorded, StoreError>>,
@@ -47,8 +55,8 @@ impl Batch {
     }
 
     /// Writes it and answers everybody. The error is one that nothing of the
-    /// batch has survived, and everybody was told of it.
-    pub(super) async fn write(self, conn: &mut SqliteConnection, statements: &Statements) -> Result<(), StoreError> {
+    /// batch has survived, which the writer logs.
+    pub(super) async fn write(self, conn: &mut SqliteConnection, statements: &Statements) -> Result<(), Failed> {
         let recordings: Vec<&Recording> = self.records.iter().map(|(recording, ..)| &**recording).collect();
         let settlements: Vec<&Settlement> = self.settlements.iter().map(|(settlement, _)| &**settlement).collect();
 
@@ -67,8 +75,8 @@ impl Batch {
         let (verdicts, end) = match result {
             Ok(verdicts) => (verdicts, Ok(())),
             Err(error) => {
-                tracing::error!(error = ?error, "a transaction failed");
                 roll_back(conn).await;
+                let error = fault::told(error);
                 (Verdicts::all(&error, recordings.len(), settlements.len()), Err(error))
             }
         };
@@ -76,14 +84,18 @@ impl Batch {
         for ((_, answer, _), verdict) in self.records.into_iter().zip(verdicts.records) {
             drop(answer.send(verdict));
         }
-        for ((_, answer), verdict) in self.settlements.into_iter().zip(verdicts.settlements) {
-            drop(answer.send(verdict));
+        let (settlements, mut kept) = (self.settlements, Vec::new());
+        match &end {
+            Err(StoreError::Unwritable(_)) => kept = settlements,
+            _ => settlements.into_iter().zip(verdicts.settlements).for_each(|((_, answer), verdict)| {
+                drop(answer.send(verdict));
+            }),
         }
         changed.into_iter().for_each(|done: Done| (done.tell)(end.clone()));
         if let Err(error) = &end {
             changes.for_each(|change| change.refuse(error.clone()));
         }
-        end
+        end.map_err(|error| Failed { error, settlements: kept })
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::fault;
 use super::writer::Operation;
 
 /// How many pages the log may gather before they are moved.
@@ -37,9 +38,20 @@ pub(super) async fn run(
             _ = &mut ended => break,
             () = wait() => {}
         }
-        if let Err(error) = look(&mut conn, &writer).await {
-            // The log only stays longer; the next look tries again.
-            tracing::warn!(%error, "checkpoint failed");
+        match look(&mut conn, &writer).await {
+            Ok(()) => {}
+            // Another sync would say that all is well, and begin the log anew: but
+            // what the first one lost is in memory only, and SQLite does not write
+            // again what an earlier, unfinished checkpoint has moved.
+            Err(error) if fault::is_final(&error) => {
+                let Some(writer) = writer.upgrade() else { continue };
+                // An error means that it has ended already.
+                drop(writer.send(Operation::Fail(error)).await);
+            }
+            Err(error) => {
+                // The log only stays longer; the next look tries again.
+                tracing::warn!(%error, "checkpoint failed");
+            }
         }
     }
     if let Err(error) = conn.close().await {

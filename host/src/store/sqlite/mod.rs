@@ -8,7 +8,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use self::writer::{Answer, Ask, Operation};
 use super::ledger::Recording;
@@ -33,6 +33,7 @@ mod keeping;
 mod keeping_tests;
 mod keys;
 mod ledger;
+mod log;
 mod moves;
 mod open;
 mod picture;
@@ -65,6 +66,7 @@ const MAX_WAITING_KIB: usize = 64 * 1024;
 /// A catalogue and a ledger in one SQLite file.
 pub struct SqliteStore {
     writer: mpsc::Sender<Operation>,
+    has_failed: watch::Receiver<bool>,
     room: Arc<Semaphore>,
     readers: SqlitePool,
     /// One more for dispatch alone: it does not wait behind callers' long lists.
@@ -96,12 +98,22 @@ impl SqliteStore {
     fn noting(&self, entry: Entry) -> Self {
         Self {
             writer: self.writer.clone(),
+            has_failed: self.has_failed.clone(),
             room: self.room.clone(),
             readers: self.readers.clone(),
             claiming: self.claiming.clone(),
             seal: self.seal.clone(),
             lock: self.lock.clone(),
             note: Some(entry),
+        }
+    }
+
+    /// Over once the disk has failed so that nothing on it can be trusted before
+    /// it is read again by a new process.
+    pub async fn failed(&self) {
+        if self.has_failed.clone().wait_for(|failed| *failed).await.is_err() {
+            // It was closed in order, and does not fail any more.
+            std::future::pending().await
         }
     }
 

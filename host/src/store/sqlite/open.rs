@@ -11,13 +11,13 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::batch::Statements;
 use super::bulk::Many;
 use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
-use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, wipe};
+use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log, wipe};
 use crate::store::seal::Seal;
 
 /// The first version whose log survives a checkpoint by one connection while
@@ -112,13 +112,15 @@ impl SqliteStore {
     pub async fn open(path: &Path, seal: Seal) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         private_file(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
+        let log_path = log_path(path);
+        log::write_again(&log_path).map_err(|error| OpenError::File(log_path.clone(), error))?;
         // Every size of every statement that takes many rows, and then some.
         let mut conn = options(path).statement_cache_capacity(10 * Many::SIZES).connect().await?;
         check_engine(&mut conn).await?;
         migrate(&mut conn).await?;
         check_master_key(&mut conn, &seal).await?;
-        wipe::at_start(&mut conn).await;
-        wipe::grow_log(path).map_err(|error| OpenError::File(log_path(path), error))?;
+        wipe::empty(&mut conn).await?;
+        log::grow(&log_path).map_err(|error| OpenError::File(log_path, error))?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -138,9 +140,15 @@ impl SqliteStore {
         let (alive, ended) = oneshot::channel();
         let checkpoints = tokio::spawn(checkpoint::run(checkpoints, written.clone(), writer.downgrade(), ended));
         let statements = Box::new(Statements::new());
+        let (failed, has_failed) = watch::channel(false);
+        let (complained, unsettled) = (None, Vec::new());
+        let path = path.to_owned();
+        let writer_task =
+            Writer { conn, path, statements, inbox, written, checkpoints, alive, failed, complained, unsettled };
+        tokio::spawn(writer_task.run());
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
-        tokio::spawn(Writer { conn, path: path.to_owned(), statements, inbox, written, checkpoints, alive }.run());
-        Ok(Self { writer, room, readers, claiming, seal: Arc::new(seal), lock: Arc::new(lock), note: None })
+        let (seal, lock) = (Arc::new(seal), Arc::new(lock));
+        Ok(Self { writer, has_failed, room, readers, claiming, seal, lock, note: None })
     }
 }
 

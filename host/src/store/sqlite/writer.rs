@@ -8,12 +8,13 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::batch::{Batch, Statements};
+use super::batch::{Batch, Failed, Statements};
 use super::{audit, fault, wipe};
 use crate::domain::audit::Entry;
 use crate::store::ledger::{Recorded, Recording, Settlement};
@@ -22,6 +23,10 @@ use crate::store::{Reply, StoreError};
 /// At most this many operations share a transaction: more would make the first
 /// of them wait for what hardly gets cheaper.
 pub(super) const MAX_BATCH: usize = 512;
+/// A disk that takes no writes is complained of this often.
+const COMPLAINS: Duration = Duration::from_secs(10);
+/// And tried this often.
+const TRIES: Duration = Duration::from_secs(1);
 
 /// Where an answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -35,6 +40,8 @@ pub(super) enum Operation {
     Checkpoint(oneshot::Sender<()>),
     /// Overwrites the log; answers whether nobody was reading it.
     Wipe(oneshot::Sender<bool>),
+    /// A checkpoint has found that the disk fails.
+    Fail(sqlx::Error),
     Close(oneshot::Sender<()>),
 }
 
@@ -100,18 +107,24 @@ pub(super) struct Writer {
     /// The checkpointer, which ends when `alive` is dropped.
     pub(super) checkpoints: JoinHandle<()>,
     pub(super) alive: oneshot::Sender<()>,
+    /// Says true once the disk has failed for good.
+    pub(super) failed: watch::Sender<bool>,
+    /// Since the disk takes no writes: when that was last logged.
+    pub(super) complained: Option<Instant>,
+    /// What the disk did not take; it is part of the next batch.
+    pub(super) unsettled: Vec<(Box<Settlement>, Answer<bool>)>,
 }
 
 impl Writer {
-    /// Writes until the store is closed or dropped, or the disk fails.
+    /// Writes until the store is closed or dropped, or the disk fails for good.
     pub(super) async fn run(mut self) {
         let mut waiting = Vec::with_capacity(MAX_BATCH);
         let mut closing = None;
-        while self.inbox.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+        while self.next(&mut waiting).await {
             self.gather(&mut waiting).await;
-            let mut batch = Batch::default();
-            let mut checkpoint = None;
             let mut wipes = Vec::new();
+            let mut batch = Batch { settlements: std::mem::take(&mut self.unsettled), ..Batch::default() };
+            let (mut checkpoint, mut failed) = (None, false);
             for operation in waiting.drain(..) {
                 match operation {
                     Operation::Record(recording, answer, held) => batch.records.push((recording, answer, held)),
@@ -119,6 +132,10 @@ impl Writer {
                     Operation::Change(change) => batch.changes.push(change),
                     Operation::Checkpoint(done) => checkpoint = Some(done),
                     Operation::Wipe(done) => wipes.push(done),
+                    Operation::Fail(error) => {
+                        complain_for_good(&error);
+                        failed = true;
+                    }
                     Operation::Close(done) => {
                         // What is in the inbox is still written.
                         self.inbox.close();
@@ -126,19 +143,20 @@ impl Writer {
                     }
                 }
             }
-            if !batch.is_empty() && !self.commit(batch).await {
-                self.give_up().await;
-                break;
-            }
-            if let Some(done) = checkpoint {
-                self.checkpoint().await;
+            failed = failed || (!batch.is_empty() && !self.commit(batch).await);
+            if !failed && let Some(done) = checkpoint {
+                failed = !self.checkpoint().await;
                 done.send(()).ok();
             }
-            if !wipes.is_empty() {
-                let is_wiped = wipe::log(&mut self.conn, &self.path).await;
+            if !failed && !wipes.is_empty() {
+                let wiped = self.wipe().await;
+                failed = wiped.is_none();
                 for done in wipes {
-                    done.send(is_wiped).ok();
+                    done.send(wiped == Some(true)).ok();
                 }
+            }
+            if failed {
+                return self.give_up().await;
             }
         }
         // The last connection to close empties the log, and the others wait.
@@ -149,6 +167,16 @@ impl Writer {
         }
         if let Some(done) = closing {
             done.send(()).ok();
+        }
+    }
+
+    /// Waits for something to write; where the disk has not taken something, not
+    /// for long. Answers whether there may be more.
+    async fn next(&mut self, waiting: &mut Vec<Operation>) -> bool {
+        let received = self.inbox.recv_many(waiting, MAX_BATCH);
+        match self.unsettled.is_empty() {
+            true => received.await > 0,
+            false => !matches!(tokio::time::timeout(TRIES, received).await, Ok(0)),
         }
     }
 
@@ -174,25 +202,72 @@ impl Writer {
     /// Writes a batch in one transaction and answers everybody. Says whether
     /// the writer can go on.
     async fn commit(&mut self, batch: Batch) -> bool {
-        match Box::pin(batch.write(&mut self.conn, &self.statements)).await {
-            Ok(()) => {
-                self.written.notify_one();
+        let Err(Failed { error, settlements }) = Box::pin(batch.write(&mut self.conn, &self.statements)).await else {
+            self.written.notify_one();
+            if self.complained.take().is_some() {
+                tracing::info!("the disk takes writes again");
+            }
+            return true;
+        };
+        self.unsettled = settlements;
+        match error {
+            StoreError::Unwritable(error) if fault::is_final(&error) => {
+                complain_for_good(&error);
+                false
+            }
+            StoreError::Unwritable(error) => {
+                if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINS) {
+                    tracing::error!(error = ?error, "the disk takes no writes: events are refused until it does");
+                    self.complained = Some(Instant::now());
+                }
                 true
             }
-            Err(error) => !fault::is_final(&error),
+            error => {
+                tracing::error!(error = ?error, "a transaction failed");
+                true
+            }
         }
     }
 
-    async fn checkpoint(&mut self) {
-        if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.conn).await {
-            // The log only stays longer; the next one tries again.
-            tracing::warn!(%error, "checkpoint failed");
+    /// Says whether the writer can go on.
+    async fn checkpoint(&mut self) -> bool {
+        match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.conn).await {
+            Ok(_) => true,
+            Err(error) if fault::is_final(&error) => {
+                complain_for_good(&error);
+                false
+            }
+            Err(error) => {
+                // The log only stays longer; the next one tries again.
+                tracing::warn!(%error, "checkpoint failed");
+                true
+            }
+        }
+    }
+
+    /// Says whether the log was overwritten; nothing when the writer cannot go on.
+    async fn wipe(&mut self) -> Option<bool> {
+        match wipe::log(&mut self.conn, &self.path).await {
+            Ok(is_wiped) => Some(is_wiped),
+            Err(error) if fault::is_final(&error) => {
+                complain_for_good(&error);
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be emptied; it is tried again");
+                Some(false)
+            }
         }
     }
 
     /// The disk has failed: nobody can say what of the last transaction is on
-    /// it, and trying a failed sync again would only say that all is well.
-    async fn give_up(&mut self) {
+    /// it, and trying a failed sync again would only say that all is well. So the
+    /// files are left as they are, and whoever opens them next writes the log
+    /// again (`log.rs`).
+    async fn give_up(mut self) {
+        // Closing would empty the log into the database, and sync.
+        std::mem::forget(self.conn);
+        self.failed.send_replace(true);
         self.inbox.close();
         while let Some(operation) = self.inbox.recv().await {
             match operation {
@@ -202,10 +277,15 @@ impl Writer {
                 Operation::Wipe(done) => {
                     done.send(false).ok();
                 }
+                Operation::Fail(_) => {}
                 Operation::Checkpoint(done) | Operation::Close(done) => {
                     done.send(()).ok();
                 }
             }
         }
     }
+}
+
+fn complain_for_good(error: &sqlx::Error) {
+    tracing::error!(?error, "the disk has failed: nothing more is written");
 }
