@@ -195,7 +195,7 @@ fn is_reserved(port: u16) -> bool {
 fn is_internal(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     let under = |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.contains('.') || INTERNAL.iter().any(|zone| under(&zone))
+    !name.contains('.') || INTERNAL.iter().any(under)
 }
 
 fn is_localhost(name: &str) -> bool {

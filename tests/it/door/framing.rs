@@ -20,7 +20,7 @@ async fn what_has_two_ends_or_a_wrong_one_is_refused_and_leaves_nothing() {
     let bad: Vec<(String, String)> = [
         (format!("content-length: {length}\r\n{chunked}"), format!("0\r\n\r\n{hidden}")),
         (format!("{chunked}\r\ncontent-length: {length}"), format!("{chunk}{hidden}")),
-        (format!("Content-Length: 0\r\nTRANSFER-ENCODING: chunked"), format!("{chunk}{hidden}")),
+        ("Content-Length: 0\r\nTRANSFER-ENCODING: chunked".to_owned(), format!("{chunk}{hidden}")),
         (format!("content-length: {length}\r\ncontent-length: 4"), EVENT.to_owned()),
         (format!("content-length: {length}, 4"), EVENT.to_owned()),
         (format!("content-length: +{length}"), EVENT.to_owned()),

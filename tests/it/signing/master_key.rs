@@ -33,7 +33,7 @@ impl Yard {
         let endpoint = tenant.endpoint(&receiver.url(), form).await;
         let secret = text(&endpoint["secret"]).to_owned();
         host.stop().await;
-        fs::write(host.data().join("master.key"), STANDARD.encode(MASTER_KEY)).unwrap();
+        fs::write(host.data().join("master.key"), STANDARD.encode(MASTER_KEY)).expect("the directory is there");
         Self { host, tenant, secret, receiver }
     }
 
@@ -42,7 +42,7 @@ impl Yard {
     }
 
     fn key(&self) -> String {
-        fs::read_to_string(self.data().join("master.key")).unwrap().trim().to_owned()
+        fs::read_to_string(self.data().join("master.key")).expect("the key is there").trim().to_owned()
     }
 
     fn has(&self, file: &str) -> bool {
@@ -76,7 +76,8 @@ async fn rotate(data: &Path, variables: &[(&str, &str)]) -> Output {
 async fn refused(data: &Path, variables: &[(&str, &str)]) -> String {
     let serve = ["serve", "--listen", "127.0.0.1:0"];
     let ended = command(data, &serve, &[&[LOG], variables].concat()).output();
-    let ended = tokio::time::timeout(hookyard_tests::PATIENCE, ended).await.expect("it ends by itself").unwrap();
+    let ended =
+        tokio::time::timeout(hookyard_tests::PATIENCE, ended).await.expect("it ends by itself").expect("it ran");
     assert!(!ended.status.success());
     String::from_utf8_lossy(&ended.stderr).into_owned()
 }
@@ -163,7 +164,7 @@ async fn what_is_not_there_or_in_use_is_not_rotated() {
     assert!(!place.path().join("nowhere").exists());
 
     let host = Host::start().await;
-    fs::write(host.data().join("master.key"), STANDARD.encode(MASTER_KEY)).unwrap();
+    fs::write(host.data().join("master.key"), STANDARD.encode(MASTER_KEY)).expect("the directory is there");
     let said = rotate(host.data(), &[]).await;
     let told = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(!said.status.success() && told.contains("another host has"), "{told}");

@@ -26,7 +26,7 @@ fn question(request: &Arrived, url: &str, more: Value) -> Value {
         "method": request.method, "url": url, "headers": headers(request),
         "body": String::from_utf8_lossy(&request.body),
     });
-    question.as_object_mut().unwrap().extend(more.as_object().expect("an object").clone());
+    question.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     question
 }
 
@@ -38,7 +38,7 @@ async fn ask(command: &mut Command, place: &TempDir, question: &Value) -> String
     input.write_all(question.to_string().as_bytes()).await.expect("it reads");
     drop(input);
     let ended = tokio::time::timeout(hookyard_tests::PATIENCE, child.wait_with_output()).await.expect("it ends");
-    String::from_utf8(ended.unwrap().stdout).unwrap().trim().to_owned()
+    String::from_utf8(ended.expect("it ran").stdout).expect("it is text").trim().to_owned()
 }
 
 #[tokio::test]

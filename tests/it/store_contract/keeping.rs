@@ -111,7 +111,7 @@ contract! {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         let (delivered, of_delivered) = settled(store, acme, "a", Next::Delivered).await?;
         let (retried, of_retried) = settled(store, acme, "a", Next::RetryAt(NOW)).await?;
-        let (held, _) = settled(store, acme, "a", Next::RetryAt(LATER)).await?;
+        let (held, _) = settled(store, acme, "a", Next::RetryAt(LATER + MINUTE)).await?;
         let (theirs, _) = settled(store, other, "a", Next::Delivered).await?;
         // At rest, and made again a moment ago.
         let (replayed, _) = settled(store, acme, "a", Next::Delivered).await?;
@@ -255,7 +255,7 @@ contract! {
     async fn the_next_sweep_begins_at_what_had_to_stay(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         settled(store, acme, "a", Next::Delivered).await?;
-        let (held, _) = settled(store, acme, "a", Next::RetryAt(LATER)).await?;
+        let (held, _) = settled(store, acme, "a", Next::RetryAt(LATER + MINUTE)).await?;
         settled(store, acme, "a", Next::Delivered).await?;
         let (steps, stays_at) = sweep_all(store, acme, Sought::EventBodies, 500).await?;
         assert_eq!((steps, stays_at.clone()), (vec![4], held.id.to_string()));

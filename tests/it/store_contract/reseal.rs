@@ -33,7 +33,7 @@ async fn full(path: &Path) -> Result<TenantId, hookyard::store::StoreError> {
     store.rotate_secret(acme.id, crm.id, &Secret::ed25519([6; 32]), NOW, NOW + super::given::MINUTE).await?;
     store.create_endpoint(&endpoint(acme.id, "unsigned"), None, None).await?;
     store.create_source(&source(acme.id, "shop")).await?;
-    let secret = NamedSecret::value(NAMED.to_owned()).unwrap();
+    let secret = NamedSecret::value(NAMED.to_owned()).expect("it is a value");
     let named = NamedSecret { name: "crm".to_owned(), secret, created_at: NOW, updated_at: NOW };
     store.put_secret(acme.id, &named, 9).await?;
     store.close().await;
@@ -46,17 +46,19 @@ async fn sealed(path: &Path) -> BTreeSet<Vec<u8>> {
     let mut values = BTreeSet::new();
     for column in &SEALED {
         let select = format!("SELECT {0} FROM {1} WHERE {0} IS NOT NULL", column.column, column.table);
-        let found: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut conn).await.unwrap();
+        let found: Vec<Vec<u8>> =
+            sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut conn).await.expect("a column");
         assert!(!found.is_empty(), "nothing is in {}.{}", column.table, column.column);
         values.extend(found);
     }
-    conn.close().await.unwrap();
+    conn.close().await.expect("it closes");
     values
 }
 
 fn are_in_files(place: &TempDir, values: &BTreeSet<Vec<u8>>) -> usize {
-    let files = std::fs::read_dir(place.path()).unwrap();
-    let contents: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+    let files = std::fs::read_dir(place.path()).expect("the directory is there");
+    let contents: Vec<Vec<u8>> =
+        files.map(|file| std::fs::read(file.expect("an entry").path()).expect("a file")).collect();
     let is_in = |value: &&Vec<u8>| contents.iter().any(|file| file.windows(value.len()).any(|part| part == **value));
     values.iter().filter(is_in).count()
 }
@@ -122,7 +124,7 @@ async fn a_rotation_that_fails_changes_nothing() -> Kept {
         .execute(&mut conn)
         .await
         .unwrap();
-    conn.close().await.unwrap();
+    conn.close().await.expect("it closes");
     let refused = reseal(&path, MASTER_KEY, NEW_KEY).await;
     assert!(matches!(refused, Err(OpenError::Unopened { table: "named_secrets", .. })), "{refused:?}");
     assert!(sealed(&path).await.is_superset(&before));
@@ -164,7 +166,8 @@ async fn every_sealed_column_is_known_to_the_rotation() {
         FROM sqlite_schema tables, pragma_table_info(tables.name) columns
         WHERE tables.type = 'table' AND tables.name NOT LIKE '\\_sqlx%' ESCAPE '\\'
         ORDER BY tables.name, columns.pk";
-    let columns: Vec<(String, String, String, i64)> = sqlx::query_as(select).fetch_all(&mut conn).await.unwrap();
+    let columns: Vec<(String, String, String, i64)> =
+        sqlx::query_as(select).fetch_all(&mut conn).await.expect("a column");
     let blobs: BTreeSet<(&str, &str)> = columns
         .iter()
         .filter(|(_, _, kind, _)| kind == "BLOB")
