@@ -1,5 +1,5 @@
 //! A disk that fails when it is told to: `tests/disk/faulty.c`, loaded into a
-//! [`HostProcess`](crate::HostProcess).
+//! [`HostProcess`].
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
