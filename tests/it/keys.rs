@@ -176,7 +176,8 @@ async fn a_viewer_gets_nothing_that_sends_or_signs() {
     admin.send(admin.request(reqwest::Method::PUT, "/v1/secrets/crm").body(r#"{"value": "hush"}"#)).await.expect(200);
 
     // A trial shows the message; with a signature it could be sent.
-    let trial = json!({"event": {"type": "a.b", "data": 1}, "endpoint": endpoint["id"]});
+    let event = json!({"type": "a.b", "data": 1, "occurred_at": "2026-11-21T08:30:00Z"});
+    let trial = json!({"event": event, "endpoint": endpoint["id"]});
     let (seen, whole) = (viewer.post("/v1/try", trial.clone()).await, admin.post("/v1/try", trial.clone()).await);
     let (seen, whole) = (seen.expect(200), whole.expect(200));
     assert_eq!((&seen["outcome"], &seen["message"]), (&whole["outcome"], &whole["message"]));
@@ -194,7 +195,6 @@ async fn a_viewer_gets_nothing_that_sends_or_signs() {
     let steps = json!([{"plugin": "capable", "config": deeds, "grants": grants}]);
     let form = json!({"name": "signing", "steps": steps});
     let signing = admin.endpoint(&receiver.url(), form).await;
-    let event = json!({"type": "a.b", "data": 1});
     for (path, form) in [
         ("/v1/try".to_owned(), json!({"event": event, "steps": steps})),
         ("/v1/try".to_owned(), json!({"event": event, "endpoint": signing["id"]})),

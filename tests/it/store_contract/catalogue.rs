@@ -132,6 +132,7 @@ contract! {
             let before = crm.clone();
             crm.access = std::sync::Arc::new(access);
             store.catalog.update_endpoint(&crm, &before).await?;
+            crm.revision += 1;
             assert!(picture(store, tenant).await?.endpoints[&crm.id].endpoint.access == crm.access, "{crm:?}");
         }
         Ok(())
