@@ -268,7 +268,9 @@ impl Host {
         let Self { app, dispatch, arrivals, noticed, replays, store, door } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
-        let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, stopped.clone()));
+        // What attempts in flight come to is still told.
+        let (all_told, told) = watch::channel(false);
+        let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, told));
         let replaying = tokio::spawn(intake::replay::run(app.intake.clone(), replays, stopped.clone()));
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = tokio::spawn(prepare_rest(app.clone()));
@@ -292,6 +294,7 @@ impl Host {
         } else if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");
         }
+        let _all_told = all_told.send(true);
         let _noticed = noticing.await;
         upkeep::count(&upkeep_of(&app)).await;
         drop(app);

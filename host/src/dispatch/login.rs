@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::clock::Clock;
 use crate::dial::{Dialler, Reply};
 use crate::domain::access::{self, Auth, bearer_header};
@@ -199,7 +202,10 @@ impl Login {
         // Of `Basic dXNlcjpw`, what is behind the scheme.
         let credentials = self.headers.iter().filter(|header| header.name == access::AUTHORIZATION);
         let credentials = credentials.filter_map(|header| header.value.split_once(' ').map(|(_, rest)| rest));
-        let secrets: Vec<String> = values.chain(credentials).map(str::to_owned).collect();
+        let mut secrets: Vec<String> = values.chain(credentials.clone()).map(str::to_owned).collect();
+        // And what it says: `user:password`.
+        let said = credentials.filter_map(|text| String::from_utf8(STANDARD.decode(text).ok()?).ok());
+        secrets.extend(said.filter_map(|said| said.split_once(':').map(|(_, password)| password.to_owned())));
         answer.body = access::without(&secrets, &answer.body);
         for header in &mut answer.headers {
             header.value = String::from_utf8_lossy(&access::without(&secrets, header.value.as_bytes())).into_owned();

@@ -178,10 +178,15 @@ pub fn without(secrets: &[String], text: &[u8]) -> Vec<u8> {
     let mut clean = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        match secrets.iter().find(|one| one.len() >= SHORTEST_HIDDEN && rest.starts_with(one.as_bytes())) {
+        // At the end, what was cut may have been the rest of one.
+        let is_here = |one: &&String| {
+            let shared = one.len().min(rest.len());
+            shared >= SHORTEST_HIDDEN && rest[..shared] == one.as_bytes()[..shared]
+        };
+        match secrets.iter().find(is_here) {
             Some(secret) => {
                 clean.extend_from_slice(HIDDEN);
-                rest = &rest[secret.len()..];
+                rest = &rest[secret.len().min(rest.len())..];
             }
             None => {
                 clean.push(*first);

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::retry::{Jitter, RetryPolicy};
 use super::time::Timestamp;
 
+/// Why a delivery was cancelled by hand.
+pub const CANCELLED_BY_OWNER: &str = "cancelled by its owner";
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

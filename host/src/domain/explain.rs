@@ -3,13 +3,14 @@
 
 use serde::Serialize;
 
-use super::delivery::State;
+use super::delivery::{CANCELLED_BY_OWNER, State};
 use super::dialect::{Dialect, Plan};
 use super::endpoint::{Endpoint, Status};
 use super::event::Event;
 use super::id::DeliveryId;
 use super::pipeline::{StepOutcome, StepReport};
 use super::subscription::Mismatch;
+use super::time::Timestamp;
 
 /// All that is known of one event at one endpoint.
 pub struct Case<'a> {
@@ -21,6 +22,9 @@ pub struct Case<'a> {
     pub story: Option<Story>,
     /// Other endpoints with the same URL that got the event as well.
     pub twins: Vec<&'a str>,
+    /// Nothing is sent to the endpoint before.
+    pub open_until: Option<Timestamp>,
+    pub now: Timestamp,
 }
 
 /// The newest delivery, and how it went.
@@ -35,6 +39,8 @@ pub struct Story {
     pub outcome: Option<String>,
     pub error: Option<String>,
     pub next_attempt_at: Option<String>,
+    /// Others come before it.
+    pub is_in_line: bool,
     pub steps: Vec<StepReport>,
 }
 
@@ -56,6 +62,10 @@ pub struct Explanation {
 pub enum Reason {
     Delivered,
     Waiting,
+    Later,
+    Line,
+    Circuit,
+    Rate,
     Retrying,
     Paused,
     Step,
@@ -105,9 +115,7 @@ impl Case<'_> {
                 format!("The event is held for “{name}”, whose receiver is not verified any more."),
                 "Make the receiver answer the verification request, then verify the endpoint again.".to_owned(),
             ),
-            State::Pending if story.attempts == 0 => {
-                said(state, Reason::Waiting, format!("The event is on its way to “{name}”."), None)
-            }
+            State::Pending if story.attempts == 0 || story.is_in_line || self.open_until.is_some() => self.waits(story),
             State::Pending => said(
                 state,
                 Reason::Retrying,
@@ -153,8 +161,48 @@ impl Case<'_> {
                     "The delivery to “{name}” was cancelled: {}.",
                     story.reason.as_deref().unwrap_or("no reason was kept")
                 ),
-                "Put the endpoint right, then replay what was cancelled.".to_owned(),
+                match story.reason.as_deref() {
+                    Some(CANCELLED_BY_OWNER) => {
+                        "If that was a mistake, replay it: `POST /v1/endpoints/{id}/replay` with `states: \
+                         [\"cancelled\"]`."
+                    }
+                    _ => "Put the endpoint right, then replay what was cancelled.",
+                }
+                .to_owned(),
             ),
+        }
+    }
+
+    /// It is not its receiver's last answer that it waits for.
+    fn waits(&self, story: &Story) -> Explanation {
+        let (name, state) = (self.name(), story.state.as_str());
+        let later = self.event.deliver_at.filter(|at| *at > self.now);
+        match (later, self.open_until) {
+            _ if story.is_in_line => said(
+                state,
+                Reason::Line,
+                format!(
+                    "The event waits in line for “{name}”, until those before it are delivered, dead or cancelled."
+                ),
+                "Look at the endpoint's older deliveries: the first that is pending is the one that is waited for."
+                    .to_owned(),
+            ),
+            (Some(at), _) => said(
+                state,
+                Reason::Later,
+                format!("The event is sent to “{name}” at {at}, as its `deliver_at` says."),
+                "`POST /v1/deliveries/{id}/retry` sends it now, `/cancel` never.".to_owned(),
+            ),
+            (None, Some(until)) => said(
+                state,
+                Reason::Circuit,
+                format!("Nothing is sent to “{name}” until {until}: its last attempts have failed."),
+                "Put the receiver right; `POST /v1/deliveries/{id}/retry` tries it at once.".to_owned(),
+            ),
+            (None, None) if self.endpoint.pace.rate_limit.is_some() => {
+                said(state, Reason::Rate, format!("The event waits for its turn: “{name}” has a rate limit."), None)
+            }
+            (None, None) => said(state, Reason::Waiting, format!("The event is on its way to “{name}”."), None),
         }
     }
 
@@ -316,9 +364,12 @@ fn cure(story: &Story) -> Option<String> {
         }
         (Some(_), _) => "Look into the receiver's log: it accepted the connection and then failed.",
         (None, "timeout") => "The receiver must answer sooner: take the event in, answer 200, and work afterwards.",
-        (None, "tls") => "The receiver needs a certificate of a public authority; self-signed ones are refused.",
+        (None, "tls") => {
+            "The receiver needs a certificate of a public authority, or of the one that the endpoint's `tls.ca` names."
+        }
+        (None, "no-token") => "Check the endpoint's `auth`: its token URL, client and secret.",
         (None, "unresolved") => "The host name has no address: check the endpoint's URL.",
-        (None, "forbidden") => "The URL leads into a private network; use one that is reachable from the internet.",
+        (None, "forbidden") => "Use a URL that may be dialled: the error says what is in the way.",
         (None, "connect") => "Nothing answers there: check that the receiver is up and reachable from the internet.",
         (None, "broken") => "The receiver closed the connection or did not speak HTTP.",
         _ => return None,

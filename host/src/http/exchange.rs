@@ -25,6 +25,11 @@ const BODY_RATE: u32 = 4 * 1024;
 /// a client took it.
 const PIECE: usize = 16 * 1024;
 
+/// Bytes of requests' bodies in memory, of all connections and of one: whoever
+/// sends many bodies without their ends must not fill what everybody shares.
+pub(super) const BODIES: usize = 512 * 1024 * 1024;
+const BODIES_OF_ONE: usize = 64 * 1024 * 1024;
+
 /// Requests of one connection at once, as many as HTTP/2 is told.
 pub(super) const HANDS: usize = 100;
 
@@ -37,14 +42,26 @@ pub(super) struct Ticket {
     /// Requests that were taken back are worked at to their end; no more of them
     /// at once than of others.
     hands: Arc<Semaphore>,
+    /// Room for bodies: everybody's, and this connection's part of it.
+    bodies: [Arc<Semaphore>; 2],
 }
 
 impl Ticket {
     /// A place for a connection from `peer`, if there is one.
-    pub(super) fn take(room: &Arc<Mutex<Room>>, peer: IpAddr) -> Option<(Self, oneshot::Receiver<Cut>)> {
+    pub(super) fn take(
+        room: &Arc<Mutex<Room>>,
+        bodies: &Arc<Semaphore>,
+        peer: IpAddr,
+    ) -> Option<(Self, oneshot::Receiver<Cut>)> {
         let (seat, cut) = lock(room).admit(peer, Instant::now())?;
         Some((
-            Self { room: room.clone(), seat, framing: Mutex::default(), hands: Arc::new(Semaphore::new(HANDS)) },
+            Self {
+                room: room.clone(),
+                seat,
+                framing: Mutex::default(),
+                hands: Arc::new(Semaphore::new(HANDS)),
+                bodies: [bodies.clone(), Arc::new(Semaphore::new(BODIES_OF_ONE))],
+            },
             cut,
         ))
     }
@@ -80,7 +97,7 @@ impl Ticket {
         let multiplexed = request.version() == hyper::Version::HTTP_2;
         let has_body = !request.body().is_end_stream();
         let id = lock(&self.room).begin(self.seat, multiplexed, has_body, Instant::now());
-        let arrival = Arc::new(Arrival { ticket: self.clone(), id });
+        let arrival = Arc::new(Arrival { ticket: self.clone(), id, held: Mutex::default() });
         let exchange = Exchange(arrival.clone());
         let request = request.map(|incoming| match has_body {
             true => Body::new(Arriving { incoming, arrival, received: 0, began: Instant::now(), late: None }),
@@ -103,9 +120,25 @@ pub(super) fn lock(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
 struct Arrival {
     ticket: Arc<Ticket>,
     id: ExchangeId,
+    /// What its body takes up, until it was answered.
+    held: Mutex<Vec<OwnedSemaphorePermit>>,
 }
 
 impl Arrival {
+    /// Room for so many more bytes of the body.
+    fn hold(&self, bytes: usize) -> Result<(), NoRoom> {
+        let bytes = u32::try_from(bytes).map_err(|_| NoRoom)?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let permits = self.ticket.bodies.iter().map(|room| room.clone().try_acquire_many_owned(bytes));
+        let permits: Vec<_> = permits.collect::<Result<_, _>>().map_err(|_| NoRoom)?;
+        if held.is_empty() {
+            *held = permits;
+        } else {
+            held.iter_mut().zip(permits).for_each(|(all, more)| all.merge(more));
+        }
+        Ok(())
+    }
+
     fn body_ended(&self) {
         lock(&self.ticket.room).body_ended(self.ticket.seat, self.id, Instant::now());
     }
@@ -127,6 +160,18 @@ impl Drop for Exchange {
         lock(&self.0.ticket.room).end(self.0.ticket.seat, self.0.id, Instant::now());
     }
 }
+
+/// There is no room for more of a body at this moment.
+#[derive(Debug)]
+pub(super) struct NoRoom;
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too much is being received")
+    }
+}
+
+impl std::error::Error for NoRoom {}
 
 /// A body came slower than anybody sends.
 #[derive(Debug)]
@@ -166,7 +211,12 @@ impl hyper::body::Body for Arriving {
         let this = self.get_mut();
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                if let Err(no_room) = this.arrival.hold(bytes) {
+                    this.arrival.body_ended();
+                    return Poll::Ready(Some(Err(no_room.into())));
+                }
+                this.received += bytes as u64;
                 this.late = None;
                 if this.incoming.is_end_stream() {
                     this.arrival.body_ended();

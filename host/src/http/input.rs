@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
-use super::exchange::TooSlow;
+use super::exchange::{NoRoom, TooSlow};
 
 /// At most this many bytes in a body that is not a component.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
@@ -23,13 +23,14 @@ pub(super) async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiErro
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge { limit }),
-        Err(error) if is_too_slow(&*error) => Err(ApiError::TooSlow),
+        Err(error) if is::<TooSlow>(&*error) => Err(ApiError::TooSlow),
+        Err(error) if is::<NoRoom>(&*error) => Err(ApiError::Busy),
         Err(error) => Err(ApiError::Malformed { field: None, problem: format!("the body could not be read: {error}") }),
     }
 }
 
-fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TooSlow>())
+fn is<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
 }
 
 /// A JSON body; none at all is an empty object, so that what has optional fields

@@ -16,11 +16,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tower::ServiceExt as _;
 
 use super::error::ApiError;
-use super::exchange::{HANDS, Leaving, Ticket, lock};
+use super::exchange::{BODIES, HANDS, Leaving, Ticket, lock};
 use super::files;
 use super::room::{Caps, Cut, Room};
 use crate::config::Door;
@@ -62,6 +62,7 @@ const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// Serves until `stop` says true, then lets open exchanges end.
 pub async fn serve(listener: TcpListener, router: Router, door: Door, mut stop: watch::Receiver<bool>) {
     let room = Arc::new(Mutex::new(Room::new(caps(door))));
+    let bodies = Arc::new(Semaphore::new(BODIES));
     let protocols = Arc::new(protocols());
     // Nothing is sent: it closes when the last connection is gone.
     let (open, mut last_gone) = mpsc::channel::<Infallible>(1);
@@ -78,7 +79,7 @@ pub async fn serve(listener: TcpListener, router: Router, door: Door, mut stop: 
         match accepted {
             Ok((stream, peer)) => {
                 // Whoever has no place is told by the connection's end.
-                let Some((ticket, cut)) = Ticket::take(&room, peer.ip()) else { continue };
+                let Some((ticket, cut)) = Ticket::take(&room, &bodies, peer.ip()) else { continue };
                 let (protocols, router, stop, open) = (protocols.clone(), router.clone(), stop.clone(), open.clone());
                 tokio::spawn(async move {
                     let ticket = Arc::new(ticket);

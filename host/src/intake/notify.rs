@@ -10,13 +10,16 @@ use crate::domain::id::EventId;
 use crate::domain::notice::Notice;
 use crate::shutdown::stopped;
 
-/// Publishes notices until `stop` says true.
+/// Publishes notices until `stop` says true, and those that were told by then.
 pub async fn run(intake: Arc<Intake>, mut notices: mpsc::Receiver<Notice>, mut stop: watch::Receiver<bool>) {
     loop {
         let notice = tokio::select! {
-            () = stopped(&mut stop) => return,
+            () = stopped(&mut stop) => break,
             Some(notice) = notices.recv() => notice,
         };
+        intake.notify(&notice).await;
+    }
+    while let Ok(notice) = notices.try_recv() {
         intake.notify(&notice).await;
     }
 }

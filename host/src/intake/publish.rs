@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Intake, IntakeError, Stored};
 use crate::clock::Ids;
 use crate::domain::event::{Draft, Event};
-use crate::domain::id::EventId;
-use crate::store::ledger::Idempotency;
+use crate::domain::id::{EventId, TenantId};
+use crate::store::ledger::{Idempotency, Recorded};
 use crate::store::picture::TenantPicture;
 
 impl Intake {
@@ -19,18 +19,21 @@ impl Intake {
         idempotency: Option<(String, [u8; 32])>,
     ) -> Result<Vec<EventId>, IntakeError> {
         let (allowance, count) = (&tenant.tenant.limits.intake, u32::try_from(drafts.len()).unwrap_or(u32::MAX));
-        let passage = self.gate.admit(tenant.tenant.id, allowance, None, count, self.clock.now())?;
+        let (id, now) = (tenant.tenant.id, self.clock.now());
+        let idempotency = idempotency.map(|(key, fingerprint)| Idempotency { key, fingerprint, now });
+        let passage = match self.gate.admit(id, allowance, None, count, now) {
+            Ok(passage) => passage,
+            // What was taken in before is no event more.
+            Err(refused) => return self.repeated(id, idempotency.as_ref()).await?.ok_or(refused.into()),
+        };
         for (at, draft) in drafts.iter().enumerate() {
             self.check(tenant, draft).await.map_err(|error| error.at(at))?;
         }
-        let now = self.clock.now();
-        let id = tenant.tenant.id;
         let mut ids = Ids::at(now);
         let events: Vec<Arc<Event>> =
             drafts.into_iter().map(|draft| Arc::new(draft.into_event(ids.mint(), id, now, None))).collect();
         let routed = self.route(tenant, &events, now);
         let deliveries = routed.deliveries.len();
-        let idempotency = idempotency.map(|(key, fingerprint)| Idempotency { key, fingerprint, now });
         let lines = events.clone();
         match self.record(id, None, events, routed, idempotency).await? {
             Stored::Before(ids) => Ok(ids),
@@ -44,6 +47,20 @@ impl Intake {
                 }
                 Ok(ids)
             }
+        }
+    }
+
+    /// The events of then, where the key was used before.
+    async fn repeated(
+        &self,
+        tenant: TenantId,
+        asked: Option<&Idempotency>,
+    ) -> Result<Option<Vec<EventId>>, IntakeError> {
+        let Some(asked) = asked else { return Ok(None) };
+        match self.ledger.repeated(tenant, asked).await? {
+            Some(Recorded::Repeated(ids)) => Ok(Some(ids)),
+            Some(Recorded::KeyReused) => Err(IntakeError::KeyReused),
+            Some(Recorded::Stored) | None => Ok(None),
         }
     }
 }

@@ -42,6 +42,9 @@ pub trait Ledger: Keeping {
     /// whose data is not kept any more.
     fn record(&self, recording: Recording) -> Reply<'_, Recorded>;
 
+    /// What the caller's key was used for, where it is known still.
+    fn repeated<'a>(&'a self, tenant: TenantId, asked: &'a Idempotency) -> Reply<'a, Option<Recorded>>;
+
     /// Every endpoint with deliveries that are due or whose claim ran out.
     fn due(&self, now: Timestamp) -> Reply<'_, Vec<(TenantId, EndpointId)>>;
 

@@ -19,7 +19,9 @@ use crate::domain::dialect::Plan;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventType;
 use crate::domain::explain::{Case, Explanation, Story, explain};
+use crate::domain::health::Circuit;
 use crate::domain::id::{DeliveryId, EndpointId, EventId, RequestId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Delivery, DeliveryQuery};
 
@@ -94,6 +96,8 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>)
             over_plan: if covered.has(endpoint) { None } else { over_plan(&app, &caller) },
             story,
             twins: twins(endpoint, receivers.get(endpoint.url.as_str())),
+            open_until: open_until(&app, endpoint),
+            now: app.clock.now(),
         };
         lines.push(Line {
             endpoint_id: endpoint.id,
@@ -139,6 +143,13 @@ fn twins<'a>(endpoint: &Endpoint, receivers: Option<&Vec<&'a Endpoint>>) -> Vec<
     others.take(MAX_TWINS).map(|twin| twin.name.as_str()).collect()
 }
 
+fn open_until(app: &App, endpoint: &Endpoint) -> Option<Timestamp> {
+    match app.handoff.lanes.health(endpoint.id).circuit(app.clock.now()) {
+        Circuit::Open { until } => Some(until),
+        Circuit::HalfOpen | Circuit::Closed => None,
+    }
+}
+
 async fn story(app: &App, tenant: TenantId, delivery: &Delivery) -> Result<Story, StoreError> {
     let last = app.ledger.attempts(tenant, delivery.id).await?.pop();
     let prepared = app.ledger.prepared(tenant, delivery.id).await?;
@@ -151,6 +162,7 @@ async fn story(app: &App, tenant: TenantId, delivery: &Delivery) -> Result<Story
         outcome: last.as_ref().map(|attempt| attempt.outcome.clone()),
         error: last.and_then(|attempt| attempt.error),
         next_attempt_at: delivery.next_attempt_at.map(|at| at.to_string()),
+        is_in_line: delivery.is_in_line,
         steps: prepared.map(|prepared| prepared.steps).unwrap_or_default(),
     })
 }

@@ -62,7 +62,9 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<ReplayId>,
     endpoint_id: EndpointId,
-    state: Progress,
+    /// Absent in a dry run too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Progress>,
     pipeline: Through,
     states: Vec<Standing>,
     event_types: Vec<TypePattern>,
@@ -81,7 +83,7 @@ impl View {
         Self {
             id: (!dry_run).then_some(replay.id),
             endpoint_id: endpoint,
-            state: replay.progress,
+            state: (!dry_run).then_some(replay.progress),
             pipeline: replay.through,
             states,
             event_types,
@@ -137,7 +139,9 @@ async fn create(
     let span = |field, at: Option<Timestamp>| Change::new(field, Value::Null, json!(at));
     let selection = &replay.selection;
     let states = Change::new("states", Value::Null, json!(selection.states));
-    let changes = vec![span("since", selection.since), span("until", Some(selection.until)), states];
+    let types = Change::new("event_types", Value::Null, json!(selection.event_types));
+    let pipeline = Change::new("pipeline", Value::Null, json!(replay.through));
+    let changes = vec![span("since", selection.since), span("until", Some(selection.until)), states, types, pipeline];
     // Before the first: a replay that is cut short was one, too.
     app.catalog.noting(caller.entry(&app, Action::EndpointReplayed, endpoint, changes)).note().await?;
     match app.ledger.create_replay(&replay, MAX_RUNNING).await {

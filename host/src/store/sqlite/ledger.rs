@@ -16,8 +16,8 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Counted, Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Ledger, Prepared, Recorded, Recording, ReplayQuery, RequestQuery, RerunQuery,
-    Settlement, Share, StoredAttempt, StoredRequest, Which,
+    Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, Prepared, Recorded, Recording, ReplayQuery, RequestQuery,
+    RerunQuery, Settlement, Share, StoredAttempt, StoredRequest, Which,
 };
 use crate::store::{Reply, StoreError};
 
@@ -29,6 +29,10 @@ impl Ledger for SqliteStore {
             let held = self.room_for(&recording)?;
             self.try_ask(|answer| Operation::Record(Box::new(recording), answer, held)).await
         })
+    }
+
+    fn repeated<'a>(&'a self, tenant: TenantId, asked: &'a Idempotency) -> Reply<'a, Option<Recorded>> {
+        Box::pin(reads::repeated(&self.readers, tenant, asked))
     }
 
     fn due(&self, now: Timestamp) -> Reply<'_, Vec<(TenantId, EndpointId)>> {

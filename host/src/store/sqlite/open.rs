@@ -49,6 +49,8 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
 pub enum OpenError {
     /// Another host has it.
     InUse(PathBuf),
+    /// Somebody reads what is in the log, and it cannot be emptied.
+    LogInUse,
     /// It was made with another master key.
     WrongMasterKey,
     /// It was made with this one, and a value does not open.
@@ -72,7 +74,10 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InUse(path) => write!(f, "another host has {} open", path.display()),
+            Self::InUse(path) => {
+                write!(f, "a Hookyard server or another command has {} open; stop it first", path.display())
+            }
+            Self::LogInUse => f.write_str("somebody is reading the database, such as a backup"),
             Self::WrongMasterKey => f.write_str(
                 "the database was made with another master key; put that one back into master.key or \
                  HOOKYARD_MASTER_KEY, or, to go over to this one, give that one as HOOKYARD_MASTER_KEY_OLD",

@@ -11,7 +11,8 @@ use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Prepared, RequestQuery, RerunQuery, StoredAttempt, StoredRequest,
+    Delivery, DeliveryQuery, EventQuery, Idempotency, Prepared, Recorded, RequestQuery, RerunQuery, StoredAttempt,
+    StoredRequest,
 };
 
 pub(super) async fn request(
@@ -90,6 +91,22 @@ pub(super) async fn events_of(
         Some(row) => parse_event_list(Columns(&row).text("events")?),
         None => Ok(Vec::new()),
     }
+}
+
+pub(super) async fn repeated(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    asked: &Idempotency,
+) -> Result<Option<Recorded>, StoreError> {
+    const KNOWN: &str = "
+        SELECT fingerprint, events FROM idempotency WHERE tenant_id = ? AND key = ? AND expires_at > ?";
+    let known = sqlx::query(KNOWN).bind(id_text(&tenant)).bind(asked.key.as_str()).bind(asked.now.as_millis());
+    let Some(row) = known.fetch_optional(pool).await? else { return Ok(None) };
+    let row = Columns(&row);
+    Ok(Some(match row.bytes("fingerprint")? == asked.fingerprint {
+        true => Recorded::Repeated(parse_event_list(row.text("events")?)?),
+        false => Recorded::KeyReused,
+    }))
 }
 
 pub(super) async fn delivery(

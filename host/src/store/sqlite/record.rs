@@ -4,10 +4,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::bulk::{Many, Values, id_text, json};
 use super::replays;
+use super::rows::Columns;
 use super::settle::{MessageRow, message_statement, write_messages};
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SourceId};
@@ -81,6 +82,7 @@ pub(super) async fn record(
     let parts: Vec<Part<'_>> =
         recordings.iter().map(|recording| Part { tenant: id_text(&recording.tenant), recording }).collect();
     let answers = judge_keys(conn, statements, &parts).await?;
+    require_tenants(conn, &parts).await?;
     for part in &parts {
         require_events(conn, part).await?;
     }
@@ -108,6 +110,21 @@ pub(super) async fn record(
         }
     }
     Ok(answers)
+}
+
+/// What is stored of a tenant that was deleted meanwhile, nobody would purge.
+async fn require_tenants(conn: &mut SqliteConnection, parts: &[Part<'_>]) -> Result<(), StoreError> {
+    let tenants: HashSet<&Arc<str>> = parts.iter().map(|part| &part.tenant).collect();
+    let mut query =
+        QueryBuilder::<Sqlite>::new("SELECT count(*) AS living FROM tenants WHERE deleted_at IS NULL AND id IN (");
+    let mut list = query.separated(", ");
+    for tenant in &tenants {
+        list.push_bind((*tenant).clone());
+    }
+    query.push(")");
+    // Most batches are of few tenants, and their statements are kept.
+    let row = query.build().persistent(tenants.len() <= 8).fetch_one(conn).await?;
+    if Columns(&row).int::<usize>("living")? == tenants.len() { Ok(()) } else { Err(StoreError::NotFound) }
 }
 
 /// What is replayed is still there: a delivery never outlives its event, and

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, Sqlite
 
 use super::open::{self, OpenError};
 use super::sealed::{SEALED, SealedColumn};
+use super::{log, wipe};
 use crate::store::seal::{Label, Seal};
 
 /// What shows whose key a database is sealed with. No row: nobody's yet.
@@ -35,6 +36,8 @@ impl Offline {
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
         open::private_file(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
+        let log_path = open::log_path(path);
+        log::write_again(&log_path).map_err(|error| OpenError::File(log_path, error))?;
         // Cleaning writes all of it once aside, which need not fit into memory.
         let mut conn = open::options(path).pragma("temp_store", "FILE").connect().await?;
         open::check_engine(&mut conn).await?;
@@ -79,8 +82,7 @@ impl Offline {
     /// Needs as much room again as the file has.
     pub async fn clean(&mut self) -> Result<(), OpenError> {
         sqlx::query("VACUUM").execute(&mut self.conn).await?;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut self.conn).await?;
-        Ok(())
+        if wipe::empty(&mut self.conn).await? { Ok(()) } else { Err(OpenError::LogInUse) }
     }
 }
 

@@ -5,7 +5,7 @@
 use sqlx::{Row as _, SqliteConnection};
 
 use super::bulk::id_text;
-use crate::domain::delivery::State;
+use crate::domain::delivery::{CANCELLED_BY_OWNER, State};
 use crate::domain::id::{DeliveryId, EndpointId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -83,7 +83,7 @@ pub(super) async fn cancel(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     const CANCEL: &str = "
-        UPDATE deliveries SET state = 'cancelled', reason = 'cancelled by its owner', due_at = NULL, claim = NULL,
+        UPDATE deliveries SET state = 'cancelled', reason = ?4, due_at = NULL, claim = NULL,
             updated_at = ?1
         WHERE tenant_id = ?2 AND state = 'pending' AND (claim IS NULL OR due_at <= ?1)";
     let (narrower, id) = match which {
@@ -94,6 +94,7 @@ pub(super) async fn cancel(
         .bind(now.as_millis())
         .bind(id_text(&tenant))
         .bind(id)
+        .bind(CANCELLED_BY_OWNER)
         .execute(conn)
         .await?;
     Ok(cancelled.rows_affected())

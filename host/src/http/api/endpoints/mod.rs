@@ -332,13 +332,13 @@ async fn save(
         app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
         return Err(error.into());
     }
+    app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
     if before.url != endpoint.url || before.status != endpoint.status {
         // What was known of the receiver is of the one before, or of before it
         // was mended.
         app.ledger.forget_health(endpoint.tenant, endpoint.id).await?;
         app.handoff.lanes.forget(endpoint.id);
     }
-    app.picture.refresh(&*app.catalog, endpoint.tenant).await?;
     if endpoint.pace.ordered == Order::None && before.pace.ordered != Order::None {
         while app.ledger.release_lines(endpoint.tenant, endpoint.id, LET_OUT_AT_ONCE).await? {}
     }
