@@ -80,6 +80,9 @@ async fn a_quota_survives_a_restart_and_ends_with_its_day() {
     let to_midnight = 86_400 - host.now().as_secs().rem_euclid(86_400);
     assert!((to_midnight - 300..=to_midnight + 1).contains(&(wait as i64)), "{wait} s, {to_midnight} s");
     assert_eq!(stored(&acme, "events").await, 5);
+    // Whoever did not hear the answer then hears it now.
+    assert_eq!(publish(&acme, "once").await.expect(202), first);
+    publish(&acme, "twice").await.problem(429, "");
 
     let path = format!("/v1/tenants/{}", tenant["id"].as_str().expect("an id"));
     let change = json!({"limits": {"events_per_day": 6, "events_per_month": 7}});

@@ -25,6 +25,12 @@ async fn wait_of(host: &Host, tenant: &Api, event: &str) -> i64 {
     due.as_second() - host.now().as_secs()
 }
 
+/// Why the event is where it is, at the first endpoint.
+async fn explained(tenant: &Api, event: &str) -> String {
+    let explained = tenant.get(&format!("/v1/events/{event}/explain")).await.expect(200);
+    text(&list(&explained["endpoints"])[0]["reason"]).to_owned()
+}
+
 /// The same tenant after a restart.
 fn tenant_of(host: &Host, tenant: &Api) -> Api {
     Api::new(host.operator.base(), Some(tenant.key()))
@@ -324,6 +330,7 @@ async fn each_subject_is_a_line_of_its_own() {
     let waiting = &list(&waiting["items"])[0];
     assert_eq!((&waiting["state"], &waiting["next_attempt_at"]), (&json!("pending"), &json!(null)));
     assert!(text(&waiting["reason"]).contains("those before it"));
+    assert_eq!(explained(&tenant, text(&answer["ids"][1])).await, "line");
     has_looked(&tenant).await;
     assert!(receiver.so_far().is_empty(), "what is behind one that failed waits for it");
 
@@ -350,6 +357,7 @@ async fn an_event_waits_for_its_time() {
     assert_eq!(tenant.get(&format!("/v1/events/{id}")).await.expect(200)["deliver_at"], time);
     let found = tenant.get(&format!("/v1/deliveries?event={id}")).await.expect(200);
     assert_eq!(list(&found["items"])[0]["next_attempt_at"], time);
+    assert_eq!(explained(&tenant, &id).await, "later");
     has_looked(&tenant).await;
     assert!(receiver.so_far().is_empty());
 

@@ -270,4 +270,18 @@ contract! {
         assert_eq!(reused?, Recorded::KeyReused);
         Ok(())
     }
+
+    async fn nothing_is_stored_of_a_tenant_that_is_gone(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let (his, hers) = (Arc::new(event(acme)), Arc::new(event(other)));
+        store.catalog.delete_tenant(acme, NOW).await?;
+        let (late, well) = tokio::join!(
+            store.ledger.record(recording(acme, &his, Vec::new())),
+            store.ledger.record(recording(other, &hers, Vec::new())),
+        );
+        assert!(matches!(late, Err(StoreError::NotFound)), "{late:?}");
+        assert_eq!(well?, Recorded::Stored, "others of the same batch are stored");
+        assert!(store.ledger.event(acme, his.id).await?.is_none());
+        Ok(())
+    }
 }
