@@ -205,9 +205,13 @@ async fn a_receiver_that_is_gone_disables_its_endpoint() {
 
     tenant.delivery_in(&event, "dead").await;
     let path = format!("/v1/endpoints/{}", endpoint["id"].as_str().unwrap());
-    let endpoint = tenant.get(&path).await.expect(200);
-    assert_eq!(endpoint["state"], "disabled");
-    assert!(endpoint["reason"].as_str().unwrap().contains("410"), "{endpoint}");
+    // It is disabled once the attempt was written down.
+    let endpoint = eventually("the end of the endpoint", async || {
+        let endpoint = tenant.get(&path).await.expect(200);
+        (endpoint["state"] == "disabled").then_some(endpoint)
+    })
+    .await;
+    assert!(text(&endpoint["reason"]).contains("410"), "{endpoint}");
     let next = tenant.publish(json!({"type": "a.b", "data": 2})).await;
     assert_eq!(tenant.get(&format!("/v1/deliveries?event={next}")).await.expect(200)["items"], json!([]));
 }

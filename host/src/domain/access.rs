@@ -246,8 +246,8 @@ mod tests {
         let clean = |text: &str| String::from_utf8(without(&secrets, text.as_bytes())).unwrap();
         assert_eq!(
             clean("{\"you sent\":\"hush-hush\"} hush-hushhush-hus"),
-            "{\"you sent\":\"(hidden)\"} (hidden)hush-hus"
+            "{\"you sent\":\"(hidden)\"} (hidden)(hidden)"
         );
-        assert_eq!(clean("not now"), "not now");
+        assert_eq!(clean("not now, hush"), "not now, hush");
     }
 }

@@ -25,8 +25,7 @@ pub(super) async fn log(conn: &mut SqliteConnection, path: &Path) -> Result<bool
     Ok(is_empty)
 }
 
-/// Answers no where somebody goes on reading from the log. At a start, because an
-/// earlier run may have ended between deleting and wiping.
+/// Answers no where somebody goes on reading from the log.
 pub(super) async fn empty(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // Once all is in the database, new readers need no log, and only those that
     // began before are waited for.
