@@ -110,6 +110,10 @@ async fn a_shadow_run_counts_what_would_change() {
     let n = &changed["diff"][0]["before"];
     assert_eq!(changed["diff"], json!([{"path": "/body/n", "before": n}, {"path": "/body/m", "after": n}]));
     assert!(found["examples"].as_array().unwrap().len() <= 30, "ten of each kind");
+    assert_eq!([&found["candidate"]["sent"], &found["candidate"]["dropped"]], [40, 20]);
+    let newest = found["newest"].as_array().unwrap();
+    let passes = |one: &Value| (one["outcome"] == "send") == (one["tags"] != json!(["maybe"]));
+    assert!(newest.len() == 10 && newest.iter().all(passes), "{newest:?}");
 
     let (counts, found) = shadow(json!([{"plugin": "hostile", "config": {"do": "trap"}}]), 30).await;
     assert_eq!(counts, [30, 0, 0, 0, 30, 0], "{found}");

@@ -22,7 +22,7 @@ use super::super::tenants;
 use super::find;
 use crate::domain::dialect::Dialect;
 use crate::domain::diff::{Difference, diff};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventType};
 use crate::domain::id::{EndpointId, EventId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::{Pipeline, Place};
@@ -45,6 +45,8 @@ const LIGHT: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// Events that are shown of each kind, and differences of each.
 const SHOWN: u32 = 10;
+/// Of all that were compared, the newest few with what they came to.
+const NEWEST: usize = 10;
 const DIFFERENCES: usize = 20;
 
 #[derive(Deserialize)]
@@ -69,11 +71,14 @@ struct Counts {
     added: u32,
 }
 
-/// What running it cost.
+/// What running it cost and came to.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Cost {
     fuel: u64,
     duration_us: u64,
+    sent: u32,
+    dropped: u32,
+    failed: u32,
 }
 
 #[derive(Serialize)]
@@ -90,6 +95,8 @@ pub(super) struct Comparison {
     candidate: Cost,
     /// The newest few of each kind that is not the same.
     examples: Vec<Example>,
+    /// What the other steps make of the newest few.
+    newest: Vec<Newest>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +108,15 @@ struct Example {
     /// From the current message to the candidate's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     diff: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+struct Newest {
+    event_id: EventId,
+    event_type: EventType,
+    tags: Vec<String>,
+    #[serde(flatten)]
+    candidate: Outcome,
 }
 
 #[derive(Serialize)]
@@ -133,6 +149,7 @@ pub(super) async fn shadow(
         current: Cost::default(),
         candidate: Cost::default(),
         examples: Vec::new(),
+        newest: Vec::new(),
     };
     let mut began = app.clock.now();
     let end = began + PATIENCE;
@@ -185,15 +202,18 @@ async fn compare(
         if unavailable(&before) || unavailable(&after) {
             return Err(ApiError::Busy);
         }
-        comparison.add(event.id, &before, &after);
+        comparison.add(event, &before, &after);
     }
     Ok(())
 }
 
 impl Comparison {
-    fn add(&mut self, event_id: EventId, before: &EndpointRun, after: &EndpointRun) {
+    fn add(&mut self, event: &Event, before: &EndpointRun, after: &EndpointRun) {
         use EndpointResult::{Dropped, Failed, Send};
         self.compared += 1;
+        if self.newest.len() < NEWEST {
+            self.newest.push(Newest::of(event, after));
+        }
         self.current.add(before);
         self.candidate.add(after);
         let counts = &mut self.counts;
@@ -216,7 +236,7 @@ impl Comparison {
             _ => Vec::new(),
         };
         let [current, candidate] = [before, after].map(|run| Outcome::of(&run.result));
-        self.examples.push(Example { event_id, kind, current, candidate, diff });
+        self.examples.push(Example { event_id: event.id, kind, current, candidate, diff });
     }
 }
 
@@ -224,6 +244,19 @@ impl Cost {
     fn add(&mut self, run: &EndpointRun) {
         self.fuel += run.steps.iter().map(|step| step.fuel).sum::<u64>();
         self.duration_us += run.steps.iter().map(|step| step.duration_us).sum::<u64>();
+        match &run.result {
+            EndpointResult::Send(_) => self.sent += 1,
+            EndpointResult::Dropped { .. } => self.dropped += 1,
+            EndpointResult::Failed { .. } => self.failed += 1,
+            EndpointResult::Unavailable => {}
+        }
+    }
+}
+
+impl Newest {
+    fn of(event: &Event, run: &EndpointRun) -> Self {
+        let (event_type, tags) = (event.event_type.clone(), event.tags.clone());
+        Self { event_id: event.id, event_type, tags, candidate: Outcome::of(&run.result) }
     }
 }
 
