@@ -1,0 +1,377 @@
+//! What a form says: which call it is, where to go afterwards, and a JSON body
+//! out of fields whose names are paths with a type: `rate_limit:rate:null?`,
+//! `tags[]`, `retry.schedule`.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method, header};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use url::{Url, form_urlencoded};
+
+use super::client::is_local_path;
+use super::page::segment;
+use crate::domain::time::Timestamp;
+
+/// What is said to a form that another site sent.
+pub(super) const ELSEWHERE: &str =
+    "The form came from another site, or from a browser that does not say where forms come from.";
+
+/// What is wrong with a form before anybody was asked.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    pub(super) field: String,
+    pub(super) detail: String,
+}
+
+fn problem(field: &str, detail: impl Into<String>) -> Problem {
+    Problem { field: field.to_owned(), detail: detail.into() }
+}
+
+/// A form as it came.
+pub(super) struct Form(Vec<(String, String)>);
+
+/// The call that a form is.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) target: String,
+    pub(super) body: Value,
+}
+
+impl Form {
+    pub(super) fn parse(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// Of fields with one name, the last: a checkbox behind a hidden `false`.
+    fn said(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn call(&self, now: Timestamp) -> Result<Call, Problem> {
+        let (method, target) = method_and_target(self.said("_call").unwrap_or_default())?;
+        let mut body = Value::Object(Map::new());
+        for (name, text) in self.0.iter().filter(|(name, _)| !name.starts_with('_')) {
+            let field = Field::of(name);
+            if let Some(value) = field.value(text, now)? {
+                put(&mut body, &field, value);
+            }
+        }
+        Ok(Call { method, target, body })
+    }
+
+    /// Whether the answer is to be shown, once.
+    pub(super) fn is_shown(&self) -> bool {
+        self.said("_show") == Some("1")
+    }
+
+    /// Where to go now that it is done, where the form says.
+    pub(super) fn next(&self, answer: &Value) -> Option<String> {
+        let mut next = String::new();
+        let mut rest = self.said("_then")?;
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, behind) = behind.split_once('}')?;
+            next += before;
+            next += &segment(answer.pointer(&format!("/{}", name.replace('.', "/")))?.as_str()?);
+            rest = behind;
+        }
+        next += rest;
+        is_local_path(&next).then_some(next)
+    }
+
+    /// What was typed, by the fields' paths. What is a list is one.
+    pub(super) fn typed(&self) -> Value {
+        let mut typed: Map<String, Value> = Map::new();
+        for (name, text) in self.0.iter().filter(|(name, _)| !name.starts_with('_')) {
+            let field = Field::of(name);
+            if !field.is_list {
+                typed.insert(field.path.to_owned(), json!(text));
+            } else if let Value::Array(items) = typed.entry(format!("{}[]", field.path)).or_insert_with(|| json!([])) {
+                items.push(json!(text));
+            }
+        }
+        Value::Object(typed)
+    }
+}
+
+/// `POST /v1/events` apart. A form can name nothing but the API.
+pub(super) fn method_and_target(call: &str) -> Result<(Method, String), Problem> {
+    let wrong = || problem("_call", "the form names no call of the API");
+    let (method, target) = call.split_once(' ').ok_or_else(wrong)?;
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let method = known.into_iter().find(|known| known.as_str() == method).ok_or_else(wrong)?;
+    match target.starts_with("/v1/") && !target.contains(['\r', '\n', ' ']) {
+        true => Ok((method, target.to_owned())),
+        false => Err(wrong()),
+    }
+}
+
+/// A field's name, taken apart.
+struct Field<'a> {
+    path: &'a str,
+    is_list: bool,
+    kind: &'a str,
+    empty: Empty,
+}
+
+/// What a field without content means.
+#[derive(Clone, Copy, PartialEq)]
+enum Empty {
+    Itself,
+    Absent,
+    Null,
+}
+
+impl<'a> Field<'a> {
+    fn of(name: &'a str) -> Self {
+        let mut parts = name.split(':');
+        let path = parts.next().unwrap_or_default();
+        let (path, is_list) = path.strip_suffix("[]").map_or((path, false), |path| (path, true));
+        let mut field = Self { path, is_list, kind: "text", empty: Empty::Itself };
+        for part in parts {
+            match (part, part.strip_suffix('?')) {
+                (_, Some("null")) => field.empty = Empty::Null,
+                (_, Some("")) => field.empty = Empty::Absent,
+                (_, Some(kind)) => (field.kind, field.empty) = (kind, Empty::Absent),
+                (kind, None) => field.kind = kind,
+            }
+        }
+        field
+    }
+
+    /// What it adds to the body; none where it is left out.
+    fn value(&self, text: &str, now: Timestamp) -> Result<Option<Value>, Problem> {
+        if text.trim().is_empty() {
+            match self.empty {
+                Empty::Absent => return Ok(None),
+                Empty::Null => return Ok(Some(Value::Null)),
+                Empty::Itself if self.is_list => return Ok(None),
+                Empty::Itself => {}
+            }
+        }
+        let wrong = |what: &str| problem(self.path, what);
+        Ok(Some(match self.kind {
+            "number" => number(text).ok_or_else(|| wrong("give a number"))?,
+            "bool" => json!(matches!(text, "true" | "on" | "1")),
+            "json" => serde_json::from_str(text).map_err(|error| wrong(&format!("this is not JSON: {error}")))?,
+            "lines" => words(text, &['\n']),
+            "list" => words(text, &['\n', ',']),
+            "pairs" => pairs(text).map_err(|line| wrong(&format!("`{line}` is not `Name: value`")))?,
+            "instant" => json!(instant(text, now)),
+            "rate" => rate(text),
+            "schedule" => schedule(text).ok_or_else(|| wrong("give seconds, such as 5 300 1800"))?,
+            _ => json!(text),
+        }))
+    }
+}
+
+fn number(text: &str) -> Option<Value> {
+    let value: Value = serde_json::from_str(text.trim()).ok()?;
+    value.is_number().then_some(value)
+}
+
+fn words(text: &str, signs: &[char]) -> Value {
+    text.split(signs).map(str::trim).filter(|word| !word.is_empty()).collect()
+}
+
+/// `Name: value` on each line, or the line that is none.
+fn pairs(text: &str) -> Result<Value, String> {
+    let mut object = Map::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').ok_or_else(|| line.to_owned())?;
+        object.insert(name.trim().to_owned(), json!(value.trim()));
+    }
+    Ok(Value::Object(object))
+}
+
+/// `10/second`. What is none goes on as it is, and the API says what it takes.
+fn rate(text: &str) -> Value {
+    match text.split_once('/') {
+        Some((limit, per)) => json!({"limit": number(limit).unwrap_or_else(|| json!(limit)), "per": per.trim()}),
+        None => number(text).unwrap_or_else(|| json!(text)),
+    }
+}
+
+fn schedule(text: &str) -> Option<Value> {
+    let delays = text.split([' ', ',', '\n']).filter(|word| !word.trim().is_empty());
+    let delays = delays.map(number).collect::<Option<Vec<Value>>>()?;
+    Some(json!({"schedule": delays}))
+}
+
+/// An instant as people give it to a page: `-24h` is a day ago, a date or what a
+/// browser's field for dates gives is UTC. What is none goes on as it is.
+pub(super) fn instant(text: &str, now: Timestamp) -> String {
+    let text = text.trim();
+    let ago = text.strip_prefix('-').and_then(|ago| {
+        let unit = ago.chars().last()?;
+        let count: u64 = ago.strip_suffix(unit)?.parse().ok()?;
+        let seconds = match unit {
+            'm' => 60,
+            'h' => 60 * 60,
+            'd' => 24 * 60 * 60,
+            _ => return None,
+        };
+        Duration::from_secs(count.checked_mul(seconds)?).as_millis().try_into().ok()
+    });
+    if let Some(ago) = ago {
+        return Timestamp::from_millis(now.as_millis().saturating_sub(ago)).to_string();
+    }
+    match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Puts a value where the field's path says. What is a list already gets more.
+fn put(body: &mut Value, field: &Field<'_>, value: Value) {
+    let mut place = body;
+    let mut names = field.path.split('.').peekable();
+    while let Some(name) = names.next() {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(object) = place else { return };
+        place = object.entry(name).or_insert(Value::Null);
+        if names.peek().is_none() {
+            break;
+        }
+    }
+    match (place, field.is_list, value) {
+        (Value::Array(items), true, value) => add(items, vec![value]),
+        (Value::Array(items), false, Value::Array(more)) => add(items, more),
+        (place, true, value) => *place = Value::Array(vec![value]),
+        (place, false, value) => *place = value,
+    }
+}
+
+/// What is picked and typed is meant once.
+fn add(items: &mut Vec<Value>, more: Vec<Value>) {
+    for value in more {
+        if !items.contains(&value) {
+            items.push(value);
+        }
+    }
+}
+
+/// Whether a request was made by a page of ours: the browser says so, or at least
+/// where the request comes from.
+pub(in super::super) fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = text(header::HOST.as_str()).unwrap_or_default();
+            Url::parse(origin).is_ok_and(|origin| {
+                let authority = match (origin.host_str(), origin.port()) {
+                    (Some(name), Some(port)) => format!("{name}:{port}"),
+                    (Some(name), None) => name.to_owned(),
+                    (None, _) => return false,
+                };
+                authority.eq_ignore_ascii_case(host)
+            })
+        }
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_705_314_600_000);
+
+    fn form(fields: &[(&str, &str)]) -> Form {
+        Form(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[track_caller]
+    fn check(fields: &[(&str, &str)], body: Value) {
+        let fields = [&[("_call", "POST /v1/x")], fields].concat();
+        assert_eq!(form(&fields).call(NOW).map(|call| call.body), Ok(body));
+    }
+
+    #[test]
+    fn names_are_paths_and_types() {
+        check(&[], json!({}));
+        check(&[("name", "a"), ("name", "b")], json!({"name": "b"}));
+        check(&[("retry.schedule:json", "[1, 2]")], json!({"retry": {"schedule": [1, 2]}}));
+        check(&[("active:bool", "false"), ("active:bool", "true")], json!({"active": true}));
+        check(&[("n:number", "7"), ("m:number?", ""), ("o:number:null?", "")], json!({"n": 7, "o": null}));
+        check(&[("subject:?", ""), ("account:text?", " "), ("name", "")], json!({"name": ""}));
+        check(&[("tags:list", "a, b,,c")], json!({"tags": ["a", "b", "c"]}));
+        check(&[("headers:pairs", "X-A: 1\r\n\r\nx-b: c: d\r\n")], json!({"headers": {"X-A": "1", "x-b": "c: d"}}));
+        check(&[("r:rate:null?", "10/minute")], json!({"r": {"limit": 10, "per": "minute"}}));
+        check(&[("r:rate:null?", "")], json!({"r": null}));
+        check(&[("r:rate", "fast")], json!({"r": "fast"}));
+        check(&[("retry:schedule:null?", "5 300, 1800")], json!({"retry": {"schedule": [5, 300, 1800]}}));
+        check(&[("since:instant", "-1h")], json!({"since": "2024-01-15T09:30:00.000Z"}));
+        check(&[("_then", "/x"), ("_show", "1")], json!({}));
+    }
+
+    #[test]
+    fn what_is_picked_and_typed_adds_up() {
+        check(&[("types[]", "a.b"), ("types[]", ""), ("types:lines", "c.*\na.b\n")], json!({"types": ["a.b", "c.*"]}));
+        check(&[("types:lines", "")], json!({"types": []}));
+        let typed = form(&[("types[]", "a.b"), ("types[]", "c.d"), ("types:lines", "e"), ("name", "n")]).typed();
+        assert_eq!(typed, json!({"types[]": ["a.b", "c.d"], "types": "e", "name": "n"}));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_problem_at_its_field() {
+        for (name, text, field) in [("n:number", "x", "n"), ("d:json", "{", "d"), ("h:pairs", "x", "h")] {
+            let call = form(&[("_call", "POST /v1/x"), (name, text)]).call(NOW);
+            assert_eq!(call.map(|call| call.body).map_err(|problem| problem.field), Err(field.to_owned()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_form_calls_the_api_and_nothing_else() {
+        for call in ["", "POST", "POST /in/x", "CONNECT /v1/x", "POST http://a/v1/", "POST /v1/x HTTP/1.1"] {
+            assert_eq!(form(&[("_call", call)]).call(NOW).map(|_| ()).map_err(|p| p.field), Err("_call".to_owned()));
+        }
+    }
+
+    #[test]
+    fn it_goes_on_where_the_form_says_and_stays_here() {
+        let next = |then: &str| form(&[("_then", then)]).next(&json!({"id": "ep_1/x", "a": {"b": "c"}}));
+        assert_eq!(next("/endpoints/{id}").as_deref(), Some("/endpoints/ep_1%2Fx"));
+        assert_eq!(next("/{a.b}?x=1").as_deref(), Some("/c?x=1"));
+        for then in ["https://evil.example", "//evil.example", "/{nothing}"] {
+            assert_eq!(next(then), None, "{then}");
+        }
+    }
+
+    #[test]
+    fn instants_are_given_as_people_do() {
+        for (given, meant) in [
+            ("-1d", "2024-01-14T10:30:00.000Z"),
+            ("2024-01-15", "2024-01-15T00:00:00Z"),
+            ("2024-01-15T10:30", "2024-01-15T10:30:00Z"),
+            ("2024-01-15T10:30:00+02:00", "2024-01-15T10:30:00+02:00"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(instant(given, NOW), meant);
+        }
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_told_apart() {
+        let check = |headers: &[(&'static str, &str)], expected| {
+            let headers: HeaderMap =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(same_origin(&headers), expected, "{headers:?}");
+        };
+        check(&[("sec-fetch-site", "same-origin")], true);
+        check(&[("sec-fetch-site", "none")], true);
+        check(&[("sec-fetch-site", "same-site")], false);
+        check(&[("sec-fetch-site", "cross-site"), ("origin", "http://h"), ("host", "h")], false);
+        check(&[("origin", "http://127.0.0.1:8400"), ("host", "127.0.0.1:8400")], true);
+        check(&[("origin", "https://hooks.example"), ("host", "hooks.example")], true);
+        check(&[("origin", "https://evil.example"), ("host", "hooks.example")], false);
+        check(&[("origin", "null"), ("host", "null")], false);
+        check(&[], false);
+    }
+}
