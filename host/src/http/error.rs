@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::exchange::TooSlow;
 use crate::domain::role::Role;
@@ -32,6 +33,8 @@ pub(super) enum ApiError {
     },
     /// The key is valid and this is not for its holder.
     Forbidden,
+    /// Not a part of what a portal's session reaches, and why.
+    OutsidePortal(&'static str),
     /// Also the answer for another tenant's things: existence is information.
     NotFound,
     NoSuchMethod,
@@ -84,13 +87,18 @@ pub(super) enum ApiError {
     Internal(StoreError),
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// Why a call was not answered as hoped (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
+    /// From a closed list: programs can go by it.
     #[serde(rename = "type")]
+    #[schema(pattern = "^urn:hookyard:problem:[a-z-]+$", example = "urn:hookyard:problem:invalid")]
     kind: String,
     title: &'a str,
     status: u16,
+    /// What is wrong and what to do, for people.
     detail: String,
+    /// The field that is wrong, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     /// A JSON Pointer to what is wrong, from the request's root.
@@ -109,7 +117,9 @@ impl ApiError {
             Self::Unauthenticated | Self::KeyUnknown | Self::KeyExpired(_) => {
                 (StatusCode::UNAUTHORIZED, "unauthenticated", "A valid API key is needed")
             }
-            Self::Forbidden | Self::Role { .. } => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
+            Self::Forbidden | Self::OutsidePortal(_) | Self::Role { .. } => {
+                (StatusCode::FORBIDDEN, "forbidden", "This key may not do that")
+            }
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "The method is not allowed here"),
             Self::Malformed { .. } | Self::TwoEnds => {
@@ -145,9 +155,10 @@ impl ApiError {
             Self::KeyUnknown => "this key is not known; it was revoked, or is not from here".to_owned(),
             Self::KeyExpired(end) => format!("this key expired at {end}; take another"),
             Self::Role { has, needs } => {
-                format!("the key has the role {has}; this needs the role {}", enough_for(*needs))
+                format!("the caller has the role {has}; this needs the role {}", enough_for(*needs))
             }
             Self::Forbidden => "a tenant's key reaches what is the tenant's, the operator's key /v1/tenants".to_owned(),
+            Self::OutsidePortal(why) => (*why).to_owned(),
             Self::NotFound => "nothing of yours is at this address".to_owned(),
             Self::NoSuchMethod => "this address exists, but not for this method".to_owned(),
             Self::Malformed { problem, .. }
@@ -293,7 +304,7 @@ impl From<IntakeError> for ApiError {
 }
 
 /// `viewer, member or admin`: the least first.
-fn enough_for(needs: Role) -> String {
+pub(super) fn enough_for(needs: Role) -> String {
     let mut roles: Vec<&str> =
         Role::ALL.into_iter().rev().filter(|role| role.covers(needs)).map(Role::as_str).collect();
     let most = roles.pop().unwrap_or_default();

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
@@ -28,13 +29,31 @@ pub(super) fn url_of(app: &App, token: &SourceToken) -> String {
     format!("{}/in/{}", app.public_url, token.as_str())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Received {
     request_id: RequestId,
     event_ids: Vec<EventId>,
 }
 
-/// 202 means: the request, its events and their deliveries are on the disk.
+/// Receives a webhook at a source's URL.
+///
+/// 202 means: the request, its events and their deliveries are on the disk. Who
+/// sends proves itself as the source's `verification` says. Other methods are taken
+/// as far as its sender's handshake needs them; it is answered with a word of
+/// text or JSON.
+#[utoipa::path(
+    post,
+    path = "/in/{token}",
+    operation_id = "receive",
+    tag = "inbound",
+    request_body(content = serde_json::Value, description = "Any body of any type, kept byte for byte",
+        example = json!({"event": "order.created", "id": 7})),
+    responses(
+        (status = 202, body = Received),
+        (status = 401, description = "It did not prove who sent it; it is kept as refused"),
+        (status = 409), (status = 413), (status = 429)
+    )
+)]
 async fn receive(State(app): State<App>, Path(token): Path<String>, request: Request) -> Result<Response, ApiError> {
     let (tenant, source) = app.picture.source_by_token(&SourceToken::given(token)).ok_or(ApiError::NotFound)?;
     let source = tenant.sources.get(&source).ok_or(ApiError::NotFound)?;

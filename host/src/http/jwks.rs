@@ -9,6 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::App;
 use super::error::ApiError;
@@ -29,12 +30,21 @@ pub(super) fn url_of(app: &App, tenant: TenantId) -> String {
     format!("{}/.well-known/hookyard/{tenant}/jwks.json", app.public_url)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct JwkSet {
     keys: Vec<Jwk>,
 }
 
+/// Shows the public keys that a tenant's messages can be verified with.
+///
 /// Those that sign now; in a rotation's overlap both.
+#[utoipa::path(
+    get,
+    path = "/.well-known/hookyard/{tenant}/jwks.json",
+    operation_id = "show_public_keys",
+    tag = "server",
+    responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"))
+)]
 async fn show(State(app): State<App>, Id(tenant): Id<TenantId>) -> Result<Response, ApiError> {
     let part = app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
     let now = app.clock.now();

@@ -1,9 +1,11 @@
 //! The audit log, as a tenant's admins and the operator read it.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::{Operator, TenantCaller};
@@ -16,11 +18,12 @@ use crate::domain::id::{AuditId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::catalog::AuditQuery;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/audit", get(list)).route("/tenants/{id}/audit", get(list_of))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(list_of))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct View {
     id: AuditId,
     at: Timestamp,
@@ -30,11 +33,12 @@ struct View {
     changes: Vec<Change>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditAuthor)]
 struct By {
-    /// A key's, `operator` or `hookyard`.
+    /// A key's or a user's, `operator`, `portal` or `hookyard`.
     id: String,
-    /// The key's, as it was then.
+    /// The key's or the user's, as it was then; a portal's account.
     name: Option<String>,
 }
 
@@ -51,8 +55,9 @@ impl From<Entry> for View {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     target: Option<String>,
     action: Option<String>,
@@ -63,7 +68,17 @@ struct ListParams {
     limit: Option<u32>,
 }
 
-/// `GET /v1/audit`
+/// Lists what was changed, newest first.
+///
+/// Each entry says who did what to what, and from which value to which.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    operation_id = "list_audit_entries",
+    tag = "audit",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -72,8 +87,17 @@ async fn list(
     page_of(&app, caller.id(), params).await
 }
 
-/// `GET /v1/tenants/{id}/audit`: also of a tenant that was deleted. Of one that
-/// never was, there is nothing.
+/// Lists what was changed in a tenant.
+///
+/// Also of a tenant that was deleted. Of one that never was, there is nothing.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/audit",
+    operation_id = "list_audit_entries_of_tenant",
+    tag = "audit",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list_of(
     State(app): State<App>,
     _operator: Operator,
@@ -108,6 +132,6 @@ fn action(text: &str) -> Result<Action, ApiError> {
 fn author(text: String) -> Result<String, ApiError> {
     match Author::from_parts(&text, None) {
         Some(_) => Ok(text),
-        None => Err(ApiError::invalid("by", "give a key's id, `operator` or `hookyard`")),
+        None => Err(ApiError::invalid("by", "give a key's or a user's id, `operator`, `portal` or `hookyard`")),
     }
 }

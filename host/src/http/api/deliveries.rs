@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -24,16 +26,13 @@ use crate::domain::time::Timestamp;
 use crate::store::ledger::{Delivery, DeliveryQuery, StoredAttempt, Which};
 use crate::store::picture::SealedEndpoint;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/deliveries", get(list))
-        .route("/deliveries/{id}", get(show))
-        .route("/deliveries/{id}/retry", post(retry))
-        .route("/deliveries/{id}/cancel", post(cancel))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(retry)).routes(routes!(cancel))
 }
 
 /// A delivery in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 struct Summary {
     id: DeliveryId,
     event_id: EventId,
@@ -49,7 +48,8 @@ struct Summary {
 }
 
 /// A delivery with its steps, its message and every attempt.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryDetails)]
 struct Whole {
     #[serde(flatten)]
     summary: Summary,
@@ -63,7 +63,8 @@ struct Whole {
 }
 
 /// The HTTP request that was made of the event, before signing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 pub(super) struct MessageView {
     method: &'static str,
     target: Option<String>,
@@ -83,7 +84,8 @@ impl MessageView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 struct AttemptView {
     id: AttemptId,
     number: u32,
@@ -103,7 +105,8 @@ struct AttemptView {
     response_gone: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Answer)]
 struct AnswerView {
     headers: Vec<Header>,
     #[serde(flatten)]
@@ -163,8 +166,9 @@ impl Summary {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     event: Option<String>,
     endpoint: Option<String>,
@@ -173,7 +177,15 @@ struct ListParams {
     limit: Option<u32>,
 }
 
-/// `GET /v1/deliveries`
+/// Lists deliveries, newest first.
+#[utoipa::path(
+    get,
+    path = "/deliveries",
+    operation_id = "list_deliveries",
+    tag = "deliveries",
+    params(ListParams),
+    responses((status = 200, body = Page<Summary>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -203,7 +215,14 @@ pub(super) fn state(text: &str) -> Result<Standing, ApiError> {
     })
 }
 
-/// `GET /v1/deliveries/{id}`
+/// Shows a delivery with its steps, its message and every attempt.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}",
+    operation_id = "show_delivery",
+    tag = "deliveries",
+    responses((status = 200, body = Whole)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<DeliveryId>) -> Result<Json<Whole>, ApiError> {
     let tenant = caller.id();
     let delivery = app.ledger.delivery(tenant, id).await?.ok_or(ApiError::NotFound)?;
@@ -220,7 +239,16 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<DeliveryI
     }))
 }
 
-/// `POST /v1/deliveries/{id}/retry`: due now, whatever its schedule says.
+/// Makes a delivery due now, whatever its schedule says.
+///
+/// Only one that is pending or dead.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/retry",
+    operation_id = "retry_delivery",
+    tag = "deliveries",
+    responses((status = 202, body = Summary), (status = 409)),
+)]
 async fn retry(
     State(app): State<App>,
     caller: TenantCaller,
@@ -237,7 +265,16 @@ async fn retry(
     Ok((StatusCode::ACCEPTED, Json(Summary::of(delivery, &caller.picture().endpoints))))
 }
 
-/// `POST /v1/deliveries/{id}/cancel`: it is not attempted any more.
+/// Cancels a delivery: it is not attempted any more.
+///
+/// Only one that is pending and not being attempted at this moment.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/cancel",
+    operation_id = "cancel_delivery",
+    tag = "deliveries",
+    responses((status = 200, body = Summary), (status = 409)),
+)]
 async fn cancel(
     State(app): State<App>,
     caller: TenantCaller,

@@ -1,10 +1,12 @@
 //! Erasures: all that is kept of one subject, made to be gone.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -18,18 +20,28 @@ use crate::domain::event::check_label;
 use crate::domain::id::ErasureId;
 use crate::store::StoreError;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/erasures", post(ask).get(list)).route("/erasures/{id}", get(show))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(ask, list)).routes(routes!(show))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewErasure)]
 struct Form {
     subject: String,
 }
 
-/// `POST /v1/erasures`: 202 means that it will be done, whatever happens to the
-/// server.
+/// Has all that is kept of a subject erased.
+///
+/// 202 means that it will be done, whatever happens to the server.
+#[utoipa::path(
+    post,
+    path = "/erasures",
+    operation_id = "erase_subject",
+    tag = "erasures",
+    request_body(content = Form, example = json!({"subject": "customer-7"})),
+    responses((status = 202, body = Erasure), (status = 409)),
+)]
 async fn ask(
     State(app): State<App>,
     caller: TenantCaller,
@@ -51,19 +63,35 @@ async fn ask(
     Ok((StatusCode::ACCEPTED, Json(erasure)))
 }
 
-/// `GET /v1/erasures/{id}`
+/// Shows how far an erasure has come.
+#[utoipa::path(
+    get,
+    path = "/erasures/{id}",
+    operation_id = "show_erasure",
+    tag = "erasures",
+    responses((status = 200, body = Erasure)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<ErasureId>) -> Result<Json<Erasure>, ApiError> {
     app.ledger.erasure(caller.id(), id).await?.map(Json).ok_or(ApiError::NotFound)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/erasures`
+/// Lists erasures, newest first.
+#[utoipa::path(
+    get,
+    path = "/erasures",
+    operation_id = "list_erasures",
+    tag = "erasures",
+    params(ListParams),
+    responses((status = 200, body = Page<Erasure>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,

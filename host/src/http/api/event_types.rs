@@ -1,13 +1,15 @@
 //! Event types: the catalogue of a tenant's dialect, and what the tenant
 //! described itself.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, put};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -28,12 +30,13 @@ const MAX_TOTAL: usize = 1024 * 1024;
 const MAX_DESCRIPTION: usize = 4 * 1024;
 const MAX_SCHEMA: usize = 64 * 1024;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/event-types", get(list)).route("/event-types/{type}", put(describe).delete(delete))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(describe, delete))
 }
 
 /// A type of event, and what it is called on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NamedEventKind)]
 pub(super) struct KindView<'a> {
     #[serde(flatten)]
     kind: &'a EventKind,
@@ -47,7 +50,8 @@ impl<'a> KindView<'a> {
 }
 
 /// The same in a tenant's catalogue.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventTypeEntry)]
 struct Entry<'a> {
     #[serde(flatten)]
     view: KindView<'a>,
@@ -57,13 +61,23 @@ struct Entry<'a> {
     check: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventTypes)]
 struct List<'a> {
     items: Vec<Entry<'a>>,
     next: Option<String>,
 }
 
-/// `GET /v1/event-types`: the dialect's in its order, then the tenant's own.
+/// Lists the catalogue: the event types of the dialect and of your own.
+///
+/// The dialect's in its order, then those that you described yourself.
+#[utoipa::path(
+    get,
+    path = "/event-types",
+    operation_id = "list_event_types",
+    tag = "event types",
+    responses((status = 200, body = List)),
+)]
 async fn list(State(app): State<App>, caller: TenantCaller) -> Result<Response, ApiError> {
     let dialect = tenants::dialect(&app, &caller.picture().tenant.dialect)?;
     let own = &caller.picture().event_types;
@@ -78,8 +92,9 @@ async fn list(State(app): State<App>, caller: TenantCaller) -> Result<Response, 
     Ok(Json(List { items, next: None }).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEventType)]
 struct Form {
     name: Option<String>,
     description: Option<String>,
@@ -90,8 +105,23 @@ struct Form {
     check: Option<bool>,
 }
 
-/// `PUT /v1/event-types/{type}`: what is left out is taken from the dialect's
-/// type of the same name.
+/// Describes an event type.
+///
+/// What is left out is taken from the dialect's type of the same name. With a schema, events whose
+/// data does not fit are refused, unless `check` is false.
+#[utoipa::path(
+    put,
+    path = "/event-types/{type}",
+    operation_id = "describe_event_type",
+    tag = "event types",
+    request_body(content = Form, example = json!({
+        "description": "An order was paid in full.",
+        "schema": {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},
+        "example": {"id": 7},
+        "check": false
+    })),
+    responses((status = 200, body = Entry)),
+)]
 async fn describe(
     State(app): State<App>,
     caller: TenantCaller,
@@ -163,8 +193,16 @@ async fn check_schema(app: &App, caller: &TenantCaller, schema: &Value) -> Resul
     }
 }
 
-/// `DELETE /v1/event-types/{type}`: the tenant's own description. A dialect's
-/// type stays as the dialect has it.
+/// Deletes your own description of an event type.
+///
+/// A dialect's type stays as the dialect has it.
+#[utoipa::path(
+    delete,
+    path = "/event-types/{type}",
+    operation_id = "delete_event_type",
+    tag = "event types",
+    responses((status = 204)),
+)]
 async fn delete(
     State(app): State<App>,
     caller: TenantCaller,

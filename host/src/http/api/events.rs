@@ -1,19 +1,22 @@
 //! Events: published, listed, read, cancelled.
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, MAX_BODY, Params};
 use super::super::page::{self, Page};
+use super::schema::Published;
 use crate::domain::audit::Action;
 use crate::domain::event::{Draft, Event, MAX_DELAY};
 use crate::domain::id::EventId;
@@ -22,23 +25,22 @@ use crate::intake::IntakeError;
 use crate::store::ledger::{EventQuery, Which};
 
 /// At most this many events in one call.
-const MAX_BATCH: usize = 500;
+pub(super) const MAX_BATCH: usize = 500;
 /// At most this many bytes in an idempotency key.
 const MAX_KEY: usize = 256;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/events", post(publish).get(list))
-        .route("/events/{id}", get(show))
-        .route("/events/{id}/cancel", post(cancel))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(publish, list)).routes(routes!(show)).routes(routes!(cancel))
 }
 
 /// `{type, data, subject?, account?, tags?, occurred_at?, deliver_at?}`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEvent)]
 pub(super) struct EventForm {
     #[serde(rename = "type")]
     event_type: String,
+    #[schema(value_type = serde_json::Value)]
     data: Box<RawValue>,
     subject: Option<String>,
     account: Option<String>,
@@ -70,18 +72,28 @@ impl EventForm {
     }
 }
 
-#[derive(Serialize)]
-struct PublishedOne {
-    id: EventId,
+/// What came of it: of one, or of a list.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Publication {
+    One { id: EventId },
+    Many { ids: Vec<EventId> },
 }
 
-#[derive(Serialize)]
-struct PublishedMany {
-    ids: Vec<EventId>,
-}
-
-/// `POST /v1/events`: 202 means that the events and their deliveries are on the
-/// disk.
+/// Publishes an event, or up to 500 of them.
+///
+/// 202 means that the events and their deliveries are on the disk. One event is answered with its
+/// `id`, a list with `ids`. The same `Idempotency-Key` with the same body is the same call for 24
+/// hours: nothing is stored twice.
+#[utoipa::path(
+    post,
+    path = "/events",
+    operation_id = "publish_events",
+    tag = "events",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 256 visible ASCII characters")),
+    request_body(content = Published, example = json!({"type": "order.paid", "data": {"id": 7}, "subject": "customer-7", "tags": ["paid"]})),
+    responses((status = 202, body = Publication), (status = 409), (status = 413), (status = 429)),
+)]
 async fn publish(State(app): State<App>, caller: TenantCaller, request: Request) -> Result<Response, ApiError> {
     let key = idempotency_key(&request)?;
     let body = input::read_body(request.into_body(), MAX_BODY).await?;
@@ -91,7 +103,7 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
         let draft = input::parse::<EventForm>(&body)?.parse("", app.clock.now())?;
         let ids = app.intake.publish(caller.picture(), vec![draft], key).await?;
         let id = *ids.first().ok_or(ApiError::NotFound)?;
-        return Ok((StatusCode::ACCEPTED, Json(PublishedOne { id })).into_response());
+        return Ok((StatusCode::ACCEPTED, Json(Publication::One { id })).into_response());
     }
     let forms: Vec<EventForm> = input::parse(&body)?;
     if forms.is_empty() || forms.len() > MAX_BATCH {
@@ -109,7 +121,7 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
         },
         other => other.into(),
     })?;
-    Ok((StatusCode::ACCEPTED, Json(PublishedMany { ids })).into_response())
+    Ok((StatusCode::ACCEPTED, Json(Publication::Many { ids })).into_response())
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
@@ -120,8 +132,9 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     #[serde(rename = "type")]
     event_type: Option<String>,
@@ -134,7 +147,15 @@ struct ListParams {
     limit: Option<u32>,
 }
 
-/// `GET /v1/events`
+/// Lists events, newest first, without their data.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "list_events",
+    tag = "events",
+    params(ListParams),
+    responses((status = 200, body = Page<Event>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -157,19 +178,34 @@ async fn list(
     Ok(Json(Page::of(found, limit, |event| event.id, |event| event)))
 }
 
-/// `GET /v1/events/{id}`
+/// Shows an event with its data.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    operation_id = "show_event",
+    tag = "events",
+    responses((status = 200, body = Event)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>) -> Result<Json<Event>, ApiError> {
     app.ledger.event(caller.id(), id).await?.map(Json).ok_or(ApiError::NotFound)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Cancelled {
     /// Deliveries; those that are at rest or being attempted are not among them.
     cancelled: u64,
 }
 
-/// `POST /v1/events/{id}/cancel`: nothing more is sent of it, such as before its
-/// time has come.
+/// Cancels what is still to be sent of an event.
+///
+/// Such as before its time has come. Deliveries that are at rest or being attempted are left alone.
+#[utoipa::path(
+    post,
+    path = "/events/{id}/cancel",
+    operation_id = "cancel_event",
+    tag = "events",
+    responses((status = 200, body = Cancelled)),
+)]
 async fn cancel(
     State(app): State<App>,
     caller: TenantCaller,

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -29,11 +31,12 @@ use crate::store::ledger::{Delivery, DeliveryQuery};
 /// that, endpoints are asked for one by one.
 const LOOKED_AT: u32 = 1000;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/events/{id}/explain", get(show))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplainedEvent)]
 struct View<'a> {
     event_id: EventId,
     #[serde(rename = "type")]
@@ -45,7 +48,8 @@ struct View<'a> {
     endpoints: Vec<Line<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndpointExplanation)]
 struct Line<'a> {
     endpoint_id: EndpointId,
     name: &'a str,
@@ -55,7 +59,14 @@ struct Line<'a> {
     explanation: Explanation,
 }
 
-/// `GET /v1/events/{id}/explain`
+/// Explains what became of an event at each endpoint, or why nothing did.
+#[utoipa::path(
+    get,
+    path = "/events/{id}/explain",
+    operation_id = "explain_event",
+    tag = "events",
+    responses((status = 200, body = View)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EventId>) -> Result<Response, ApiError> {
     let tenant = caller.id();
     let event = app.ledger.event(tenant, id).await?.ok_or(ApiError::NotFound)?;

@@ -1,10 +1,12 @@
 //! API keys: a tenant's own, and the operator's way to them.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::{Operator, TenantCaller};
@@ -25,17 +27,18 @@ use crate::store::picture::TenantPicture;
 /// tenant's are in memory.
 const MAX_KEYS: u32 = 1000;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/keys", get(list).post(create))
-        .route("/keys/{id}", get(show).delete(revoke))
-        .route("/tenants/{id}/keys", get(list_of).post(create_for))
-        .route("/tenants/{id}/keys/{key}", get(show_of).delete(revoke_of))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, revoke))
+        .routes(routes!(list_of, create_for))
+        .routes(routes!(show_of, revoke_of))
 }
 
 /// `{name?, role?, expires_at?}`; nothing at all is an admin key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewKey)]
 struct Form {
     name: Option<String>,
     role: Option<String>,
@@ -62,7 +65,8 @@ impl Form {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 struct View {
     id: KeyId,
     name: Option<String>,
@@ -86,7 +90,8 @@ impl View {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedKey)]
 struct Created {
     #[serde(flatten)]
     view: View,
@@ -100,7 +105,17 @@ pub(super) fn minted(key: Key) -> (String, NewKey) {
     (text.reveal().to_owned(), NewKey { hash: text.hash(), key })
 }
 
-/// `POST /v1/keys`
+/// Makes an API key.
+///
+/// Without a role it is an admin. The key itself is in this answer and nowhere else.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    operation_id = "create_key",
+    tag = "keys",
+    request_body(content = Form, example = json!({"name": "shop", "role": "publish"})),
+    responses((status = 201, body = Created), (status = 409)),
+)]
 async fn create(
     State(app): State<App>,
     caller: TenantCaller,
@@ -111,7 +126,17 @@ async fn create(
     store(&app, caller.id(), key, entry).await
 }
 
-/// `POST /v1/tenants/{id}/keys`
+/// Makes an API key for a tenant.
+///
+/// The key itself is in this answer and nowhere else.
+#[utoipa::path(
+    post,
+    path = "/tenants/{id}/keys",
+    operation_id = "create_key_of_tenant",
+    tag = "keys",
+    request_body(content = Form, example = json!({"name": "first", "role": "admin"})),
+    responses((status = 201, body = Created), (status = 409)),
+)]
 async fn create_for(
     State(app): State<App>,
     operator: Operator,
@@ -138,14 +163,23 @@ async fn store(app: &App, tenant: TenantId, key: Key, entry: Entry) -> Result<(S
     Ok((StatusCode::CREATED, Json(Created { view, key: text })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/keys`
+/// Lists API keys, newest first.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    operation_id = "list_keys",
+    tag = "keys",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -154,7 +188,15 @@ async fn list(
     page_of(&app, caller.picture(), params)
 }
 
-/// `GET /v1/tenants/{id}/keys`
+/// Lists a tenant's API keys.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/keys",
+    operation_id = "list_keys_of_tenant",
+    tag = "keys",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list_of(
     State(app): State<App>,
     _operator: Operator,
@@ -173,12 +215,26 @@ fn page_of(app: &App, tenant: &TenantPicture, params: ListParams) -> Result<Json
     Ok(Json(Page::of(found.collect(), limit, |key| key.id, |key| View::of(key, now))))
 }
 
-/// `GET /v1/keys/{id}`
+/// Shows an API key, but for its text.
+#[utoipa::path(
+    get,
+    path = "/keys/{id}",
+    operation_id = "show_key",
+    tag = "keys",
+    responses((status = 200, body = View)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<KeyId>) -> Result<Json<View>, ApiError> {
     Ok(Json(View::of(find(caller.picture(), id)?, app.clock.now())))
 }
 
-/// `GET /v1/tenants/{id}/keys/{key}`
+/// Shows a tenant's API key, but for its text.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}/keys/{key}",
+    operation_id = "show_key_of_tenant",
+    tag = "keys",
+    responses((status = 200, body = View)),
+)]
 async fn show_of(
     State(app): State<App>,
     _operator: Operator,
@@ -189,8 +245,16 @@ async fn show_of(
     Ok(Json(View::of(find(&tenant, id)?, app.clock.now())))
 }
 
-/// `DELETE /v1/keys/{id}`: it opens nothing from now on. A tenant keeps a key that
-/// is valid and an admin's.
+/// Revokes an API key: it opens nothing from now on.
+///
+/// The last valid one of an admin is kept.
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    operation_id = "revoke_key",
+    tag = "keys",
+    responses((status = 204), (status = 409)),
+)]
 async fn revoke(State(app): State<App>, caller: TenantCaller, Id(id): Id<KeyId>) -> Result<StatusCode, ApiError> {
     let changes = audit::deleted(find(caller.picture(), id)?);
     let entry = caller.entry(&app, Action::KeyRevoked, id, changes);
@@ -199,8 +263,16 @@ async fn revoke(State(app): State<App>, caller: TenantCaller, Id(id): Id<KeyId>)
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /v1/tenants/{id}/keys/{key}`: whichever it is, the operator can make
-/// another.
+/// Revokes a tenant's API key.
+///
+/// Whichever it is: the operator can make another.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{id}/keys/{key}",
+    operation_id = "revoke_key_of_tenant",
+    tag = "keys",
+    responses((status = 204)),
+)]
 async fn revoke_of(
     State(app): State<App>,
     operator: Operator,

@@ -1,6 +1,7 @@
 //! The API under `/v1`. One file a noun; each begins with its routes.
 
 use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::App;
 
@@ -17,6 +18,7 @@ mod plugins;
 mod replays;
 mod requests;
 mod reruns;
+mod schema;
 mod secrets;
 mod sources;
 mod stats;
@@ -25,8 +27,9 @@ mod tenants;
 mod trial;
 mod upgrades;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
+/// Every route, with what the document says of it.
+pub(super) fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .merge(tenants::routes())
         .merge(keys::routes())
         .merge(audit::routes())
@@ -46,4 +49,8 @@ pub(super) fn routes() -> Router<App> {
         .merge(reruns::routes())
         .merge(stats::routes())
         .merge(upgrades::routes())
+}
+
+pub(super) fn routes() -> Router<App> {
+    described().into()
 }

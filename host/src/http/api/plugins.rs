@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Params};
+use super::schema::Component;
 use crate::domain::audit::{Action, Change};
 use crate::domain::id::KeyId;
 use crate::domain::pipeline::{Pipeline, Step};
@@ -26,21 +29,23 @@ use crate::store::picture::TenantPicture;
 /// How long a component may take to arrive: it has a place that others wait for.
 const ARRIVAL: Duration = Duration::from_secs(60);
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/plugins", post(upload).get(list))
-        .route("/plugins/{name}", get(show).delete(delete))
-        .route("/plugins/{name}/versions/{version}", get(show_version).delete(delete_version))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(upload, list))
+        .routes(routes!(show, delete))
+        .routes(routes!(show_version, delete_version))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct UploadParams {
     name: Option<String>,
 }
 
 /// One version.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginVersion)]
 struct View<'a> {
     name: &'a PluginName,
     version: u32,
@@ -58,7 +63,8 @@ struct View<'a> {
 }
 
 /// One version with all that the plugin says of itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginVersionDetails)]
 struct Whole<'a> {
     #[serde(flatten)]
     view: View<'a>,
@@ -66,13 +72,15 @@ struct Whole<'a> {
 }
 
 /// A plugin with its versions, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plugin)]
 struct Named<'a> {
     name: &'a PluginName,
     versions: Vec<View<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plugins)]
 struct List<'a> {
     items: Vec<View<'a>>,
     next: Option<String>,
@@ -96,7 +104,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// `POST /v1/plugins?name=`: the component is the body.
+/// Uploads a component as the next version of a plugin.
+///
+/// It is checked and compiled, and its own examples are run. What does not pass is not kept.
+#[utoipa::path(
+    post,
+    path = "/plugins",
+    operation_id = "upload_plugin",
+    tag = "plugins",
+    params(UploadParams),
+    request_body(content = Component, content_type = "application/wasm", description = "A component that exports `hookyard:plugin`"),
+    responses((status = 201, body = View), (status = 408), (status = 409), (status = 413)),
+)]
 async fn upload(
     State(app): State<App>,
     caller: TenantCaller,
@@ -126,7 +145,7 @@ async fn upload(
             component,
             jobs: admitted.jobs,
             compile_ms,
-            uploaded_by: Some(caller.key()),
+            uploaded_by: caller.key(),
             description: admitted.description,
             created_at: app.clock.now(),
             most: Some(Stock::MOST),
@@ -154,7 +173,14 @@ fn not_added(error: StoreError) -> ApiError {
     ApiError::Conflict { field: None, problem }
 }
 
-/// `GET /v1/plugins`: the newest version of each, the tenant's own first.
+/// Lists the newest version of every plugin, your own first.
+#[utoipa::path(
+    get,
+    path = "/plugins",
+    operation_id = "list_plugins",
+    tag = "plugins",
+    responses((status = 200, body = List)),
+)]
 async fn list(State(app): State<App>, caller: TenantCaller) -> Json<serde_json::Value> {
     let house = app.picture.house();
     let mut newest: BTreeMap<&PluginName, &PluginVersion> = BTreeMap::new();
@@ -166,7 +192,14 @@ async fn list(State(app): State<App>, caller: TenantCaller) -> Json<serde_json::
     Json(shown(&List { items, next: None }))
 }
 
-/// `GET /v1/plugins/{name}`
+/// Shows a plugin with its versions, newest first.
+#[utoipa::path(
+    get,
+    path = "/plugins/{name}",
+    operation_id = "show_plugin",
+    tag = "plugins",
+    responses((status = 200, body = Named)),
+)]
 async fn show(
     State(app): State<App>,
     caller: TenantCaller,
@@ -179,7 +212,14 @@ async fn show(
     Ok(Json(shown(&Named { name: &name, versions })))
 }
 
-/// `GET /v1/plugins/{name}/versions/{n}`
+/// Shows a version with all that the plugin says of itself.
+#[utoipa::path(
+    get,
+    path = "/plugins/{name}/versions/{version}",
+    operation_id = "show_plugin_version",
+    tag = "plugins",
+    responses((status = 200, body = Whole)),
+)]
 async fn show_version(
     State(app): State<App>,
     caller: TenantCaller,
@@ -193,7 +233,14 @@ async fn show_version(
     Ok(Json(shown(&Whole { view: View::of(plugin), description: &plugin.description })))
 }
 
-/// `DELETE /v1/plugins/{name}`: all versions, unless a step uses one.
+/// Deletes all versions of a plugin, unless a step uses one.
+#[utoipa::path(
+    delete,
+    path = "/plugins/{name}",
+    operation_id = "delete_plugin",
+    tag = "plugins",
+    responses((status = 204), (status = 409)),
+)]
 async fn delete(
     State(app): State<App>,
     caller: TenantCaller,
@@ -202,7 +249,14 @@ async fn delete(
     remove(&app, &caller, &name, None).await
 }
 
-/// `DELETE /v1/plugins/{name}/versions/{n}`: unless a step uses it.
+/// Deletes a version of a plugin, unless a step uses it.
+#[utoipa::path(
+    delete,
+    path = "/plugins/{name}/versions/{version}",
+    operation_id = "delete_plugin_version",
+    tag = "plugins",
+    responses((status = 204), (status = 409)),
+)]
 async fn delete_version(
     State(app): State<App>,
     caller: TenantCaller,

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -34,16 +36,13 @@ const MAX_TYPES: usize = 256;
 /// A small replay is done before its answer is written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/endpoints/{id}/replay", post(create))
-        .route("/replays", get(list))
-        .route("/replays/{id}", get(show))
-        .route("/replays/{id}/cancel", post(cancel))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create)).routes(routes!(list)).routes(routes!(show)).routes(routes!(cancel))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewReplay)]
 struct Form {
     since: String,
     until: Option<String>,
@@ -56,7 +55,8 @@ struct Form {
 }
 
 /// A replay as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
 struct View {
     /// Absent in a dry run, which makes nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,17 @@ impl View {
     }
 }
 
-/// `POST /v1/endpoints/{id}/replay`
+/// Makes deliveries of the past once more.
+///
+/// With `dry_run` nothing is made: the answer says how many it would be.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/replay",
+    operation_id = "replay_endpoint",
+    tag = "replays",
+    request_body(content = Form, example = json!({"since": "2026-01-01T00:00:00Z", "states": ["dead"], "pipeline": "current", "dry_run": true})),
+    responses((status = 202, body = View), (status = 409)),
+)]
 async fn create(
     State(app): State<App>,
     caller: TenantCaller,
@@ -166,15 +176,24 @@ fn patterns(texts: &[String]) -> Result<Vec<TypePattern>, ApiError> {
     texts.iter().enumerate().map(pattern).collect()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     endpoint: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/replays`
+/// Lists replays, newest first.
+#[utoipa::path(
+    get,
+    path = "/replays",
+    operation_id = "list_replays",
+    tag = "replays",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -191,13 +210,27 @@ async fn list(
     Ok(Json(Page::of(found, limit, |replay| replay.id, |replay| View::of(replay, false))))
 }
 
-/// `GET /v1/replays/{id}`
+/// Shows how far a replay has come.
+#[utoipa::path(
+    get,
+    path = "/replays/{id}",
+    operation_id = "show_replay",
+    tag = "replays",
+    responses((status = 200, body = View)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>) -> Result<Json<View>, ApiError> {
     let replay = app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(View::of(replay, false)))
 }
 
-/// `POST /v1/replays/{id}/cancel`: no more are made; those that were are sent.
+/// Cancels a replay: no more are made, and those that were are sent.
+#[utoipa::path(
+    post,
+    path = "/replays/{id}/cancel",
+    operation_id = "cancel_replay",
+    tag = "replays",
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn cancel(State(app): State<App>, caller: TenantCaller, Id(id): Id<ReplayId>) -> Result<Json<View>, ApiError> {
     app.ledger.replay(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     app.catalog.noting(caller.entry(&app, Action::ReplayCancelled, id, Vec::new())).note().await?;

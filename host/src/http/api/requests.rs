@@ -1,12 +1,14 @@
 //! Requests: what sources received, and running one again.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -22,15 +24,13 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{RequestQuery, StoredRequest};
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/requests", get(list))
-        .route("/requests/{id}", get(show))
-        .route("/requests/{id}/rerun", post(rerun))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(rerun))
 }
 
 /// A request in a list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Request)]
 struct Summary {
     id: RequestId,
     source_id: SourceId,
@@ -45,7 +45,8 @@ struct Summary {
 }
 
 /// A request with all that is known of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestDetails)]
 struct Whole {
     #[serde(flatten)]
     summary: Summary,
@@ -58,7 +59,7 @@ struct Whole {
 }
 
 /// Bytes in JSON: `body` where they are text, `body_base64` where they are not.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Bytes {
     Text { body: String },
@@ -89,8 +90,9 @@ impl Summary {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     source: Option<String>,
     state: Option<String>,
@@ -98,7 +100,15 @@ struct ListParams {
     limit: Option<u32>,
 }
 
-/// `GET /v1/requests`
+/// Lists what sources received, newest first.
+#[utoipa::path(
+    get,
+    path = "/requests",
+    operation_id = "list_requests",
+    tag = "requests",
+    params(ListParams),
+    responses((status = 200, body = Page<Summary>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -123,7 +133,14 @@ fn known_state(state: String) -> Result<String, ApiError> {
     }
 }
 
-/// `GET /v1/requests/{id}`
+/// Shows a request as it was received, and what became of it.
+#[utoipa::path(
+    get,
+    path = "/requests/{id}",
+    operation_id = "show_request",
+    tag = "requests",
+    responses((status = 200, body = Whole)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<RequestId>) -> Result<Json<Whole>, ApiError> {
     let stored = app.ledger.request(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     let event_ids = app.ledger.events_of(caller.id(), id).await?;
@@ -137,13 +154,23 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<RequestId
     }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RerunReceipt)]
 struct Rerun {
     request_id: RequestId,
     event_ids: Vec<EventId>,
 }
 
-/// `POST /v1/requests/{id}/rerun`: through the source's pipeline as it is now.
+/// Runs a request again, through its source's pipeline as it is now.
+///
+/// Only one that led to nothing, and that proved who sent it.
+#[utoipa::path(
+    post,
+    path = "/requests/{id}/rerun",
+    operation_id = "rerun_request",
+    tag = "requests",
+    responses((status = 202, body = Rerun), (status = 409), (status = 429)),
+)]
 async fn rerun(
     State(app): State<App>,
     caller: TenantCaller,

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -33,12 +35,13 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Reasons that are shown.
 const SHOWN: usize = 10;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/sources/{id}/rerun", post(rerun))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(rerun))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRerun)]
 struct Form {
     /// Received at or after.
     since: Option<String>,
@@ -60,7 +63,8 @@ fn quarantined() -> Vec<String> {
 }
 
 /// What the requests came to, or would.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = RerunReport)]
 struct View {
     requests: u32,
     accepted: u32,
@@ -77,12 +81,24 @@ struct View {
     dry_run: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RerunReason)]
 struct Reason {
     request_id: RequestId,
     reason: String,
 }
 
+/// Runs requests that led to nothing through the pipeline as it is now.
+///
+/// With `dry_run`, also through other steps: nothing is stored then.
+#[utoipa::path(
+    post,
+    path = "/sources/{id}/rerun",
+    operation_id = "rerun_source",
+    tag = "sources",
+    request_body(content = Form, example = json!({"states": ["quarantined"], "dry_run": true})),
+    responses((status = 200, body = View)),
+)]
 async fn rerun(
     State(app): State<App>,
     caller: TenantCaller,

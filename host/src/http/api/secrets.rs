@@ -1,12 +1,14 @@
 //! Named secrets: what steps may be let sign with. A value comes in and never
 //! goes out.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, put};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -22,17 +24,19 @@ use crate::store::picture::TenantPicture;
 /// At most this many in one tenant: every tenant's are in memory.
 const MAX_SECRETS: u32 = 100;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/secrets", get(list)).route("/secrets/{name}", put(keep).delete(delete))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(keep, delete))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSecret)]
 struct Form {
     value: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NamedSecret)]
 struct View<'a> {
     name: &'a str,
     created_at: Timestamp,
@@ -45,20 +49,37 @@ impl<'a> View<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Secrets)]
 struct List<'a> {
     items: Vec<View<'a>>,
     next: Option<String>,
 }
 
-/// `GET /v1/secrets`: all of them, by name.
+/// Lists the names of the secrets that steps may be let sign with.
+#[utoipa::path(
+    get,
+    path = "/secrets",
+    operation_id = "list_secrets",
+    tag = "secrets",
+    responses((status = 200, body = List)),
+)]
 async fn list(caller: TenantCaller) -> Response {
     let items = caller.picture().secrets.values().map(View::of).collect();
     Json(List { items, next: None }).into_response()
 }
 
-/// `PUT /v1/secrets/{name}`: a new one, or a new value, which counts from the
-/// next call on.
+/// Stores a secret, or a new value of it.
+///
+/// It counts from the next call on, and is never shown.
+#[utoipa::path(
+    put,
+    path = "/secrets/{name}",
+    operation_id = "put_secret",
+    tag = "secrets",
+    request_body(content = Form, example = json!({"value": "a-signing-key"})),
+    responses((status = 200, body = View)),
+)]
 async fn keep(
     State(app): State<App>,
     caller: TenantCaller,
@@ -80,7 +101,14 @@ async fn keep(
     Ok(Json(View::of(&secret)).into_response())
 }
 
-/// `DELETE /v1/secrets/{name}`, unless a step is granted it.
+/// Deletes a secret, unless a step is granted it.
+#[utoipa::path(
+    delete,
+    path = "/secrets/{name}",
+    operation_id = "delete_secret",
+    tag = "secrets",
+    responses((status = 204), (status = 409)),
+)]
 async fn delete(
     State(app): State<App>,
     caller: TenantCaller,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -30,14 +32,13 @@ use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 use crate::domain::verification::{Options, Verification, basic_secret};
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/sources", post(create).get(list))
-        .route("/sources/{id}", get(show).patch(change).delete(delete))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(show, change, delete))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSource)]
 struct Form {
     name: String,
     event_type: Option<String>,
@@ -47,20 +48,24 @@ struct Form {
     steps: Vec<StepForm>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SourceChange)]
 struct Change {
     name: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     event_type: Patch<String>,
     verification: Option<VerificationForm>,
     #[serde(default)]
+    #[schema(value_type = Option<RateForm>)]
     rate_limit: Patch<RateForm>,
     steps: Option<Vec<StepForm>>,
 }
 
 /// How requests prove themselves, as tenants write it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewVerification)]
 struct VerificationForm {
     scheme: String,
     secret: Option<String>,
@@ -68,11 +73,13 @@ struct VerificationForm {
     password: Option<String>,
     verify_token: Option<String>,
     #[serde(flatten)]
+    #[schema(value_type = Options)]
     options: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The same as it is shown: without secrets.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verification)]
 struct VerificationView<'a> {
     scheme: &'a str,
     #[serde(flatten)]
@@ -109,7 +116,8 @@ impl VerificationForm {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
 struct View<'a> {
     id: SourceId,
     name: &'a str,
@@ -146,7 +154,21 @@ fn rate(form: RateForm) -> Result<RateLimit, ApiError> {
     RateLimit::from(form).check().map_err(|bad| ApiError::invalid(bad.field, bad.problem))
 }
 
-/// `POST /v1/sources`
+/// Makes a source: a URL that receives webhooks.
+///
+/// The answer has the `url`. Without a mapper among its steps a JSON body is one event.
+#[utoipa::path(
+    post,
+    path = "/sources",
+    operation_id = "create_source",
+    tag = "sources",
+    request_body(content = Form, example = json!({
+        "name": "shop",
+        "event_type": "order.created",
+        "verification": {"scheme": "hmac", "header": "x-signature", "secret": "a-shared-secret"}
+    })),
+    responses((status = 201, body = View), (status = 409)),
+)]
 async fn create(
     State(app): State<App>,
     caller: TenantCaller,
@@ -172,13 +194,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(View::of(&app, &caller, &source))).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/sources`
+/// Lists sources, newest first.
+#[utoipa::path(
+    get,
+    path = "/sources",
+    operation_id = "list_sources",
+    tag = "sources",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -192,13 +223,30 @@ async fn list(
     Ok(Json(page).into_response())
 }
 
-/// `GET /v1/sources/{id}`
+/// Shows a source.
+///
+/// Its `url` is shown to members and admins: who has it may send.
+#[utoipa::path(
+    get,
+    path = "/sources/{id}",
+    operation_id = "show_source",
+    tag = "sources",
+    responses((status = 200, body = View)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<SourceId>) -> Result<Response, ApiError> {
     let source = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?;
     Ok(Json(View::of(&app, &caller, source)).into_response())
 }
 
-/// `PATCH /v1/sources/{id}`
+/// Changes what is given of a source.
+#[utoipa::path(
+    patch,
+    path = "/sources/{id}",
+    operation_id = "change_source",
+    tag = "sources",
+    request_body(content = Change, example = json!({"name": "shop (old)", "rate_limit": {"limit": 100, "per": "second"}})),
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn change(
     State(app): State<App>,
     caller: TenantCaller,
@@ -232,7 +280,14 @@ async fn change(
     Ok(Json(View::of(&app, &caller, &source)).into_response())
 }
 
-/// `DELETE /v1/sources/{id}`: the URL ends at once; its requests stay.
+/// Deletes a source. Its URL ends at once; its requests stay.
+#[utoipa::path(
+    delete,
+    path = "/sources/{id}",
+    operation_id = "delete_source",
+    tag = "sources",
+    responses((status = 204)),
+)]
 async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<SourceId>) -> Result<StatusCode, ApiError> {
     let source = caller.picture().sources.get(&id).ok_or(ApiError::NotFound)?;
     let entry = caller.entry(&app, Action::SourceDeleted, id, audit::deleted(source));

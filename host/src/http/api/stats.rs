@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -15,6 +17,7 @@ use super::super::input::Params;
 use crate::domain::budget::FUEL_TABLE;
 use crate::domain::limits::Limits;
 use crate::domain::plugin::PluginName;
+use crate::domain::retention::Retention;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Counted, Day, Usage, day};
 use crate::gate::Brought;
@@ -23,35 +26,42 @@ use crate::gate::Brought;
 const USUALLY: u32 = 30;
 const AT_MOST: u32 = 366;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/stats", get(show))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct StatsParams {
     days: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Stats {
     /// Since when, at midnight UTC.
     since: Timestamp,
     /// What a unit of fuel is; see the README.
     fuel_table: &'static str,
+    /// The tenant's, where the operator gave it one.
+    plan: Option<String>,
+    dialect: String,
     limits: Limits,
+    /// How long what happened is kept.
+    #[schema(value_type = crate::domain::retention::OwnRetention)]
+    retention: Retention,
     /// Published and received, by UTC's days and months.
     events: EventStats,
     plugins: Vec<PluginStats>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct EventStats {
     today: Counted,
     month: Counted,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct PluginStats {
     plugin: PluginName,
     version: u32,
@@ -60,14 +70,22 @@ struct PluginStats {
     days: Vec<DayStats>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DayStats {
     day: Timestamp,
     #[serde(flatten)]
     usage: Usage,
 }
 
-/// `GET /v1/stats?days=30`
+/// Shows what you brought in, what your plugins used, and what they may.
+#[utoipa::path(
+    get,
+    path = "/stats",
+    operation_id = "show_stats",
+    tag = "stats",
+    params(StatsParams),
+    responses((status = 200, body = Stats)),
+)]
 async fn show(
     State(app): State<App>,
     caller: TenantCaller,
@@ -92,10 +110,19 @@ async fn show(
         let days = days.into_iter().map(|(day, usage)| DayStats { day: midnight(day), usage }).collect();
         PluginStats { plugin, version, usage, days }
     });
-    let limits = caller.picture().tenant.limits;
+    let tenant = &caller.picture().tenant;
     let Brought { today, month } = app.intake.gate.brought(caller.id(), now);
     let events = EventStats { today, month };
-    Ok(Json(Stats { since: midnight(from), fuel_table: FUEL_TABLE, limits, events, plugins: plugins.collect() }))
+    Ok(Json(Stats {
+        since: midnight(from),
+        fuel_table: FUEL_TABLE,
+        plan: tenant.plan.clone(),
+        dialect: tenant.dialect.clone(),
+        limits: tenant.limits,
+        retention: tenant.retention.on(&app.retention),
+        events,
+        plugins: plugins.collect(),
+    }))
 }
 
 fn midnight(day: Day) -> Timestamp {

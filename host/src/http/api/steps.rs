@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -20,13 +21,15 @@ use crate::store::picture::{PluginVersions, TenantPicture};
 const MAX_CONFIG: usize = 64 * 1024;
 
 /// `{plugin, version?, job?, config?, on_failure?, grants?, budget?}`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewStep)]
 pub(super) struct StepForm {
     plugin: String,
     version: Option<u32>,
     /// For a plugin that could do several in this place.
     job: Option<Job>,
+    #[schema(value_type = Option<serde_json::Value>)]
     config: Option<Box<RawValue>>,
     on_failure: Option<OnFailure>,
     grants: Option<Grants>,
@@ -34,11 +37,13 @@ pub(super) struct StepForm {
 }
 
 /// A step as it is shown: with the version that it is pinned to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Step)]
 pub(super) struct StepView<'a> {
     plugin: &'a PluginName,
     version: u32,
     job: Job,
+    #[schema(value_type = serde_json::Value)]
     config: &'a RawValue,
     on_failure: OnFailure,
     grants: &'a Grants,

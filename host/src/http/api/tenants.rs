@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::Operator;
@@ -26,14 +28,13 @@ use crate::domain::retention::OwnRetention;
 use crate::domain::tenant::{DEFAULT_DIALECT, Tenant};
 use crate::store::picture::digests;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/tenants", post(create).get(list))
-        .route("/tenants/{id}", get(show).patch(change).delete(delete))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(show, change, delete))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTenant)]
 struct Form {
     name: String,
     plan: Option<String>,
@@ -42,11 +43,13 @@ struct Form {
     retention: Option<OwnRetention>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TenantChange)]
 struct Change {
     name: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     plan: Patch<String>,
     dialect: Option<String>,
     limits: Option<Limits>,
@@ -54,7 +57,8 @@ struct Change {
 }
 
 /// The one view that has a key in it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedTenant)]
 struct Created {
     #[serde(flatten)]
     tenant: Tenant,
@@ -62,7 +66,17 @@ struct Created {
     key: String,
 }
 
-/// `POST /v1/tenants`
+/// Makes a tenant.
+///
+/// The answer has its first key, which is shown nowhere else.
+#[utoipa::path(
+    post,
+    path = "/tenants",
+    operation_id = "create_tenant",
+    tag = "tenants",
+    request_body(content = Form, example = json!({"name": "acme", "dialect": "standard-webhooks", "limits": {"events_per_second": 100}})),
+    responses((status = 201, body = Created), (status = 409)),
+)]
 async fn create(
     State(app): State<App>,
     operator: Operator,
@@ -89,13 +103,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { tenant, key: text })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/tenants`
+/// Lists tenants, newest first.
+#[utoipa::path(
+    get,
+    path = "/tenants",
+    operation_id = "list_tenants",
+    tag = "tenants",
+    params(ListParams),
+    responses((status = 200, body = Page<Tenant>)),
+)]
 async fn list(
     State(app): State<App>,
     _operator: Operator,
@@ -108,12 +131,27 @@ async fn list(
     Ok(Json(Page::of(found.collect(), limit, |tenant| tenant.id, |tenant| tenant)))
 }
 
-/// `GET /v1/tenants/{id}`
+/// Shows a tenant.
+#[utoipa::path(
+    get,
+    path = "/tenants/{id}",
+    operation_id = "show_tenant",
+    tag = "tenants",
+    responses((status = 200, body = Tenant)),
+)]
 async fn show(State(app): State<App>, _operator: Operator, Id(id): Id<TenantId>) -> Result<Json<Tenant>, ApiError> {
     Ok(Json(find(&app, id)?))
 }
 
-/// `PATCH /v1/tenants/{id}`
+/// Changes what is given of a tenant.
+#[utoipa::path(
+    patch,
+    path = "/tenants/{id}",
+    operation_id = "change_tenant",
+    tag = "tenants",
+    request_body(content = Change, example = json!({"limits": {"events_per_day": 1000000}, "retention": {"bodies": "7d"}})),
+    responses((status = 200, body = Tenant), (status = 409)),
+)]
 async fn change(
     State(app): State<App>,
     operator: Operator,
@@ -144,8 +182,16 @@ async fn change(
     Ok(Json(tenant))
 }
 
-/// `DELETE /v1/tenants/{id}`: its keys and URLs end at once; upkeep deletes what
-/// happened.
+/// Deletes a tenant.
+///
+/// Its keys and URLs end at once; what happened is deleted bit by bit.
+#[utoipa::path(
+    delete,
+    path = "/tenants/{id}",
+    operation_id = "delete_tenant",
+    tag = "tenants",
+    responses((status = 204)),
+)]
 async fn delete(State(app): State<App>, operator: Operator, Id(id): Id<TenantId>) -> Result<StatusCode, ApiError> {
     let part = app.picture.tenant(id).ok_or(ApiError::NotFound)?;
     let entry = operator.entry(&app, id, (Action::TenantDeleted, id), audit::deleted(&part.tenant));

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -40,12 +42,13 @@ use crate::store::picture::SealedEndpoint;
 /// What stands where a secret header's value is.
 const HIDDEN: &str = "(hidden)";
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/try", post(attempt))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(attempt))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTrial)]
 struct Form {
     /// Absent: those of the endpoint or the source, if one is named.
     steps: Option<Vec<StepForm>>,
@@ -67,10 +70,12 @@ struct Form {
 }
 
 /// `{body, headers?, query?, event_type?}`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TriedRequest)]
 struct RequestForm {
     /// Text is taken as it is; any other JSON is the body itself.
+    #[schema(value_type = serde_json::Value)]
     body: Box<serde_json::value::RawValue>,
     #[serde(default)]
     headers: Headers,
@@ -80,8 +85,9 @@ struct RequestForm {
 }
 
 /// An object, or a list of names and values as plugins' examples have it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = TriedHeaders)]
 enum Headers {
     Object(BTreeMap<String, String>),
     List(Vec<Header>),
@@ -104,7 +110,7 @@ impl Headers {
 }
 
 /// What production would do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Trial {
     /// `send`, `events`, `drop`, `ignore` or `fail`.
     outcome: &'static str,
@@ -119,7 +125,7 @@ struct Trial {
 }
 
 /// A step's report, and the message as it stood after it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct StepTrial {
     #[serde(flatten)]
     report: StepReport,
@@ -127,7 +133,8 @@ struct StepTrial {
     message: Option<MessageView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignedRequest)]
 struct SignedView {
     method: &'static str,
     url: String,
@@ -145,7 +152,20 @@ impl Trial {
     }
 }
 
-/// `POST /v1/try`
+/// Shows what production would do with an event or a request.
+///
+/// The same compiled code, limits and path; nothing is stored or sent.
+#[utoipa::path(
+    post,
+    path = "/try",
+    operation_id = "try_steps",
+    tag = "try",
+    request_body(content = Form, example = json!({
+        "steps": [{"plugin": "tag-filter", "config": {"expression": "paid and not test"}}],
+        "event": {"type": "order.paid", "data": {"id": 7}, "tags": ["paid"]}
+    })),
+    responses((status = 200, body = Trial), (status = 409)),
+)]
 async fn attempt(
     State(app): State<App>,
     caller: TenantCaller,

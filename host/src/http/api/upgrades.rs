@@ -1,9 +1,11 @@
 //! Steps move to another version of their plugin, all at once, and back.
 
+use axum::Json;
 use axum::extract::{Path, State};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
@@ -18,13 +20,14 @@ use crate::domain::upgrade::{Moved, Repinned, taken_back};
 use crate::store::catalog::{MoveLog, StepMove};
 use crate::store::picture::TenantPicture;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/plugins/{name}/upgrade", post(upgrade)).route("/plugins/{name}/rollback", post(rollback))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(upgrade)).routes(routes!(rollback))
 }
 
 /// `{version?, from?, only?, dry_run?}`
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewUpgrade)]
 struct Form {
     /// Absent: the newest.
     version: Option<u32>,
@@ -36,15 +39,17 @@ struct Form {
     dry_run: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRollback)]
 struct Back {
     #[serde(default)]
     dry_run: bool,
 }
 
 /// What moved, or would.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upgrade)]
 struct View {
     plugin: PluginName,
     moved: Vec<Moved>,
@@ -54,8 +59,17 @@ struct View {
     dry_run: bool,
 }
 
-/// `POST /v1/plugins/{name}/upgrade`: every step accepts the other version, or
-/// none moves.
+/// Moves steps to another version of their plugin.
+///
+/// Every step accepts the other version, or none moves.
+#[utoipa::path(
+    post,
+    path = "/plugins/{name}/upgrade",
+    operation_id = "upgrade_plugin",
+    tag = "plugins",
+    request_body(content = Form, example = json!({"dry_run": true})),
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn upgrade(
     State(app): State<App>,
     caller: TenantCaller,
@@ -89,8 +103,15 @@ async fn upgrade(
     Ok(Json(View { plugin, moved, kept: None, dry_run: form.dry_run }))
 }
 
-/// `POST /v1/plugins/{name}/rollback`: takes the last upgrade back that was not
-/// taken back yet.
+/// Takes the last upgrade back that was not taken back yet.
+#[utoipa::path(
+    post,
+    path = "/plugins/{name}/rollback",
+    operation_id = "rollback_plugin",
+    tag = "plugins",
+    request_body(content = Back, example = json!({"dry_run": true})),
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn rollback(
     State(app): State<App>,
     caller: TenantCaller,

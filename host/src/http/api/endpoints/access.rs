@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::super::App;
 use super::super::super::error::ApiError;
@@ -24,15 +25,17 @@ use crate::domain::tls::{ClientCertificate, Tls};
 use crate::domain::url::DeliveryUrl;
 
 /// A value, or one that is never shown.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a text, or {\"value\": \"...\", \"secret\": true}")]
+#[schema(as = NewHeader)]
 pub(super) enum HeaderForm {
     Shown(String),
     Spelt(SpeltHeader),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSecretHeader)]
 pub(super) struct SpeltHeader {
     value: Option<String>,
     #[serde(default)]
@@ -42,8 +45,9 @@ pub(super) struct SpeltHeader {
 pub(super) type HeaderForms = BTreeMap<String, HeaderForm>;
 
 /// Flat, so that what is wrong is known by its field.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewAuth)]
 pub(super) struct AuthForm {
     #[serde(rename = "type")]
     kind: AuthKind,
@@ -58,7 +62,7 @@ pub(super) struct AuthForm {
     client_auth: Option<ClientAuth>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum AuthKind {
     Basic,
@@ -66,8 +70,9 @@ enum AuthKind {
     OAuth2,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTls)]
 pub(super) struct TlsForm {
     client_certificate: Option<String>,
     client_key: Option<String>,

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::Auth;
 use crate::domain::endpoint::Endpoint;
@@ -11,8 +14,9 @@ use crate::domain::oauth::ClientAuth;
 use crate::domain::tls::Tls;
 
 /// A header as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = EndpointHeader)]
 pub(super) enum HeaderView<'a> {
     Shown(&'a str),
     Secret { value: Hidden, secret: bool },
@@ -22,8 +26,17 @@ pub(super) enum HeaderView<'a> {
 #[derive(Serialize)]
 pub(super) struct Hidden;
 
-#[derive(Serialize)]
+impl PartialSchema for Hidden {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Null).into()
+    }
+}
+
+impl ToSchema for Hidden {}
+
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = Auth)]
 pub(super) enum AuthView<'a> {
     Basic {
         username: &'a str,
@@ -42,7 +55,8 @@ pub(super) enum AuthView<'a> {
     },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tls)]
 pub(super) struct TlsView<'a> {
     client_certificate: Option<&'a str>,
     client_key: Hidden,

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::super::super::App;
 use super::super::super::auth::TenantCaller;
@@ -17,6 +19,7 @@ use super::super::super::error::ApiError;
 use super::super::super::input::{self, Id};
 use super::super::tenants;
 use super::signing::{self, SigningView};
+use super::view::View;
 use super::{find, save};
 use crate::clock::random;
 use crate::domain::audit::{Action, Change};
@@ -33,20 +36,27 @@ const MAX_OVERLAP: u64 = 7 * DEFAULT_OVERLAP;
 /// What a test event is called when nothing says otherwise.
 const TEST_TYPE: &str = "hookyard.test";
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/endpoints/{id}/pause", post(pause))
-        .route("/endpoints/{id}/resume", post(resume))
-        .route("/endpoints/{id}/verify", post(verify))
-        .route("/endpoints/{id}/test", post(test))
-        .route("/endpoints/{id}/rotate-secret", post(rotate_secret))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(verify))
+        .routes(routes!(test))
+        .routes(routes!(rotate_secret))
 }
 
 fn conflict(problem: String) -> ApiError {
     ApiError::Conflict { field: None, problem }
 }
 
-/// `POST /v1/endpoints/{id}/pause`: deliveries are made and held.
+/// Pauses an endpoint: deliveries are made and held.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/pause",
+    operation_id = "pause_endpoint",
+    tag = "endpoints",
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
     let before = find(&caller, id)?;
     let mut endpoint = before.clone();
@@ -61,7 +71,14 @@ async fn pause(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoint
     save(&app, &caller, Action::EndpointPaused, (endpoint, &before)).await
 }
 
-/// `POST /v1/endpoints/{id}/resume`: what was held goes out.
+/// Resumes an endpoint: what was held goes out.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/resume",
+    operation_id = "resume_endpoint",
+    tag = "endpoints",
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn resume(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
     let before = find(&caller, id)?;
     let mut endpoint = before.clone();
@@ -77,7 +94,16 @@ fn unverified(reason: &str) -> ApiError {
     conflict(format!("the endpoint is not verified: {reason}; `POST .../verify` asks the receiver again"))
 }
 
-/// `POST /v1/endpoints/{id}/verify`: asks the receiver again.
+/// Asks the receiver again whether it takes the endpoint's deliveries.
+///
+/// Only where the dialect has a handshake.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/verify",
+    operation_id = "verify_endpoint",
+    tag = "endpoints",
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
     let endpoint = find(&caller, id)?;
     let dialect = tenants::dialect(&app, &endpoint.dialect)?;
@@ -95,11 +121,13 @@ async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
     Ok(Json(super::view(&app, &sealed.endpoint)).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTest)]
 struct TestForm {
     #[serde(rename = "type")]
     event_type: Option<String>,
+    #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Box<RawValue>>,
     subject: Option<String>,
     account: Option<String>,
@@ -107,7 +135,8 @@ struct TestForm {
     tags: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Test)]
 struct Tested {
     event_id: EventId,
     delivery_id: DeliveryId,
@@ -115,8 +144,17 @@ struct Tested {
     event_type: EventType,
 }
 
-/// `POST /v1/endpoints/{id}/test`: one event for this endpoint alone, on the way
-/// that every event takes.
+/// Sends a test event to this endpoint alone.
+///
+/// On the way that every event takes. Without `data` it is the catalogue's example of the type.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/test",
+    operation_id = "test_endpoint",
+    tag = "endpoints",
+    request_body(content = TestForm, example = json!({"type": "order.paid", "data": {"id": 7}})),
+    responses((status = 202, body = Tested), (status = 409), (status = 429)),
+)]
 async fn test(
     State(app): State<App>,
     caller: TenantCaller,
@@ -180,8 +218,9 @@ fn example(caller: &TenantCaller, dialect: &Dialect, event_type: &EventType) -> 
     serde_json::value::to_raw_value(example).expect("an example is JSON")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRotation)]
 struct RotateForm {
     overlap_seconds: Option<u64>,
     secret: Option<String>,
@@ -189,7 +228,8 @@ struct RotateForm {
     signature: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rotation)]
 struct Rotated<'a> {
     /// Shown once; null where it is a key pair that was made here.
     secret: Option<&'a str>,
@@ -200,7 +240,17 @@ struct Rotated<'a> {
     overlap_until: Timestamp,
 }
 
-/// `POST /v1/endpoints/{id}/rotate-secret`
+/// Gives an endpoint another secret; for a while both sign.
+///
+/// The new one is in this answer and nowhere else.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/rotate-secret",
+    operation_id = "rotate_secret",
+    tag = "endpoints",
+    request_body(content = RotateForm, example = json!({"overlap_seconds": 3600})),
+    responses((status = 200, body = Rotated), (status = 409)),
+)]
 async fn rotate_secret(
     State(app): State<App>,
     caller: TenantCaller,

@@ -1,6 +1,7 @@
 //! Endpoints as tenants write them, and what their fields may be.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::super::super::App;
 use super::super::super::error::ApiError;
@@ -18,8 +19,9 @@ use crate::domain::url::DeliveryUrl;
 const MAX_SELECTED: usize = 256;
 
 /// `events` and `is_active` are what ConnectGain's API calls two of the fields.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewEndpoint)]
 pub(super) struct Form {
     pub(super) name: String,
     pub(super) url: String,
@@ -31,6 +33,7 @@ pub(super) struct Form {
     pub(super) tags: Vec<String>,
     pub(super) dialect: Option<String>,
     #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, super::access::HeaderForm>)]
     pub(super) headers: HeaderForms,
     pub(super) auth: Option<AuthForm>,
     pub(super) tls: Option<TlsForm>,
@@ -49,8 +52,9 @@ pub(super) struct Form {
 }
 
 /// A number is per second.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "a number per second, or {\"limit\": 10, \"per\": \"second\", \"minute\" or \"hour\"}")]
+#[schema(as = NewRateLimit)]
 pub(in super::super) enum RateForm {
     PerSecond(u32),
     Spelt(RateLimit),
@@ -65,8 +69,9 @@ impl From<RateForm> for RateLimit {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EndpointChange)]
 pub(super) struct Change {
     pub(super) name: Option<String>,
     pub(super) url: Option<String>,
@@ -75,22 +80,29 @@ pub(super) struct Change {
     pub(super) accounts: Option<Vec<String>>,
     pub(super) tags: Option<Vec<String>>,
     pub(super) dialect: Option<String>,
+    #[schema(value_type = Option<std::collections::BTreeMap<String, super::access::HeaderForm>>)]
     pub(super) headers: Option<HeaderForms>,
     #[serde(default)]
+    #[schema(value_type = Option<AuthForm>)]
     pub(super) auth: Patch<AuthForm>,
     #[serde(default)]
+    #[schema(value_type = Option<TlsForm>)]
     pub(super) tls: Patch<TlsForm>,
     pub(super) steps: Option<Vec<StepForm>>,
     pub(super) signature: Option<String>,
     #[serde(alias = "is_active")]
     pub(super) active: Option<bool>,
     #[serde(default)]
+    #[schema(value_type = Option<RetryPolicy>)]
     pub(super) retry: Patch<RetryPolicy>,
     #[serde(default)]
+    #[schema(value_type = Option<RateForm>)]
     pub(super) rate_limit: Patch<RateForm>,
     #[serde(default)]
+    #[schema(value_type = Option<u16>)]
     pub(super) max_in_flight: Patch<u16>,
     #[serde(default)]
+    #[schema(value_type = Option<u64>)]
     pub(super) timeout_seconds: Patch<u64>,
     pub(super) ordered: Option<Order>,
 }

@@ -1,12 +1,14 @@
 //! Endpoints: outbound webhooks, set up and looked after. What is done to one
 //! that exists is in [`actions`].
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::form::{Change, Form};
 use self::signing::SigningView;
@@ -42,15 +44,32 @@ const LET_OUT_AT_ONCE: u32 = 500;
 
 const NOT_ASKED: &str = "the receiver has not been asked yet";
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/endpoints", post(create).get(list))
-        .route("/endpoints/{id}", get(show).patch(change).delete(delete))
-        .route("/endpoints/{id}/shadow", post(shadow::shadow))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(show, change, delete))
+        .routes(routes!(shadow::shadow))
         .merge(actions::routes())
 }
 
-/// `POST /v1/endpoints`
+/// Makes an endpoint: a URL that is sent events.
+///
+/// The answer has its `secret`, which is shown nowhere else. Where the dialect has a handshake, the
+/// receiver is asked first.
+#[utoipa::path(
+    post,
+    path = "/endpoints",
+    operation_id = "create_endpoint",
+    tag = "endpoints",
+    request_body(content = Form, example = json!({
+        "name": "billing",
+        "url": "https://example.com/hooks",
+        "event_types": ["order.*"],
+        "steps": [{"plugin": "tag-filter", "config": {"expression": "paid and not test"}}],
+        "rate_limit": {"limit": 600, "per": "minute"}
+    })),
+    responses((status = 201, body = Created), (status = 409)),
+)]
 async fn create(
     State(app): State<App>,
     caller: TenantCaller,
@@ -156,13 +175,22 @@ fn warnings(caller: &TenantCaller, dialect: &Dialect, endpoint: &Endpoint) -> Ve
     warnings
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
-/// `GET /v1/endpoints`
+/// Lists endpoints, newest first.
+#[utoipa::path(
+    get,
+    path = "/endpoints",
+    operation_id = "list_endpoints",
+    tag = "endpoints",
+    params(ListParams),
+    responses((status = 200, body = Page<View>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
@@ -175,12 +203,30 @@ async fn list(
     Ok(Json(Page::of(found.collect(), limit, |endpoint| endpoint.id, |endpoint| view(&app, endpoint))).into_response())
 }
 
-/// `GET /v1/endpoints/{id}`
+/// Shows an endpoint.
+#[utoipa::path(
+    get,
+    path = "/endpoints/{id}",
+    operation_id = "show_endpoint",
+    tag = "endpoints",
+    responses((status = 200, body = View)),
+)]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<Response, ApiError> {
     Ok(Json(view(&app, &find(&caller, id)?)).into_response())
 }
 
-/// `PATCH /v1/endpoints/{id}`
+/// Changes what is given of an endpoint.
+///
+/// Its secret parts stay where they are left out, unless the URL leads elsewhere: then they have to
+/// be given again.
+#[utoipa::path(
+    patch,
+    path = "/endpoints/{id}",
+    operation_id = "change_endpoint",
+    tag = "endpoints",
+    request_body(content = Change, example = json!({"event_types": ["order.*", "invoice.paid"], "timeout_seconds": 10})),
+    responses((status = 200, body = View), (status = 409)),
+)]
 async fn change(
     State(app): State<App>,
     caller: TenantCaller,
@@ -301,7 +347,14 @@ fn speaking(app: &App, caller: &TenantCaller, id: EndpointId, name: &str) -> Res
     Err(ApiError::invalid("dialect", format!("{} {problem}", dialect.title)))
 }
 
-/// `DELETE /v1/endpoints/{id}`: what is pending is cancelled as it comes up.
+/// Deletes an endpoint. What is pending is cancelled.
+#[utoipa::path(
+    delete,
+    path = "/endpoints/{id}",
+    operation_id = "delete_endpoint",
+    tag = "endpoints",
+    responses((status = 204)),
+)]
 async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<EndpointId>) -> Result<StatusCode, ApiError> {
     let entry = caller.entry(&app, Action::EndpointDeleted, id, audit::deleted(&find(&caller, id)?));
     app.catalog.noting(entry).delete_endpoint(caller.id(), id).await?;

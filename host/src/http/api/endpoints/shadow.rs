@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::super::super::App;
 use super::super::super::auth::TenantCaller;
@@ -49,15 +50,17 @@ const SHOWN: u32 = 10;
 const NEWEST: usize = 10;
 const DIFFERENCES: usize = 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewShadowRun)]
 pub(super) struct Form {
     steps: Vec<StepForm>,
     last: Option<u32>,
 }
 
 /// How many events came to what.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[schema(as = ShadowCounts)]
 struct Counts {
     /// Both send the same message, drop the event, or fail.
     same: u32,
@@ -72,7 +75,8 @@ struct Counts {
 }
 
 /// What running it cost and came to.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+#[schema(as = ShadowCost)]
 struct Cost {
     fuel: u64,
     duration_us: u64,
@@ -81,7 +85,8 @@ struct Cost {
     failed: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShadowRun)]
 pub(super) struct Comparison {
     compared: u32,
     /// Events that were looked at, whether or not the endpoint wants them.
@@ -99,7 +104,8 @@ pub(super) struct Comparison {
     newest: Vec<Newest>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShadowExample)]
 struct Example {
     event_id: EventId,
     kind: &'static str,
@@ -110,7 +116,8 @@ struct Example {
     diff: Vec<Difference>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShadowNewest)]
 struct Newest {
     event_id: EventId,
     event_type: EventType,
@@ -119,7 +126,8 @@ struct Newest {
     candidate: Outcome,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShadowOutcome)]
 struct Outcome {
     /// `send`, `drop` or `fail`.
     outcome: &'static str,
@@ -127,6 +135,20 @@ struct Outcome {
     reason: Option<String>,
 }
 
+/// Compares what other steps would have made of the last events.
+///
+/// Next to what the endpoint's own make of them. Nothing is stored or sent.
+#[utoipa::path(
+    post,
+    path = "/endpoints/{id}/shadow",
+    operation_id = "shadow_endpoint",
+    tag = "endpoints",
+    request_body(content = Form, example = json!({
+        "steps": [{"plugin": "tag-filter", "config": {"expression": "paid"}}],
+        "last": 100
+    })),
+    responses((status = 200, body = Comparison)),
+)]
 pub(super) async fn shadow(
     State(app): State<App>,
     caller: TenantCaller,

@@ -1,6 +1,7 @@
 //! What an endpoint signs with, as far as it may be seen.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::super::App;
 use super::super::super::error::ApiError;
@@ -14,7 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::store::picture::SealedEndpoint;
 
 /// What a receiver needs to know, but for a secret that it shares.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = Signing)]
 pub(super) struct SigningView {
     /// What the dialect calls it; null where nothing is signed or the dialect
     /// leaves no choice.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::steps::{self, StepView};
 use super::access_view::{self, AuthView, HeaderView, TlsView};
@@ -15,7 +16,8 @@ use crate::domain::retry::RetryPolicy;
 use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Endpoint)]
 pub(super) struct View<'a> {
     id: EndpointId,
     name: &'a str,
@@ -43,7 +45,8 @@ pub(super) struct View<'a> {
 }
 
 /// How its receiver does.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndpointHealth)]
 struct HealthView {
     /// `closed`: all is well. `open`: nothing is sent before `open_until`.
     /// `half-open`: one attempt at a time, until one succeeds.
@@ -65,7 +68,8 @@ impl HealthView {
 }
 
 /// The one view that has a secret in it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedEndpoint)]
 pub(super) struct Created<'a> {
     #[serde(flatten)]
     pub(super) endpoint: View<'a>,
