@@ -23,6 +23,7 @@ use crate::store::{Catalog, Ledger, Picture};
 
 pub mod api;
 mod auth;
+mod dashboard;
 mod error;
 mod exchange;
 mod files;
@@ -31,6 +32,7 @@ mod health;
 mod inbound;
 mod input;
 mod jwks;
+mod openapi;
 mod page;
 mod roles;
 mod room;
@@ -76,11 +78,16 @@ impl Parts {
 
 /// Every route.
 pub fn router(app: App) -> Router {
+    let api = Router::new().nest("/v1", api::routes());
+    // What the dashboard calls: the API and nothing else.
+    let within = api.clone().fallback(error::no_such_route).method_not_allowed_fallback(error::no_such_method);
     Router::new()
         .merge(health::routes())
         .merge(inbound::routes())
         .merge(jwks::routes())
-        .nest("/v1", api::routes())
+        .merge(openapi::routes())
+        .merge(api)
+        .merge(dashboard::routes(app.clone(), within.with_state(app.clone())))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::no_such_method)
         .with_state(app)

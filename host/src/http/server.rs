@@ -197,7 +197,7 @@ async fn answer(
 
 fn deadline(method: &hyper::Method, path: &str) -> Duration {
     match (method, path) {
-        (&hyper::Method::POST, "/v1/plugins") => UPLOAD_DEADLINE,
+        (&hyper::Method::POST, "/v1/plugins" | "/ask") => UPLOAD_DEADLINE,
         _ => EXCHANGE_DEADLINE,
     }
 }
