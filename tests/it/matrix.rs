@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 /// For whom a route is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum For {
+pub(crate) enum For {
     /// Whoever can reach the server.
     All,
     /// The operator, and whoever may read in a tenant.
@@ -36,11 +36,13 @@ const ROLES: [(&str, &[For]); 4] = [
 ];
 
 /// A method, a route, for whom it is, and a body with which it does something.
-type Route = (&'static str, &'static str, For, &'static str);
+pub(crate) type Route = (&'static str, &'static str, For, &'static str);
 
-const ROUTES: &[Route] = &[
+pub(crate) const ROUTES: &[Route] = &[
     ("GET", "/healthz", All, ""),
     ("GET", "/readyz", All, ""),
+    ("GET", "/openapi.json", All, ""),
+    ("GET", "/docs", All, ""),
     ("GET", "/.well-known/hookyard/{tenant}/jwks.json", All, ""),
     ("ANY", "/in/{token}", All, ""),
     ("ANY", "/api/webhooks/inbound/{token}", All, ""),
@@ -122,12 +124,12 @@ const ROUTES: &[Route] = &[
 ];
 
 /// What takes the place of `{...}` in a route, by what stands before it.
-struct Things {
+pub(crate) struct Things {
     ids: Vec<(&'static str, String)>,
 }
 
 impl Things {
-    fn path(&self, route: &str) -> String {
+    pub(crate) fn path(&self, route: &str) -> String {
         let mut path = String::new();
         for piece in route.split('/').skip(1) {
             let piece = match piece.starts_with('{') {
@@ -143,7 +145,7 @@ impl Things {
     }
 
     /// The same kinds of things, of which there is none.
-    fn missing() -> Self {
+    pub(crate) fn missing() -> Self {
         let id = |kind: &str| format!("{kind}_01arz3ndektsv4rrffq69g5fav");
         let ids = [
             ("/tenants", id("ten")),
@@ -167,7 +169,7 @@ impl Things {
 }
 
 /// One of each thing that a tenant can have.
-async fn things_of(host: &Host, tenant: &Api, receiver: &Receiver) -> Things {
+pub(crate) async fn things_of(host: &Host, tenant: &Api, receiver: &Receiver) -> Things {
     let endpoint = tenant.endpoint(&receiver.url(), json!({})).await;
     let source = tenant.post("/v1/sources", json!({"name": "shop", "event_type": "a.b"})).await.expect(201);
     let receipt = tenant.post(text(&source["url"]), json!({"secret": "mine"})).await.expect(202);
@@ -241,11 +243,23 @@ fn routes_of_the_sources() -> BTreeSet<(String, String)> {
             assert!(!methods.is_empty(), "{} has no methods that can be read for {path}", file.display());
             found.extend(methods.into_iter().map(|method| (method, format!("{base}{path}"))));
         }
+        if file.starts_with(root.join("api")) {
+            found.extend(described(&source).map(|(method, path)| (method, format!("{base}{path}"))));
+        }
         for other in ["nest_service", "route_service", "MethodFilter", "MethodRouter"] {
             assert!(!source.contains(other), "{} has routes that are not read: {other}", file.display());
         }
     }
     found
+}
+
+/// The methods and paths in `#[utoipa::path(get, path = "/endpoints", ...)]`.
+fn described(source: &str) -> impl Iterator<Item = (String, &str)> {
+    source.split("#[utoipa::path(").skip(1).map(|said| {
+        let (method, rest) = said.split_once(',').expect("it begins with its method");
+        let path = rest.split_once("path = \"").and_then(|(_, path)| path.split_once('"'));
+        (method.trim().to_uppercase(), path.expect("it has a path").0)
+    })
 }
 
 /// The two arguments of a call, from behind its bracket.
@@ -294,6 +308,8 @@ fn routes_are_read_as_they_are_written() {
     assert_eq!(methods("get(show).patch(change).delete(delete)"), ["GET", "PATCH", "DELETE"]);
     assert_eq!(methods("get(async || \"ok\")"), ["GET"]);
     assert_eq!(methods("post(shadow::shadow)"), ["POST"]);
+    let annotation = "#[utoipa::path(\n    get,\n    path = \"/a/{id}\",\n    tag = \"a\")]";
+    assert_eq!(described(annotation).collect::<Vec<_>>(), [("GET".to_owned(), "/a/{id}")]);
 }
 
 /// The keys of one tenant by their roles, and two that open nothing any more.
