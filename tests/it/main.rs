@@ -36,6 +36,7 @@ mod preview;
 mod registry;
 mod retries;
 mod scripts;
+mod schemathesis;
 mod senders;
 mod signatures;
 mod signing;
