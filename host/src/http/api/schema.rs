@@ -11,11 +11,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::delivery::State;
 use crate::domain::event::EventType;
 use crate::domain::explain::Reason;
-use crate::domain::grants::Grants;
 use crate::domain::id;
-use crate::domain::message::Method;
 use crate::domain::oauth::ClientAuth;
-use crate::domain::own_scheme::Hash;
 use crate::domain::pace::{Order, Period};
 use crate::domain::pipeline::{LogLevel, OnFailure};
 use crate::domain::place::PlaceId;
@@ -79,9 +76,7 @@ described! {
     id::ErasureId = "ErasureId": identifier("era", "An erasure's id.");
 
     State = "DeliveryState": words("Where a delivery stands.", &State::ALL.map(State::as_str));
-    Method = "MessageMethod": words("What a receiver is asked to do.", &["POST", "PUT", "PATCH"]);
     ClientAuth = "ClientAuth": words("Where the client's name and secret stand.", &["basic", "body"]);
-    Hash = "Hash": words("The hash function under an HMAC.", &["sha1", "sha256", "sha512"]);
     Encoding = "Encoding": words("How a signature's bytes are written.", &["hex", "base64"]);
     Period = "Period": words("What a rate is counted over.", &["second", "minute", "hour"]);
     LogLevel = "LogLevel": words("How much a plugin's line matters to it.", &["debug", "info", "warn", "error"]);

@@ -13,7 +13,6 @@ use crate::domain;
 use crate::domain::event::EventType;
 use crate::domain::explain::Reason;
 use crate::domain::id::{ErasureId, EventId, RequestId, TenantId};
-use crate::domain::own_scheme::Hash;
 use crate::domain::pace::Period;
 use crate::domain::pipeline::{LogLevel, OnFailure};
 use crate::domain::place::PlaceId;
@@ -57,7 +56,7 @@ mirrored! {
     domain::header::Header => Header;
     domain::jwk::Jwk => Jwk;
     domain::limits::Limits => Limits;
-    domain::own_scheme::Options => VerificationOptions;
+    domain::verification::Options => VerificationOptions;
     domain::pace::RateLimit => RateLimit;
     domain::pipeline::StepReport => StepReport;
     domain::plugin::Description => PluginDescription;
@@ -302,6 +301,15 @@ struct VerificationOptions {
     timestamp_header: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tolerance_seconds: Option<u32>,
+}
+
+/// The hash function under an HMAC.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Hash {
+    Sha1,
+    Sha256,
+    Sha512,
 }
 
 /// At most so many requests in each second, minute or hour.
