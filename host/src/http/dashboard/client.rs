@@ -1,14 +1,14 @@
 //! Calls of the API by whoever is signed in. They take the way that every call
 //! takes, but for where it says who calls: in an extension, which nothing from
-//! outside can set.
+//! outside can set. `http/portal.rs` makes them, and judges those of a portal.
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde_json::Value;
-use tower::ServiceExt as _;
 
+use super::super::App;
 use super::super::auth::SignedIn;
 use super::super::error::ApiError;
 use super::super::portal;
@@ -35,12 +35,13 @@ pub(super) struct Answer {
 }
 
 pub(super) struct Client {
+    app: App,
     api: Router,
 }
 
 impl Client {
-    pub(super) fn new(api: Router) -> Self {
-        Self { api }
+    pub(super) fn new(app: App, api: Router) -> Self {
+        Self { app, api }
     }
 
     pub(super) async fn get(&self, visitor: &Visitor, target: &str) -> Answer {
@@ -61,26 +62,13 @@ impl Client {
         content_type: Option<HeaderValue>,
         body: Body,
     ) -> Answer {
-        let narrowed = match portal::before(&visitor.signed_in, &method, target) {
-            Ok(narrowed) => narrowed,
-            Err(refused) => return answer(refused.into_response()).await,
-        };
-        let Ok(mut request) = Request::builder().method(method.clone()).uri(narrowed).body(body) else {
+        let Ok(mut request) = Request::builder().method(method).uri(target).body(body) else {
             return answer(ApiError::NotFound.into_response()).await;
         };
         if let Some(content_type) = content_type {
             request.headers_mut().insert(header::CONTENT_TYPE, content_type);
         }
-        request.extensions_mut().insert(visitor.signed_in.clone());
-        let Ok(response) = self.api.clone().oneshot(request).await;
-        let Answer { status, body } = answer(response).await;
-        if !status.is_success() {
-            return Answer { status, body };
-        }
-        match portal::after(&visitor.signed_in, &method, target, body) {
-            Ok(body) => Answer { status, body },
-            Err(refused) => answer(refused.into_response()).await,
-        }
+        answer(portal::call(&self.app, &self.api, &visitor.signed_in, request).await).await
     }
 }
 

@@ -22,7 +22,11 @@ impl Views {
         environment.add_filter("bytes", bytes);
         environment.add_filter("ms", millis);
         environment.add_filter("num", thousands);
+        // What is not there has nothing in it.
+        environment.add_filter("length", |list: Value| list.len().unwrap_or(0));
+        environment.add_filter("items", items);
         environment.add_filter("pathseg", |text: String| page::segment(&text));
+        environment.add_function("curl", curl);
         environment.add_function("bars", chart::bars);
         environment.add_function("lines", chart::lines);
         for (name, source) in templates {
@@ -51,6 +55,32 @@ fn pretty(value: Value) -> String {
         None => serde_json::to_string_pretty(&value),
     };
     json.unwrap_or_default()
+}
+
+/// Names and values, in their order.
+fn items(map: Value) -> Vec<Vec<Value>> {
+    let names = map.try_iter().ok().into_iter().flatten();
+    names.map(|name| vec![name.clone(), map.get_item(&name).unwrap_or_default()]).collect()
+}
+
+/// An attempt as a command that makes it again, with the signature that it had.
+fn curl(attempt: Value, message: Value) -> String {
+    let text = |of: &Value, name: &str| of.get_attr(name).ok().and_then(|value| value.as_str().map(str::to_owned));
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let method = text(&message, "method").unwrap_or_else(|| "POST".to_owned());
+    let url = text(&attempt, "url").unwrap_or_default();
+    let mut command = format!("curl -X {} {}", quoted(&method), quoted(&url));
+    for list in [message.get_attr("headers"), attempt.get_attr("signed_headers")].into_iter().flatten() {
+        for header in list.try_iter().into_iter().flatten() {
+            let [name, value] = ["name", "value"].map(|part| text(&header, part).unwrap_or_default());
+            command += &format!(" \\\n  -H {}", quoted(&format!("{name}: {value}")));
+        }
+    }
+    match (text(&message, "body"), text(&message, "body_base64")) {
+        (Some(body), _) if !body.is_empty() => format!("{command} \\\n  --data-binary {}", quoted(&body)),
+        (None, Some(body)) => format!("echo {body} | base64 -d | {command} \\\n  --data-binary @-"),
+        _ => command,
+    }
 }
 
 fn bytes(count: Value) -> String {
@@ -113,6 +143,20 @@ mod tests {
         let made = views.render("x.html", &json!({"a": "\"><script>", "b": {"<b>": "</pre>"}})).unwrap();
         assert!(!made.contains("<script>") && !made.contains("<b>") && made.matches("</pre>").count() == 1, "{made}");
         assert!(!made.contains("\"\">"), "{made}");
+    }
+
+    #[test]
+    fn an_attempt_as_a_command_is_quoted() {
+        let attempt = json!({"url": "https://x/'$(id)'", "signed_headers": [{"name": "webhook-id", "value": "a"}]});
+        let message = json!({"method": "POST", "headers": [{"name": "x", "value": "it's"}], "body": "{'b'}"});
+        let made = curl(Value::from(Serde(&attempt)), Value::from(Serde(&message)));
+        let expected = [
+            r"curl -X 'POST' 'https://x/'\''$(id)'\''' \",
+            r"  -H 'x: it'\''s' \",
+            r"  -H 'webhook-id: a' \",
+            r"  --data-binary '{'\''b'\''}'",
+        ];
+        assert_eq!(made, expected.join("\n"));
     }
 
     #[test]

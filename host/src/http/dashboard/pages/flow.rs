@@ -89,10 +89,21 @@ pub(in super::super) const PAGES: &[Page] = &[
         reads: &[
             read("endpoint", "/v1/endpoints/{id}"),
             optional("dialect", "/v1/dialects/{endpoint.dialect}"),
-            optional("types", "/v1/event-types"),
             optional("deliveries", "/v1/deliveries?endpoint={id}&limit=30"),
             optional("pending", "/v1/deliveries?endpoint={id}&state=pending&limit=250"),
             optional("replays", "/v1/replays?endpoint={id}&limit=3"),
+        ],
+    },
+    Page {
+        path: "/endpoints/{id}/edit",
+        template: "endpoint_edit.html",
+        whom: Whom::Tenant,
+        live: None,
+        defaults: &[],
+        reads: &[
+            read("endpoint", "/v1/endpoints/{id}"),
+            optional("dialect", "/v1/dialects/{endpoint.dialect}"),
+            optional("types", "/v1/event-types"),
         ],
     },
     Page {
@@ -115,6 +126,7 @@ pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
     ("endpoints.html", include_str!("../templates/endpoints.html")),
     ("endpoint_new.html", include_str!("../templates/endpoint_new.html")),
     ("endpoint.html", include_str!("../templates/endpoint.html")),
+    ("endpoint_edit.html", include_str!("../templates/endpoint_edit.html")),
     ("endpoint_fields.html", include_str!("../templates/endpoint_fields.html")),
     ("replays.html", include_str!("../templates/replays.html")),
 ];
