@@ -65,11 +65,13 @@ pub(super) fn routes(app: App, api: Router) -> Router<App> {
     let assets = Assets::new();
     let views = Views::new(pages::templates());
     let viewers = Viewers::default();
-    let desk: Desk = Arc::new(Parts { app, client: Client::new(api), views, assets, viewers });
+    let client = Client::new(app.clone(), api);
+    let desk: Desk = Arc::new(Parts { app, client, views, assets, viewers });
     let mut router = Router::new()
         .route("/assets/{name}", get(asset))
         .route("/live", get(live::watch))
         .route("/ask", post(ask))
+        .merge(pages::docs::routes())
         .merge(pages::people::routes());
     for page in pages::all() {
         let looked_at = move |desk, path, query, headers| look(desk, page, path, query, headers);
@@ -149,6 +151,9 @@ async fn ask(State(desk): State<Desk>, RawQuery(query): RawQuery, headers: Heade
     };
     let query = page::query_of(query.as_deref());
     match form::method_and_target(query.get("call").map_or("", String::as_str)) {
+        Ok((method, target)) if !form::is_for_scripts(&method, &target) => {
+            ApiError::invalid("call", "scripts read and preview; what changes something is a form").into_response()
+        }
         Ok((method, target)) => {
             let content_type = headers.get(header::CONTENT_TYPE).cloned();
             let Answer { status, body } =
