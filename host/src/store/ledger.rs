@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Keeping, Reply};
+use super::{Figures, Keeping, Reply};
 use crate::domain::attempt::{Answer, Attempt};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::{Next, State};
@@ -35,7 +35,7 @@ use crate::domain::usage::{Counted, Day, PluginUse};
 /// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::running_replays`],
 /// [`Self::add_plugin_use`], [`Self::put_event_counts`], [`Self::event_counts`] and
 /// settlements, which name the claim they come from.
-pub trait Ledger: Keeping {
+pub trait Ledger: Keeping + Figures {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share. Refused with
     /// [`super::StoreError::Gone`] when it has a delivery of an earlier event
@@ -116,6 +116,10 @@ pub trait Ledger: Keeping {
     fn delivery(&self, tenant: TenantId, id: DeliveryId) -> Reply<'_, Option<Delivery>>;
 
     fn deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, Vec<Delivery>>;
+
+    /// A page of the delivery log. What no index finds is looked for in so many
+    /// deliveries at most.
+    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, LogPage>;
 
     /// How many deliveries `query` finds, its limit aside.
     fn count_deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, u64>;
@@ -443,4 +447,46 @@ pub struct DeliveryQuery {
     pub oldest_first: bool,
     pub newer_than: Option<DeliveryId>,
     pub limit: u32,
+}
+
+/// What is wanted of the delivery log.
+#[derive(Clone, Debug, Default)]
+pub struct LogQuery {
+    pub only: Option<DeliveryId>,
+    pub event: Option<EventId>,
+    pub endpoint: Option<EndpointId>,
+    pub state: Option<State>,
+    /// Of events of such types.
+    pub event_type: Option<TypePattern>,
+    /// In an id, the event's type or subject, or the reason.
+    pub text: Option<String>,
+    /// Endpoints that the text stands for: those with such a name.
+    pub endpoints_of_text: Vec<EndpointId>,
+    /// Created at or after.
+    pub since: Option<Timestamp>,
+    /// Created before.
+    pub until: Option<Timestamp>,
+    pub older_than: Option<DeliveryId>,
+    pub limit: u32,
+}
+
+/// A page of the delivery log.
+#[derive(Clone, Debug)]
+pub struct LogPage {
+    pub items: Vec<Logged>,
+    /// Where to go on: behind the last of them, or behind the last that was looked
+    /// at.
+    pub next: Option<DeliveryId>,
+    /// How many were looked at, at most, where that is bounded.
+    pub searched: Option<u32>,
+}
+
+/// A delivery as the log shows it.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub delivery: Delivery,
+    /// Absent where the event is gone.
+    pub event_type: Option<String>,
+    /// Of the last answer, where one came.
+    pub last_status: Option<u16>,
 }

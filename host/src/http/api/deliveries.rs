@@ -13,8 +13,9 @@ use utoipa_axum::routes;
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
-use super::super::input::{Id, Params};
-use super::super::page::{self, Page};
+use super::super::input::{self, Id, Params};
+use super::super::page;
+use super::events;
 use super::requests::Bytes;
 use crate::domain::audit::Action;
 use crate::domain::delivery::State as Standing;
@@ -23,8 +24,12 @@ use crate::domain::id::{AttemptId, DeliveryId, EndpointId, EventId};
 use crate::domain::message::Message;
 use crate::domain::pipeline::StepReport;
 use crate::domain::time::Timestamp;
-use crate::store::ledger::{Delivery, DeliveryQuery, StoredAttempt, Which};
+use crate::store::ledger::{LogQuery, Logged, StoredAttempt, Which};
 use crate::store::picture::SealedEndpoint;
+
+/// At most this many bytes are searched for, and endpoints by their name.
+const MAX_TEXT: usize = 256;
+const MAX_NAMED: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(retry)).routes(routes!(cancel))
@@ -36,11 +41,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct Summary {
     id: DeliveryId,
     event_id: EventId,
+    /// Null where the event is gone.
+    event_type: Option<String>,
     endpoint_id: EndpointId,
+    /// Null where the endpoint is gone.
+    endpoint_name: Option<String>,
     state: Standing,
     /// Why, where there is something to say.
     reason: Option<String>,
     attempt_count: u32,
+    /// Of the last attempt's answer, where one came.
+    last_status: Option<u16>,
     next_attempt_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -143,9 +154,11 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Summary {
-    fn of(delivery: Delivery, endpoints: &BTreeMap<EndpointId, SealedEndpoint>) -> Self {
+    fn of(logged: Logged, endpoints: &BTreeMap<EndpointId, SealedEndpoint>) -> Self {
+        let Logged { delivery, event_type, last_status } = logged;
+        let endpoint = endpoints.get(&delivery.endpoint).map(|sealed| &sealed.endpoint);
         let waits = delivery.state == Standing::Pending;
-        let is_held = waits && endpoints.get(&delivery.endpoint).is_some_and(|sealed| sealed.endpoint.status.holds());
+        let is_held = waits && endpoint.is_some_and(|endpoint| endpoint.status.holds());
         let why = match () {
             () if is_held => Some("held until the endpoint is active"),
             () if delivery.is_in_line => Some("waits for those before it: the endpoint is ordered"),
@@ -154,16 +167,32 @@ impl Summary {
         Self {
             id: delivery.id,
             event_id: delivery.event,
+            event_type,
             endpoint_id: delivery.endpoint,
+            endpoint_name: endpoint.map(|endpoint| endpoint.name.clone()),
             state: delivery.state,
             reason: why.map(str::to_owned).or(delivery.reason),
             attempt_count: delivery.attempts,
+            last_status,
             next_attempt_at: delivery.next_attempt_at.filter(|_| !is_held),
             created_at: delivery.created_at,
             updated_at: delivery.updated_at,
             replay_of: delivery.replay_of,
         }
     }
+}
+
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+struct DeliveryPage {
+    items: Vec<Summary>,
+    /// Give it as `cursor` to go on; null where there is nothing more. It may come
+    /// with fewer items than `limit`, or none: see `searched`.
+    next: Option<String>,
+    /// How many deliveries were looked at, at most, for what no index finds: a
+    /// `text`, a `type`, or a `state` or an `endpoint` beside something else. Null
+    /// where the page is complete.
+    searched: Option<u32>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -173,38 +202,82 @@ struct ListParams {
     event: Option<String>,
     endpoint: Option<String>,
     state: Option<String>,
+    /// A pattern that the event's type has to fit, such as `order.*`.
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    /// Created at or after (RFC 3339).
+    after: Option<String>,
+    /// Created before (RFC 3339).
+    before: Option<String>,
+    /// In the event's id, type or subject, in the endpoint's id or name, or in the
+    /// reason; or the delivery's id. 1 to 256 bytes.
+    text: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
 
 /// Lists deliveries, newest first.
+///
+/// A `text` or a `type` is looked for in 3,000 deliveries at a time, and a state or an endpoint beside other
+/// filters in 20,000: `searched` says so, and `next` goes on from there, also where nothing was found.
 #[utoipa::path(
     get,
     path = "/deliveries",
     operation_id = "list_deliveries",
     tag = "deliveries",
     params(ListParams),
-    responses((status = 200, body = Page<Summary>)),
+    responses((status = 200, body = DeliveryPage)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
     Params(params): Params<ListParams>,
-) -> Result<Json<Page<Summary>>, ApiError> {
+) -> Result<Json<DeliveryPage>, ApiError> {
     let limit = page::limit(params.limit)?;
     let event = params.event.map(|text| text.parse().map_err(|_| ApiError::invalid("event", "give an event's id")));
     let wrong = |_| ApiError::invalid("endpoint", "give an endpoint's id");
-    let query = DeliveryQuery {
+    let endpoints = &caller.picture().endpoints;
+    let text = params.text.map(searched_for).transpose()?;
+    let query = LogQuery {
+        only: None,
         event: event.transpose()?,
         endpoint: params.endpoint.map(|text| text.parse().map_err(wrong)).transpose()?,
-        states: params.state.as_deref().map(state).transpose()?.into_iter().collect(),
+        state: params.state.as_deref().map(state).transpose()?,
+        event_type: params.event_type.map(|text| input::field("type", &text)).transpose()?,
+        endpoints_of_text: text.as_deref().map(|text| named(endpoints, text)).unwrap_or_default(),
+        text,
+        since: events::instant("after", params.after)?,
+        until: events::instant("before", params.before)?,
         older_than: page::cursor(params.cursor.as_deref())?,
-        limit: limit + 1,
-        ..DeliveryQuery::default()
+        limit,
     };
-    let found = app.ledger.deliveries(caller.id(), query).await?;
-    let endpoints = &caller.picture().endpoints;
-    Ok(Json(Page::of(found, limit, |delivery| delivery.id, |delivery| Summary::of(delivery, endpoints))))
+    let found = app.ledger.delivery_log(caller.id(), query).await?;
+    Ok(Json(DeliveryPage {
+        items: found.items.into_iter().map(|logged| Summary::of(logged, endpoints)).collect(),
+        next: found.next.map(|id| id.to_string()),
+        searched: found.searched,
+    }))
+}
+
+fn searched_for(text: String) -> Result<String, ApiError> {
+    match text.len() {
+        1..=MAX_TEXT => Ok(text),
+        _ => Err(ApiError::invalid("text", format!("give 1 to {MAX_TEXT} bytes"))),
+    }
+}
+
+/// Endpoints with the text in their name. Many of them are as good as all, and a
+/// statement takes only so many.
+fn named(endpoints: &BTreeMap<EndpointId, SealedEndpoint>, text: &str) -> Vec<EndpointId> {
+    let text = text.to_lowercase();
+    let named = endpoints.iter().filter(|(_, sealed)| sealed.endpoint.name.to_lowercase().contains(&text));
+    named.map(|(id, _)| *id).take(MAX_NAMED).collect()
+}
+
+/// One delivery as lists show it.
+async fn logged(app: &App, caller: &TenantCaller, id: DeliveryId) -> Result<Logged, ApiError> {
+    let query = LogQuery { only: Some(id), limit: 1, ..LogQuery::default() };
+    app.ledger.delivery_log(caller.id(), query).await?.items.pop().ok_or(ApiError::NotFound)
 }
 
 /// A delivery's state by its word.
@@ -225,13 +298,13 @@ pub(super) fn state(text: &str) -> Result<Standing, ApiError> {
 )]
 async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<DeliveryId>) -> Result<Json<Whole>, ApiError> {
     let tenant = caller.id();
-    let delivery = app.ledger.delivery(tenant, id).await?.ok_or(ApiError::NotFound)?;
+    let logged = logged(&app, &caller, id).await?;
     let prepared = app.ledger.prepared(tenant, id).await?;
     let attempts = app.ledger.attempts(tenant, id).await?;
-    let event = app.ledger.event(tenant, delivery.event).await?;
+    let event = app.ledger.event(tenant, logged.delivery.event).await?;
     let message = prepared.as_ref().and_then(|prepared| prepared.message.as_deref()).map(MessageView::of);
     Ok(Json(Whole {
-        summary: Summary::of(delivery, &caller.picture().endpoints),
+        summary: Summary::of(logged, &caller.picture().endpoints),
         steps: prepared.map(|prepared| prepared.steps).unwrap_or_default(),
         message,
         message_gone_at: event.and_then(|event| event.data_gone_at),
@@ -260,9 +333,9 @@ async fn retry(
         let problem = format!("the delivery is {}; only a pending or a dead one can be retried", state.as_str());
         return Err(ApiError::Conflict { field: None, problem });
     }
-    let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
-    app.handoff.lanes.probe(delivery.endpoint);
-    Ok((StatusCode::ACCEPTED, Json(Summary::of(delivery, &caller.picture().endpoints))))
+    let logged = logged(&app, &caller, id).await?;
+    app.handoff.lanes.probe(logged.delivery.endpoint);
+    Ok((StatusCode::ACCEPTED, Json(Summary::of(logged, &caller.picture().endpoints))))
 }
 
 /// Cancels a delivery: it is not attempted any more.
@@ -283,14 +356,14 @@ async fn cancel(
     app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
     app.catalog.noting(caller.entry(&app, Action::DeliveryCancelled, id, Vec::new())).note().await?;
     let cancelled = app.ledger.cancel(caller.id(), Which::One(id), app.clock.now()).await?;
-    let delivery = app.ledger.delivery(caller.id(), id).await?.ok_or(ApiError::NotFound)?;
+    let logged = logged(&app, &caller, id).await?;
     if cancelled == 0 {
-        let problem = match delivery.state {
+        let problem = match logged.delivery.state {
             Standing::Pending => "the delivery is being attempted at this moment; cancel it again if that fails".into(),
             state => format!("the delivery is {}; only a pending one can be cancelled", state.as_str()),
         };
         return Err(ApiError::Conflict { field: None, problem });
     }
     app.handoff.nudge();
-    Ok(Json(Summary::of(delivery, &caller.picture().endpoints)))
+    Ok(Json(Summary::of(logged, &caller.picture().endpoints)))
 }

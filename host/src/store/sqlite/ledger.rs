@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::writer::Operation;
-use super::{SqliteStore, claims, health, reads, replays, state, upkeep, usage};
+use super::{SqliteStore, claims, delivery_log, health, reads, replays, state, upkeep, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
@@ -16,8 +16,8 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Counted, Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, Prepared, Recorded, Recording, ReplayQuery, RequestQuery,
-    RerunQuery, Settlement, Share, StoredAttempt, StoredRequest, Which,
+    Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, LogPage, LogQuery, Prepared, Recorded, Recording,
+    ReplayQuery, RequestQuery, RerunQuery, Settlement, Share, StoredAttempt, StoredRequest, Which,
 };
 use crate::store::{Reply, StoreError};
 
@@ -132,6 +132,10 @@ impl Ledger for SqliteStore {
 
     fn deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, Vec<Delivery>> {
         Box::pin(reads::deliveries(&self.readers, tenant, query))
+    }
+
+    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, LogPage> {
+        Box::pin(delivery_log::page(&self.readers, tenant, query))
     }
 
     fn count_deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, u64> {

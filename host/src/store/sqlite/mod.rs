@@ -5,11 +5,13 @@
 //! their own and never wait for it.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use self::meters::Meters;
 use self::writer::{Answer, Ask, Operation};
 use super::ledger::Recording;
 use super::seal::Seal;
@@ -25,17 +27,22 @@ mod catalog;
 mod changes;
 mod checkpoint;
 mod claims;
+mod delivery_log;
 mod erase;
 mod fault;
+mod figures;
 mod health;
+pub mod inspect;
 mod keeping;
 #[cfg(test)]
 mod keeping_tests;
 mod keys;
 mod ledger;
 mod log;
+mod meters;
 mod moves;
 mod open;
+mod people;
 mod picture;
 mod plugins;
 mod reads;
@@ -75,6 +82,11 @@ pub struct SqliteStore {
     /// Held for as long as the store is: two hosts on one file would take over
     /// each other's claims.
     lock: Arc<File>,
+    /// The database's file.
+    path: Arc<Path>,
+    /// SQLite's version.
+    version: Arc<str>,
+    meters: Arc<Meters>,
     /// Written with the next change, where somebody answers for it.
     note: Option<Entry>,
 }
@@ -104,6 +116,9 @@ impl SqliteStore {
             claiming: self.claiming.clone(),
             seal: self.seal.clone(),
             lock: self.lock.clone(),
+            path: self.path.clone(),
+            version: self.version.clone(),
+            meters: self.meters.clone(),
             note: Some(entry),
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::batch::Statements;
 use super::bulk::Many;
+use super::meters::Meters;
 use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
 use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log};
@@ -30,7 +31,7 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 14] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
@@ -42,6 +43,9 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (10, "door", include_str!("../../../migrations/sqlite/0010_door.sql")),
     (11, "lines", include_str!("../../../migrations/sqlite/0011_lines.sql")),
     (12, "replays", include_str!("../../../migrations/sqlite/0012_replays.sql")),
+    (13, "people", include_str!("../../../migrations/sqlite/0013_people.sql")),
+    (14, "delivery_log", include_str!("../../../migrations/sqlite/0014_delivery_log.sql")),
+    (15, "activity", include_str!("../../../migrations/sqlite/0015_activity.sql")),
 ];
 
 /// Why the store cannot be opened.
@@ -122,6 +126,7 @@ impl SqliteStore {
         // Every size of every statement that takes many rows, and then some.
         let mut conn = options(path).statement_cache_capacity(10 * Many::SIZES).connect().await?;
         check_engine(&mut conn).await?;
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut conn).await?;
         migrate(&mut conn).await?;
         check_master_key(&mut conn, &seal).await?;
         log::grow(&log_path).map_err(|error| OpenError::File(log_path, error))?;
@@ -146,13 +151,25 @@ impl SqliteStore {
         let statements = Box::new(Statements::new());
         let (failed, has_failed) = watch::channel(false);
         let (complained, unsettled) = (None, Vec::new());
-        let path = path.to_owned();
-        let writer_task =
-            Writer { conn, path, statements, inbox, written, checkpoints, alive, failed, complained, unsettled };
+        let meters = Arc::new(Meters::new());
+        let writer_task = Writer {
+            conn,
+            path: path.to_owned(),
+            statements,
+            inbox,
+            written,
+            checkpoints,
+            alive,
+            failed,
+            complained,
+            unsettled,
+            meters: meters.clone(),
+        };
         tokio::spawn(writer_task.run());
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
         let (seal, lock) = (Arc::new(seal), Arc::new(lock));
-        Ok(Self { writer, has_failed, room, readers, claiming, seal, lock, note: None })
+        let (path, version) = (path.into(), version.into());
+        Ok(Self { writer, has_failed, room, readers, claiming, seal, lock, path, version, meters, note: None })
     }
 }
 

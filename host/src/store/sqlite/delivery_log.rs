@@ -1,0 +1,246 @@
+//! The delivery log: deliveries with what people look for in them, newest first.
+//!
+//! What has an index is found through it. What has none (a text, an event's
+//! type) is looked for in so many rows at most, and the answer says where it
+//! stopped: no question is slow, and whoever wants more goes on from there.
+
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
+
+use super::bulk::id_text;
+use super::rows::{self, Columns};
+use crate::domain::delivery::State;
+use crate::domain::id::{DeliveryId, TenantId};
+use crate::store::StoreError;
+use crate::store::ledger::{LogPage, LogQuery, Logged};
+
+/// Rows that are looked at for a state or an endpoint, and where their events
+/// have to be read as well.
+const LOOKED_AT: u32 = 20_000;
+const READ: u32 = 3_000;
+
+/// What leads to the rows.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    One,
+    Event,
+    /// Dead, dropped or cancelled.
+    Ended(State),
+    Endpoint,
+    All,
+}
+
+impl Way {
+    fn of(wanted: &LogQuery) -> Self {
+        match (wanted.only, wanted.event, wanted.state, wanted.endpoint) {
+            (Some(_), ..) => Self::One,
+            (_, Some(_), ..) => Self::Event,
+            (_, _, Some(state @ (State::Dead | State::Dropped | State::Cancelled)), _) => Self::Ended(state),
+            (.., Some(_)) => Self::Endpoint,
+            _ => Self::All,
+        }
+    }
+
+    fn index(self) -> &'static str {
+        match self {
+            Self::One | Self::All => "",
+            Self::Event => " INDEXED BY deliveries_by_event",
+            Self::Ended(_) => " INDEXED BY deliveries_ended",
+            Self::Endpoint => " INDEXED BY deliveries_by_endpoint",
+        }
+    }
+
+    /// How many rows it has to look at, where it finds others on its way.
+    fn bound(self, wanted: &LogQuery) -> Option<u32> {
+        let by_state = wanted.state.is_some() && !matches!(self, Self::Ended(_));
+        let by_endpoint = wanted.endpoint.is_some() && self != Self::Endpoint;
+        match (wanted.event_type.is_some() || wanted.text.is_some(), by_state || by_endpoint) {
+            (true, _) => Some(READ),
+            (false, true) => Some(LOOKED_AT),
+            (false, false) => None,
+        }
+    }
+}
+
+pub(super) async fn page(pool: &SqlitePool, tenant: TenantId, wanted: LogQuery) -> Result<LogPage, StoreError> {
+    let bound = Way::of(&wanted).bound(&wanted);
+    let rows = list(tenant, &wanted).build().fetch_all(pool).await?;
+    let mut items = rows.iter().map(logged).collect::<Result<Vec<Logged>, _>>()?;
+    let limit = wanted.limit as usize;
+    let next = match (bound, items.len() > limit) {
+        (_, true) => {
+            items.truncate(limit);
+            items.last().map(|last| last.delivery.id)
+        }
+        (None, false) => None,
+        // What lies behind the last row that was looked at is not known.
+        (Some(bound), false) => match end(tenant, &wanted, bound).build().fetch_optional(pool).await? {
+            Some(row) => Some(Columns(&row).parsed("id")?),
+            None => None,
+        },
+    };
+    Ok(LogPage { items, next, searched: bound })
+}
+
+fn logged(row: &sqlx::sqlite::SqliteRow) -> Result<Logged, StoreError> {
+    let columns = Columns(row);
+    Ok(Logged {
+        delivery: rows::delivery(row)?,
+        event_type: row.try_get("event_type")?,
+        last_status: columns.maybe_int("last_status")?,
+    })
+}
+
+/// The rows that are looked at, and of those the ones that are meant.
+fn list(tenant: TenantId, wanted: &LogQuery) -> QueryBuilder<Sqlite> {
+    let way = Way::of(wanted);
+    // Attempts are read of those that are shown, not of all that are looked at.
+    let mut query = QueryBuilder::new(
+        "SELECT found.*, (SELECT status FROM attempts WHERE attempts.delivery_id = found.id AND attempts.tenant_id = ",
+    );
+    query
+        .push_bind(id_text(&tenant))
+        .push(" ORDER BY number DESC LIMIT 1) AS last_status FROM (SELECT looked.*, events.type AS event_type FROM (");
+    looked_at(&mut query, rows::DELIVERY, tenant, wanted);
+    query.push(" LIMIT ").push_bind(i64::from(way.bound(wanted).unwrap_or(wanted.limit + 1)));
+    // Left: an event may be gone before its deliveries.
+    query.push(") AS looked LEFT JOIN events ON events.tenant_id = ").push_bind(id_text(&tenant));
+    query.push(" AND events.id = looked.event_id WHERE 1");
+    if let Some(state) = wanted.state {
+        query.push(" AND looked.state = ").push_bind(state.as_str());
+    }
+    if let Some(endpoint) = wanted.endpoint {
+        query.push(" AND looked.endpoint_id = ").push_bind(endpoint.to_string());
+    }
+    if let Some(pattern) = &wanted.event_type {
+        // Of what GLOB reads as a sign, a pattern has the star alone. An event that
+        // must be there would be looked for first.
+        query.push(" AND coalesce(events.type, '') GLOB ").push_bind(pattern.as_str().to_owned());
+    }
+    if let Some(text) = &wanted.text {
+        let like = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        query.push(" AND (looked.id = ").push_bind(text.clone());
+        for column in ["looked.event_id", "looked.endpoint_id", "looked.reason", "events.subject", "events.type"] {
+            query.push(" OR ").push(column).push(" LIKE ").push_bind(like.clone()).push(" ESCAPE '\\'");
+        }
+        query.push(" OR looked.endpoint_id IN (");
+        let mut list = query.separated(", ");
+        for endpoint in &wanted.endpoints_of_text {
+            list.push_bind(endpoint.to_string());
+        }
+        query.push("))");
+    }
+    query.push(" ORDER BY looked.id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
+    query.push(") AS found ORDER BY found.id DESC");
+    query
+}
+
+/// The last row of those that are looked at, where there are more behind it.
+fn end(tenant: TenantId, wanted: &LogQuery, bound: u32) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("");
+    looked_at(&mut query, "id", tenant, wanted);
+    query.push(" LIMIT 1 OFFSET ").push_bind(i64::from(bound - 1));
+    query
+}
+
+fn looked_at(query: &mut QueryBuilder<Sqlite>, columns: &'static str, tenant: TenantId, wanted: &LogQuery) {
+    let way = Way::of(wanted);
+    query.push("SELECT ").push(columns).push(" FROM deliveries").push(way.index());
+    query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
+    match way {
+        Way::One => {
+            let only = wanted.only.map(|id| id.to_string());
+            query.push(" AND id = ").push_bind(only);
+        }
+        Way::Event => {
+            query.push(" AND event_id = ").push_bind(wanted.event.map(|id| id.to_string()));
+        }
+        // Written out: an index of some rows is only used for what names them.
+        Way::Ended(state) => {
+            query.push(" AND state IN ('dead', 'dropped', 'cancelled') AND state = '").push(state.as_str()).push("'");
+        }
+        Way::Endpoint => {
+            query.push(" AND endpoint_id = ").push_bind(wanted.endpoint.map(|id| id.to_string()));
+        }
+        Way::All => {}
+    }
+    // Of two lower or upper bounds SQLite would take the one that is written first.
+    let floor = wanted.since.map(DeliveryId::floor);
+    let until = wanted.until.map(DeliveryId::floor);
+    let below = until.into_iter().chain(wanted.older_than).min();
+    if let Some(floor) = floor {
+        query.push(" AND id >= ").push_bind(floor.to_string());
+    }
+    if let Some(below) = below {
+        query.push(" AND id < ").push_bind(below.to_string());
+    }
+    query.push(" ORDER BY id DESC");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keeping_tests::{database, plan};
+    use super::*;
+    use crate::domain::id::{EndpointId, EventId};
+    use crate::domain::time::Timestamp;
+
+    /// Every way to ask, with everything that can be asked beside.
+    fn questions() -> Vec<LogQuery> {
+        let at = Timestamp::from_millis(1_763_700_000_000);
+        let mut questions = Vec::new();
+        for ways in 0..8 {
+            for state in [None, Some(State::Pending), Some(State::Delivered), Some(State::Dead)] {
+                questions.push(LogQuery {
+                    event: (ways & 1 > 0).then(|| EventId::floor(at)),
+                    endpoint: (ways & 2 > 0).then(|| EndpointId::floor(at)),
+                    text: (ways & 4 > 0).then(|| "a_b%".to_owned()),
+                    event_type: (ways & 4 > 0).then(|| "order.*".parse().unwrap()),
+                    endpoints_of_text: vec![EndpointId::floor(at); ways],
+                    state,
+                    since: Some(at),
+                    until: Some(at),
+                    older_than: Some(DeliveryId::floor(at)),
+                    limit: 50,
+                    only: None,
+                });
+            }
+        }
+        questions.push(LogQuery { only: Some(DeliveryId::floor(at)), limit: 1, ..LogQuery::default() });
+        questions
+    }
+
+    #[tokio::test]
+    async fn no_question_reads_a_whole_table_or_sorts_one() {
+        let mut conn = database().await;
+        let tenant = TenantId::floor(Timestamp::from_millis(1));
+        for wanted in questions() {
+            for query in [list(tenant, &wanted), end(tenant, &wanted, 10)] {
+                let sql = query.sql().as_str().to_owned();
+                let steps = plan(&mut conn, &sql).await;
+                let is_slow = |step: &String| {
+                    let table = ["deliveries", "events", "attempts"].iter().any(|table| step.contains(table));
+                    step.starts_with("SCAN") && table
+                };
+                assert!(!steps.iter().any(is_slow), "{wanted:?}\n{sql}\n{steps:#?}");
+                let led_to = steps.iter().any(|step| step.starts_with("SEARCH deliveries USING"));
+                assert!(led_to, "{wanted:?}\n{sql}\n{steps:#?}");
+            }
+            // What is looked at comes in its order: it ends after so many.
+            let steps = plan(&mut conn, end(tenant, &wanted, 10).sql().as_str()).await;
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{wanted:?}\n{steps:#?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_index_is_bounded() {
+        for wanted in questions() {
+            let way = Way::of(&wanted);
+            let bound = way.bound(&wanted);
+            match (wanted.text.is_some(), wanted.only, way) {
+                (_, Some(_), _) => assert_eq!(bound, None),
+                (true, ..) => assert_eq!(bound, Some(READ)),
+                (false, _, Way::All | Way::Endpoint) if wanted.state.is_none() => assert_eq!(bound, None),
+                (false, ..) => assert!(bound.is_none_or(|bound| bound == LOOKED_AT)),
+            }
+        }
+    }
+}
