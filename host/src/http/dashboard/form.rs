@@ -50,7 +50,7 @@ impl Form {
     }
 
     pub(super) fn call(&self, now: Timestamp) -> Result<Call, Problem> {
-        let (method, target) = method_and_target(self.said("_call").unwrap_or_default())?;
+        let (method, target) = method_and_target(&self.filled(self.said("_call").unwrap_or_default()))?;
         let mut body = Value::Object(Map::new());
         for (name, text) in self.0.iter().filter(|(name, _)| !name.starts_with('_')) {
             let field = Field::of(name);
@@ -59,6 +59,13 @@ impl Form {
             }
         }
         Ok(Call { method, target, body })
+    }
+
+    /// The call with what was typed in its holes: `PUT /v1/secrets/{_name}`. Fields
+    /// whose names begin with `_` are not in the body.
+    fn filled(&self, call: &str) -> String {
+        let asked = self.0.iter().filter(|(name, _)| name.starts_with('_') && name != "_call");
+        asked.fold(call.to_owned(), |call, (name, text)| call.replace(&format!("{{{name}}}"), &segment(text.trim())))
     }
 
     /// Whether the answer is to be shown, once.
@@ -83,7 +90,8 @@ impl Form {
     /// What was typed, by the fields' paths. What is a list is one.
     pub(super) fn typed(&self) -> Value {
         let mut typed: Map<String, Value> = Map::new();
-        for (name, text) in self.0.iter().filter(|(name, _)| !name.starts_with('_')) {
+        let own = ["_call", "_then", "_show"];
+        for (name, text) in self.0.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
             let field = Field::of(name);
             if !field.is_list {
                 typed.insert(field.path.to_owned(), json!(text));
@@ -104,6 +112,19 @@ pub(super) fn method_and_target(call: &str) -> Result<(Method, String), Problem>
     match target.starts_with("/v1/") && !target.contains(['\r', '\n', ' ']) {
         true => Ok((method, target.to_owned())),
         false => Err(wrong()),
+    }
+}
+
+/// Whether scripts of ours have use for a call: they read, preview, and bring a
+/// component, which no form can without somebody holding it whole. What changes
+/// anything else is a form, which says so.
+pub(super) fn is_for_scripts(method: &Method, target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let previews = path.strip_prefix("/v1/endpoints/").and_then(|rest| rest.split_once('/'));
+    match method.as_str() {
+        "GET" => true,
+        "POST" => ["/v1/try", "/v1/plugins"].contains(&path) || previews.is_some_and(|(_, what)| what == "shadow"),
+        _ => false,
     }
 }
 
@@ -332,6 +353,41 @@ mod tests {
         for call in ["", "POST", "POST /in/x", "CONNECT /v1/x", "POST http://a/v1/", "POST /v1/x HTTP/1.1"] {
             assert_eq!(form(&[("_call", call)]).call(NOW).map(|_| ()).map_err(|p| p.field), Err("_call".to_owned()));
         }
+    }
+
+    #[test]
+    fn scripts_read_and_preview_and_change_nothing() {
+        let check = |call: &str| {
+            let (method, target) = method_and_target(call).unwrap();
+            is_for_scripts(&method, &target)
+        };
+        for call in
+            ["GET /v1/events?limit=9", "POST /v1/try", "POST /v1/endpoints/ep_1/shadow", "POST /v1/plugins?name=x"]
+        {
+            assert!(check(call), "{call}");
+        }
+        for call in [
+            "POST /v1/events",
+            "POST /v1/endpoints",
+            "POST /v1/endpoints/ep_1/replay",
+            "POST /v1/endpoints/ep_1/x/shadow",
+            "POST /v1/plugins/x/upgrade",
+            "PATCH /v1/sources/src_1",
+            "DELETE /v1/try",
+        ] {
+            assert!(!check(call), "{call}");
+        }
+    }
+
+    #[test]
+    fn a_call_may_have_holes_for_what_is_typed() {
+        let named = |name: &str| {
+            let form = form(&[("_call", "PUT /v1/secrets/{_name}"), ("_name", name), ("value", "x")]);
+            (form.typed(), form.call(NOW).map(|call| (call.target, call.body)))
+        };
+        let (typed, call) = named("../a b");
+        assert_eq!(call, Ok(("/v1/secrets/..%2Fa%20b".to_owned(), json!({"value": "x"}))));
+        assert_eq!(typed, json!({"_name": "../a b", "value": "x"}));
     }
 
     #[test]

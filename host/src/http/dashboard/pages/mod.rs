@@ -2,13 +2,16 @@
 
 use super::page::Page;
 
+mod admin;
+pub(super) mod docs;
 mod flow;
 pub(super) mod people;
 mod setup;
 
-const PAGES: &[&[Page]] = &[flow::PAGES, people::PAGES, setup::PAGES];
+const PAGES: &[&[Page]] = &[admin::PAGES, flow::PAGES, people::PAGES, setup::PAGES];
 
-const TEMPLATES: &[&[(&str, &str)]] = &[SHARED, flow::TEMPLATES, people::TEMPLATES, setup::TEMPLATES];
+const TEMPLATES: &[&[(&str, &str)]] =
+    &[SHARED, admin::TEMPLATES, docs::TEMPLATES, flow::TEMPLATES, people::TEMPLATES, setup::TEMPLATES];
 
 const SHARED: &[(&str, &str)] = &[
     ("layout.html", include_str!("../templates/layout.html")),

@@ -1,0 +1,153 @@
+// The editor of one step's configuration, by its plugin: rows for `field-mapper`,
+// an expression for `tag-filter`, code for the three that run it, and a form of
+// the plugin's schema for any other. Each has `element`, `config()`, `mark(list)`,
+// which answers the mistakes that it had no place for, and maybe `take(place)`
+// for a field that was picked in the tree.
+
+import { button, call, count, follow, isObject, make, number, write } from "./kit.js";
+import { codeEditor } from "./code.js";
+import { mapperEditor } from "./mapper.js";
+import { jsonOnly, schemaForm } from "./schema-form.js";
+import { jqPath, scriptPath } from "./tree.js";
+
+/// What a step begins with.
+export function beginning(plugin, place) {
+  const script = place === "source"
+    ? "function map(request) {\n  const order = request.json;\n  return { type: order.event, data: order };\n}\n"
+    : "function transform(event, message) {\n  return { body: { type: event.type, ...event.data } };\n}\n";
+  const known = {
+    "field-mapper": { rules: [] },
+    "tag-filter": { expression: "not test" },
+    javascript: { source: script },
+    jq: { program: place === "source" ? "{type: .json.event, data: .json}" : ".data" },
+    template: { body: "{{ event.type }} happened" },
+    "json-schema": { schema: { type: "object" } },
+  };
+  return known[plugin] ?? {};
+}
+
+export function configEditor(step, { place, endpoint, schema, changed }) {
+  const own = isObject(step.config) ? step.config : {};
+  switch (step.plugin) {
+    case "field-mapper":
+      if (Array.isArray(own.rules)) return mapperEditor(own, place, changed);
+      break;
+    case "tag-filter": return expression(step.config, endpoint, changed);
+    case "javascript":
+      return script(own, "source", "Script", place === "source"
+        ? "map(request) gives an event {type, data, subject, tags}, a list of them, or null; keep(event) gives true, false or the reason for dropping."
+        : "transform(event, message) gives what changes of the message: {body, headers, method, target}; keep(event) gives true, false or the reason for dropping.",
+      (at) => scriptPath(at, scriptRoot(at.root, place)), changed);
+    case "jq":
+      return script(own, "program", "Program", place === "source"
+        ? "The input is the request: .json, .headers, .query, .body. Each output is an event: {type, data, subject, tags}."
+        : "The input is the event: .type, .subject, .tags, .data; $message is the message. The one output is the body.",
+      (at) => jqPath(at, jqRoot(at.root, place)), changed);
+    case "template":
+      if (typeof own.body === "string") {
+        return script(own, "body", "Template", "The language of Jinja, over event and data. A field that is missing is refused: data.name | default('somebody').",
+          (at) => `{{ ${scriptPath(at, at.root === "event" ? "event" : "data")} }}`, changed);
+      }
+      break;
+    default:
+  }
+  return schema ? schemaForm(schema, step.config ?? {}, changed) : jsonOnly(step.config ?? {}, changed);
+}
+
+const scriptRoot = (root, place) =>
+  place === "source" ? { headers: "request.headers", query: "request.query" }[root] ?? "request.json" : root === "event" ? "event" : "event.data";
+
+const jqRoot = (root, place) =>
+  place === "source" ? { headers: ".headers", query: ".query" }[root] ?? ".json" : root === "event" ? "" : ".data";
+
+function script(config, member, label, hint, spelled, changed) {
+  const state = { ...config };
+  const editor = codeEditor({
+    label, hint, text: String(config[member] ?? ""), rows: member === "body" ? 8 : 14,
+    changed: (text) => {
+      state[member] = text;
+      changed();
+    },
+  });
+  return {
+    element: editor.element,
+    config: () => state,
+    take: (place) => editor.insert(spelled(place)),
+    mark: (list) => {
+      editor.mark(list.map(({ message }) => message).join("; "));
+      return [];
+    },
+  };
+}
+
+/// How many of the last events an expression over tags would keep.
+const LAST = 1000;
+
+function expression(config, endpoint, changed) {
+  let text = typeof config === "string" ? config : String(config?.expression ?? "");
+  const answer = make("div", { class: "matches", role: "status" });
+  const ask = follow(() => matching(endpoint, text), (made) => answer.replaceChildren(...made), 400);
+  const editor = codeEditor({
+    label: "Keep the events whose tags satisfy",
+    hint: 'Tags with and, or, not and parentheses; * stands for any letters; quotes hold tags with spaces: paid and not (test or "big customer")',
+    text, rows: 2,
+    changed: (typed) => {
+      text = typed;
+      changed();
+      if (endpoint) ask();
+    },
+  });
+  const words = make("p", { class: "chips" });
+  for (const word of ["and", "or", "not", "(", ")"]) words.append(button(word, () => editor.insert(` ${word} `), { class: "quiet" }));
+  if (endpoint) {
+    ask();
+    recentTags().then((tags) => tags.forEach((tag) => words.append(button(tag, () => editor.insert(/^[\w:.*-]+$/.test(tag) ? tag : JSON.stringify(tag)), { class: "chip" }))));
+  }
+  return {
+    element: make("div", {}, editor.element, words, answer),
+    config: () => ({ expression: text }),
+    mark: (list) => {
+      editor.mark(list.map(({ message }) => message).join("; "));
+      return [];
+    },
+  };
+}
+
+async function recentTags() {
+  const recent = await call("GET /v1/events?limit=100");
+  const seen = new Map();
+  for (const event of recent.body?.items ?? []) for (const tag of event.tags) seen.set(tag, (seen.get(tag) ?? 0) + 1);
+  return [...seen].sort((one, other) => other[1] - one[1]).slice(0, 12).map(([tag]) => tag);
+}
+
+/// Runs this one step over what the endpoint was last asked to send.
+async function matching(endpoint, text) {
+  const body = { steps: [{ plugin: "tag-filter", config: { expression: text } }], last: LAST };
+  const { ok, body: found } = await call(`POST /v1/endpoints/${endpoint}/shadow`, body);
+  if (!ok) return [make("p", { class: "hint" }, found.field?.startsWith("steps") ? "" : found.detail ?? "")];
+  if (found.compared === 0) return [make("p", { class: "hint" }, "There are no events for this endpoint yet; how many match is shown once there are.")];
+  const kept = found.candidate.sent;
+  const share = Math.round((100 * kept) / found.compared);
+  const meter = make("meter", { min: "0", max: found.compared, value: kept, "aria-label": "events that match" });
+  const headline = make("p", {}, make("strong", {}, `${number(kept)} of the last ${count(found.compared, "event")} match`), ` (${share} %) `, meter);
+  const rows = (found.newest ?? []).slice(0, 10).map((one) => make("tr", {},
+    make("td", {}, make("a", { href: `/events/${one.event_id}` }, one.event_type)),
+    make("td", {}, one.tags.join(", ") || "no tags"),
+    make("td", {}, one.outcome === "send" ? "matches" : one.outcome === "drop" ? "does not" : one.reason ?? one.outcome)));
+  const table = make("table", {}, make("caption", {}, "The newest"),
+    make("thead", {}, make("tr", {}, ...["Event", "Tags", "This expression"].map((title) => make("th", { scope: "col" }, title)))),
+    make("tbody", {}, ...rows));
+  return [headline, rows.length > 0 ? table : null].filter(Boolean);
+}
+
+/// What a step's configuration comes to in a line, for the list.
+export function gist(step) {
+  const config = step.config ?? {};
+  switch (step.plugin) {
+    case "field-mapper": return count(config.rules?.length ?? 0, "rule");
+    case "tag-filter": return typeof config === "string" ? config : (config.expression ?? "");
+    case "javascript": return count(String(config.source ?? "").split("\n").length, "line");
+    case "jq": return String(config.program ?? "").slice(0, 60);
+    default: return write(config, 0).slice(0, 60);
+  }
+}
