@@ -43,6 +43,8 @@ pub struct Settings {
     pub dialects: Option<PathBuf>,
     /// The language model that writes summaries, where there is one.
     pub chat: Option<ChatSettings>,
+    /// Where spans are sent, as OTLP over HTTP.
+    pub otlp: Option<url::Url>,
     /// The program whose `compile` subcommand compiles plugins: this one.
     pub compiler: PathBuf,
 }
@@ -142,6 +144,9 @@ pub struct Given {
     /// The model to ask there
     #[arg(long, env = "HOOKYARD_CHAT_MODEL")]
     pub chat_model: Option<String>,
+    /// OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as http://127.0.0.1:4318
+    #[arg(long, env = "HOOKYARD_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Where the data is, as somebody wrote it down.
@@ -224,6 +229,7 @@ impl Given {
             dialects: self.dialects.or(other.dialects),
             chat_url: self.chat_url.or(other.chat_url),
             chat_model: self.chat_model.or(other.chat_model),
+            otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
         }
     }
 
@@ -231,13 +237,10 @@ impl Given {
     /// first start, the keys in it.
     pub fn settle(self) -> Result<Settings, ConfigError> {
         let retention = self.retention()?;
-        let listen = self.listen.unwrap_or_else(|| "127.0.0.1:8400".to_owned());
-        let listen = parse("listen", &listen, "give an address and a port, such as 127.0.0.1:8400")?;
+        let listen = self.listens_on()?;
+        let (urls, egress) = self.way_out()?;
         let place = Place { data: self.data, database: self.database };
         let (data, database) = place.settle()?;
-        let addresses = AddressPolicy::allowing(networks("allow-addresses", self.allow_addresses.as_deref())?)
-            .denying(networks("deny-addresses", self.deny_addresses.as_deref())?)
-            .own(own_addresses());
         let door = door(self.max_connections, self.max_connections_per_address, self.proxies.as_deref())?;
         make_data(&data)?;
         Ok(Settings {
@@ -246,12 +249,13 @@ impl Given {
             public_url: self.public_url.map(public_url).transpose()?,
             operator_key: operator_key(&data)?,
             master_key: master_key(&data)?,
-            urls: UrlPolicy { allow_http: self.allow_http.unwrap_or(false), addresses, own_receiver: None },
+            urls,
             door,
             retention,
-            egress: self.egress_proxy.map(egress).transpose()?,
+            egress,
             dialects: self.dialects,
             chat: chat(self.chat_url, self.chat_model)?,
+            otlp: self.otlp_endpoint.as_deref().map(otlp).transpose()?,
             compiler: std::env::current_exe().map_err(|error| ConfigError::Io {
                 setting: "the program's own path",
                 path: PathBuf::new(),
@@ -263,6 +267,21 @@ impl Given {
 }
 
 impl Given {
+    /// Where a server with these settings listens.
+    pub fn listens_on(&self) -> Result<SocketAddr, ConfigError> {
+        let listen = self.listen.as_deref().unwrap_or("127.0.0.1:8400");
+        parse("listen", listen, "give an address and a port, such as 127.0.0.1:8400")
+    }
+
+    /// What it may dial, and through which proxy.
+    pub fn way_out(&self) -> Result<(UrlPolicy, Option<EgressProxy>), ConfigError> {
+        let addresses = AddressPolicy::allowing(networks("allow-addresses", self.allow_addresses.as_deref())?)
+            .denying(networks("deny-addresses", self.deny_addresses.as_deref())?)
+            .own(own_addresses());
+        let urls = UrlPolicy { allow_http: self.allow_http.unwrap_or(false), addresses, own_receiver: None };
+        Ok((urls, self.egress_proxy.clone().map(egress).transpose()?))
+    }
+
     fn retention(&self) -> Result<Retention, ConfigError> {
         let default = Retention::default();
         Ok(Retention {
@@ -410,6 +429,18 @@ fn chat(url: Option<String>, model: Option<String>) -> Result<Option<ChatSetting
     }
     let key = std::env::var("HOOKYARD_CHAT_KEY").ok().filter(|key| !key.is_empty());
     Ok(Some(ChatSettings { url: parsed, model, key }))
+}
+
+fn otlp(text: &str) -> Result<url::Url, ConfigError> {
+    const WANTED: &str = "give an http or https URL such as http://127.0.0.1:4318";
+    let url: url::Url = parse("otlp-endpoint", text, WANTED)?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => {
+            let (value, problem) = (text.to_owned(), WANTED.to_owned());
+            Err(ConfigError::Invalid { setting: "otlp-endpoint", value, problem })
+        }
+    }
 }
 
 fn operator_key(data: &Path) -> Result<KeyText, ConfigError> {

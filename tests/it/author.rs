@@ -36,7 +36,7 @@ impl Ended {
 
 async fn plugin(arguments: &[&str], key: Option<&str>) -> Ended {
     let mut command = Command::new(build::hookyard());
-    command.arg("plugin").args(arguments).env_remove("HOOKYARD_KEY").env_remove("HOOKYARD_URL");
+    command.arg("plugin").args(arguments).env_remove("HOOKYARD_KEY").env_remove("HOOKYARD_SERVER");
     if let Some(key) = key {
         command.env("HOOKYARD_KEY", key);
     }

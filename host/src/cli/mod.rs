@@ -1,8 +1,25 @@
 //! The command line.
 
 mod backup;
+mod bench;
+mod configuration;
+mod deliveries;
+mod doctor;
+mod endpoints;
+mod events;
+mod generate;
+mod given;
+mod listen;
 mod master_key;
 mod plugin;
+mod remote;
+mod replay;
+mod requests;
+mod screen;
+mod send;
+mod sources;
+mod table;
+mod watch;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -32,6 +49,30 @@ enum Command {
     Serve(Given),
     /// Start the server and watch an order go through it
     Demo(Given),
+    /// Publish an event
+    Send(send::Send),
+    /// Events: list, show, explain, cancel
+    Events(events::Events),
+    /// Deliveries: list, follow, show, retry, cancel
+    Deliveries(deliveries::Deliveries),
+    /// Endpoints: list, show, create, pause, resume, test, verify, rotate the secret, delete
+    Endpoints(endpoints::Endpoints),
+    /// Sources: list, show, create, delete
+    Sources(sources::Sources),
+    /// Requests that sources received: list, show, run again
+    Requests(requests::Requests),
+    /// Make an endpoint's past deliveries again
+    Replay(replay::Replay),
+    /// Forward a source's or an endpoint's traffic to a program on this machine
+    Listen(listen::Listen),
+    /// Write a tenant's whole configuration to a file
+    Export(configuration::Export),
+    /// Make a tenant's configuration what a file says
+    Import(configuration::Import),
+    /// Measure how fast a running server takes events
+    Bench(bench::Bench),
+    /// Look at what the server stands on, and say how to mend it
+    Doctor(doctor::Doctor),
     /// Encrypt the secrets at rest with a new master key; the server must not run
     RotateMasterKey(master_key::Place),
     /// Copy the database to a file, while the server runs
@@ -41,6 +82,10 @@ enum Command {
     /// Write, check, test and upload a plugin
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Print a script that completes commands in a shell
+    Completions(generate::Completions),
+    /// Print the manual page
+    Man(generate::ManPage),
     /// Compile a component from standard input; the server runs this in a child
     /// process, because compiling strangers' code can take its process down
     #[command(hide = true)]
@@ -58,6 +103,20 @@ pub fn main() -> ExitCode {
         Command::RotateMasterKey(place) => master_key::rotate(place),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Send(send) => on_one_thread(send.run()),
+        Command::Events(events) => on_one_thread(events.run()),
+        Command::Deliveries(deliveries) => on_one_thread(deliveries.run()),
+        Command::Endpoints(endpoints) => on_one_thread(endpoints.run()),
+        Command::Sources(sources) => on_one_thread(sources.run()),
+        Command::Requests(requests) => on_one_thread(requests.run()),
+        Command::Replay(replay) => on_one_thread(replay.run()),
+        Command::Listen(listen) => on_one_thread(listen.run()),
+        Command::Export(export) => on_one_thread(export.run()),
+        Command::Import(import) => on_one_thread(import.run()),
+        Command::Bench(bench) => on_one_thread(bench.run()),
+        Command::Doctor(doctor) => on_one_thread(doctor.run()),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(page) => page.run(),
         Command::Plugin(command) => return plugin::run(command),
         Command::Compile => return sandbox::compile_child(),
     };
@@ -87,6 +146,11 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
+/// For commands that wait for one thing at a time.
+fn on_one_thread(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
 type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
 fn on_runtime(given: Given, run: impl FnOnce(Settings) -> Running) -> Result<(), Failure> {
@@ -104,6 +168,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let key_file = settings.data.join("operator.key");
     let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
+    if let Some(link) = host.first_link().await? {
+        // Who reads the log or sees the screen runs this server.
+        tracing::info!(%link, "nobody is its operator yet: open the link, once, within 24 hours");
+        // Whoever closed standard output does not want to hear it.
+        let _closed = writeln!(io::stdout(), "Sign in as the operator: {link}");
+    }
     tracing::info!(%address, url = public_url, operator_key = %key_file.display(), "ready");
     Ok(host.serve(listener, shutdown()).await?)
 }

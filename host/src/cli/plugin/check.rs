@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::super::table::{bytes, columns};
 use super::bench::Bench;
-use super::table::{bytes, columns};
 use super::{Stop, print, print_json};
 use crate::domain::plugin::Job;
 

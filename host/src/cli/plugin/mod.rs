@@ -10,7 +10,6 @@ mod diff;
 mod golden;
 mod new;
 mod push;
-mod table;
 mod test;
 
 use std::fmt;

@@ -23,7 +23,13 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     name: Option<PluginName>,
     /// The server
-    #[arg(long, env = "HOOKYARD_URL", default_value = "http://127.0.0.1:8400")]
+    #[arg(
+        long = "server",
+        alias = "url",
+        env = "HOOKYARD_SERVER",
+        default_value = "http://127.0.0.1:8400",
+        value_name = "URL"
+    )]
     url: Url,
     /// Print what the server answered, as JSON
     #[arg(long)]
@@ -55,13 +61,13 @@ fn address(url: &Url, name: &str) -> Result<Url, Stop> {
     let mut address = Url::parse(&format!("{}/v1/plugins", url.as_str().trim_end_matches('/')))
         .ok()
         .filter(|address| matches!(address.scheme(), "http" | "https"))
-        .ok_or_else(|| Stop::Command(format!("--url {url}: give the server's, such as http://127.0.0.1:8400")))?;
+        .ok_or_else(|| Stop::Command(format!("--server {url}: give the server's, such as http://127.0.0.1:8400")))?;
     address.query_pairs_mut().append_pair("name", name);
     Ok(address)
 }
 
 fn unreachable(url: &Url, error: &reqwest::Error) -> Stop {
-    Stop::Command(format!("{url}: {}; is the server running? --url says where", Chain(error)))
+    Stop::Command(format!("{url}: {}; is the server running? --server says where", Chain(error)))
 }
 
 fn report(args: &Args, status: StatusCode, body: &Value) -> Result<(), Stop> {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::super::table::{bytes, columns, duration};
 use super::bench::Bench;
 use super::diff::{Difference, differences};
 use super::golden::Golden;
-use super::table::{bytes, columns, duration};
 use super::{Stop, print, print_json};
 use crate::domain::pipeline::LogLine;
 use crate::domain::plugin::{Example, Job};

@@ -108,7 +108,7 @@ pub async fn restore(from: &Path, path: &Path, seal: Option<&Seal>) -> Result<u6
     aside.put(path)
 }
 
-async fn reader(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+pub(super) async fn reader(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
     options.pragma("trusted_schema", "OFF").pragma("cell_size_check", "ON").disable_statement_logging().connect().await
 }
