@@ -55,6 +55,14 @@ fn resident(host: &HostProcess) -> u64 {
     kib << 10
 }
 
+/// A plugin that does nothing but say this of itself.
+pub(crate) fn plugin_that_says(summary: &str, schema: &str) -> Vec<u8> {
+    let mut plugin = plugin::Plugin::new(hookyard::domain::plugin::Job::Transformer);
+    plugin.description.summary = summary.to_owned();
+    plugin.description.schema = schema.to_owned();
+    plugin.build()
+}
+
 fn all_cases() -> Vec<Case> {
     [work::cases(), answers::cases(), description::cases(), reach::cases(), structure::cases()]
         .into_iter()

@@ -2,6 +2,7 @@
 //! as a tenant's program uses it. Real parts throughout.
 
 pub mod api;
+pub mod browser;
 pub mod build;
 pub mod disk;
 pub mod faulty;
@@ -16,6 +17,7 @@ pub mod tls;
 pub mod wire;
 
 pub use api::{Answer, Api};
+pub use browser::{Browser, Page, Role};
 pub use host::{Host, TestClock};
 pub use process::{HostProcess, LOCAL};
 pub use receiver::{Arrived, Receiver};

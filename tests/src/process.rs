@@ -18,6 +18,8 @@ use crate::host::{MASTER_KEY, OPERATOR_KEY};
 pub struct HostProcess {
     pub operator: Api,
     child: Child,
+    /// For whoever comes first, where nobody has come yet.
+    link: Option<String>,
     /// The lines of its log, from the start.
     log: tokio::task::JoinHandle<Vec<Value>>,
 }
@@ -61,15 +63,18 @@ impl HostProcess {
             .args(flags)
             .env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY)
             .envs(variables.iter().copied())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("the program was built");
+        let mut link = None;
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let mut log = Vec::new();
         let address = loop {
             let line = lines.next_line().await.expect("its log can be read").expect("it starts");
             let line = parsed(line);
+            link = link.or_else(|| line["link"].as_str().map(str::to_owned));
             let address = (line["message"] == "ready").then(|| line["address"].as_str().map(str::to_owned)).flatten();
             log.push(line);
             match address {
@@ -84,7 +89,7 @@ impl HostProcess {
             log
         });
         let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
-        Self { operator, child, log }
+        Self { operator, child, link, log }
     }
 
     /// What the program says when it does not start with these variables.
@@ -107,6 +112,11 @@ impl HostProcess {
     pub async fn tenant(&self, name: &str) -> Api {
         let tenant = self.operator.post("/v1/tenants", json!({"name": name})).await.expect(201);
         self.operator.with_key(tenant["key"].as_str())
+    }
+
+    /// The link that a first start prints, with which somebody becomes its operator.
+    pub fn first_link(&self) -> &str {
+        self.link.as_deref().expect("nobody is its operator yet, and the log says so")
     }
 
     pub fn id(&self) -> u32 {

@@ -1,0 +1,37 @@
+//! What a page tells that it should not have to: errors, refusals of its policy,
+//! dialogs, and scripts that ran although they are somebody's data.
+
+use serde_json::Value;
+
+/// A function that every page has. Hostile text calls it, and nothing else does.
+pub(super) const CANARY: &str = "canary";
+
+/// Runs in every document before its own scripts: what the policy refuses is told,
+/// and how far things move that were there already is added up.
+pub(super) const WATCH: &str = r"
+    addEventListener('securitypolicyviolation', (refused) =>
+        console.error(`refused by the policy: ${refused.violatedDirective} ${refused.blockedURI} ${refused.sample}`));
+    window.layoutShift = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+    }).observe({type: 'layout-shift', buffered: true});
+";
+
+/// What is wrong, if anything is.
+pub(super) fn complaint(told: &Value) -> Option<String> {
+    let what = &told["params"];
+    match told["method"].as_str()? {
+        "Runtime.exceptionThrown" => Some(format!("an exception: {}", what["exceptionDetails"])),
+        "Runtime.consoleAPICalled" => {
+            let kind = what["type"].as_str()?;
+            ["error", "assert"].contains(&kind).then(|| format!("console.{kind}: {}", what["args"]))
+        }
+        "Log.entryAdded" => {
+            let entry = &what["entry"];
+            (entry["level"] == "error").then(|| format!("{}: {} {}", entry["source"], entry["text"], entry["url"]))
+        }
+        "Page.javascriptDialogOpening" => Some(format!("a dialog: {}", what["message"])),
+        "Runtime.bindingCalled" if what["name"] == CANARY => Some(format!("a script of theirs: {}", what["payload"])),
+        _ => None,
+    }
+}
