@@ -67,6 +67,7 @@ async fn catalogue(tenant: &Api, say: Texts, ids: &mut BTreeMap<&'static str, St
     let component = hostile_set::plugin_that_says(&say("summary"), &schema.to_string());
     tenant.post_bytes("/v1/plugins?name=theirs", component).await.expect(201);
     ids.insert("/plugins/", "theirs".to_owned());
+    ids.insert("/plugins/theirs/versions/", "1".to_owned());
     ids.insert("/event-types/", "order.paid".to_owned());
 }
 

@@ -1,7 +1,7 @@
 //! The first ten minutes, by clicking alone: from the link that the first start
 //! prints to a delivery that failed, was tried again, and was replayed.
 //!
-//! The pictures of the README are taken here: `HOOKYARD_SCREENSHOTS=$PWD/docs
+//! The pictures of the README are taken here: `HOOKYARD_SCREENSHOTS=$PWD/host/screenshots
 //! cargo test --test it browser::story`.
 
 use std::sync::Arc;
