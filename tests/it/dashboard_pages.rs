@@ -383,8 +383,11 @@ async fn plugins_types_secrets_and_keys_are_looked_after_by_forms() {
     assert!(!visitor.page("/members").await.contains("shown this once"));
 
     tenant.post_bytes("/v1/plugins?name=hostile", build::hostile()).await.expect(201);
-    tenant.endpoint("http://127.0.0.1:4/", json!({"steps": [{"plugin": "hostile", "config": {"do": "keep"}}]})).await;
-    tenant.post_bytes("/v1/plugins?name=hostile", build::hostile()).await.expect(201);
+    tenant.endpoint("http://127.0.0.1:4/", json!({"steps": [{"plugin": "hostile", "config": {}}]})).await;
+    // Another version: a custom section more.
+    let mut another = build::hostile();
+    another.extend([0, 3, 1, b'n', 2]);
+    tenant.post_bytes("/v1/plugins?name=hostile", another).await.expect(201);
     let upgrade = |dry: &'static str| {
         [
             ("_call", "POST /v1/plugins/hostile/upgrade"),
