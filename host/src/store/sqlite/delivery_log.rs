@@ -4,7 +4,7 @@
 //! type) is looked for in so many rows at most, and the answer says where it
 //! stopped: no question is slow, and whoever wants more goes on from there.
 
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::bulk::id_text;
 use super::rows::{self, Columns};
@@ -85,7 +85,7 @@ fn logged(row: &sqlx::sqlite::SqliteRow) -> Result<Logged, StoreError> {
     let columns = Columns(row);
     Ok(Logged {
         delivery: rows::delivery(row)?,
-        event_type: row.try_get("event_type")?,
+        event_type: columns.maybe_text("event_type")?,
         last_status: columns.maybe_int("last_status")?,
     })
 }
