@@ -172,7 +172,9 @@ const REACH = {
 };
 
 function grants(desk, step, known, set) {
-  const wanted = known?.capabilities ?? [];
+  // What is the tenant's own, plugins of the house are granted without being asked.
+  const isGiven = (name) => known?.first_party && ["history", "summaries"].includes(name);
+  const wanted = (known?.capabilities ?? []).filter((name) => !isGiven(name));
   if (wanted.length === 0) return make("p", { class: "hint" }, "It asks for no grants: it sees its input and nothing else.");
   const given = { ...(isObject(step.grants) ? step.grants : {}) };
   const tell = (name, value) => {
