@@ -25,6 +25,7 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+pub mod activity;
 pub mod chat;
 pub mod cli;
 pub mod clock;
@@ -49,6 +50,7 @@ pub mod store;
 pub mod telemetry;
 pub mod upkeep;
 
+use activity::Activity;
 use chat::Chat;
 use clock::Clock;
 use compose::Composer;
@@ -69,7 +71,8 @@ use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use store::seal::Seal;
 use store::sqlite::SqliteStore;
-use store::{Catalog, Ledger, Picture};
+use store::{Catalog, Ledger, People, Picture};
+use telemetry::otlp::{self, Exporter};
 use upkeep::Upkeep;
 
 /// Deliveries in flight have this long to end once the server stops.
@@ -132,6 +135,7 @@ pub struct Host {
     replays: mpsc::UnboundedReceiver<intake::replay::Job>,
     store: Arc<SqliteStore>,
     door: config::Door,
+    exporter: Option<Exporter>,
 }
 
 impl Host {
@@ -194,8 +198,11 @@ impl Host {
         let (handoff, arrivals) = handoff::handoff(lanes);
         let (notices, noticed) = notices::notices();
         let (urls, door) = (Arc::new(settings.urls), settings.door);
+        let (tracer, exporter) = otlp::tracer(settings.otlp.as_ref()).map_err(RunError::Client)?;
+        let (activity, started_at) = (Activity::default(), clock.now());
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
+        let people: Arc<dyn People> = store.clone();
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
         let dialler = Arc::new(Dialler::new(urls.clone(), names, settings.egress.as_ref()));
@@ -216,6 +223,8 @@ impl Host {
             notices: notices.clone(),
             default_retry: RetryPolicy::default(),
             origin: origin.clone(),
+            activity: activity.clone(),
+            tracer: tracer.clone(),
         });
         let (replays, ordered) = mpsc::unbounded_channel();
         let intake = Arc::new(Intake {
@@ -231,10 +240,13 @@ impl Host {
             gate,
             reach,
             replays,
+            activity,
+            tracer,
         });
         let app = Arc::new(http::Parts {
             catalog,
             ledger,
+            people,
             picture,
             sandbox,
             intake,
@@ -249,9 +261,12 @@ impl Host {
             composer,
             origin,
             shadows: http::Turns::default(),
+            guesses: http::Guesses::default(),
             ready: AtomicBool::new(true),
+            started_at,
+            traffic: Arc::default(),
         });
-        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store, door })
+        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store, door, exporter })
     }
 
     /// Makes ready what takes long, as [`serve`](Self::serve) does while it
@@ -261,20 +276,28 @@ impl Host {
         house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await
     }
 
+    /// The link with which somebody becomes the operator's first user, until one
+    /// did. Those of earlier starts open nothing any more.
+    pub async fn first_link(&self) -> Result<Option<String>, RunError> {
+        http::first_link(&self.app).await.map_err(RunError::Catalogue)
+    }
+
     /// Serves until `shutdown` is over, then drains: open exchanges end,
     /// deliveries in flight are settled, the store is closed. When the disk fails
     /// it ends without: nothing can be settled any more.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { app, dispatch, arrivals, noticed, replays, store, door } = self;
+        let Self { app, dispatch, arrivals, noticed, replays, store, door, exporter } = self;
         let (stop, stopped) = watch::channel(false);
         let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
         // What attempts in flight come to is still told.
         let (all_told, told) = watch::channel(false);
+        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(told.clone())));
         let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, told));
         let replaying = tokio::spawn(intake::replay::run(app.intake.clone(), replays, stopped.clone()));
         let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = tokio::spawn(prepare_rest(app.clone()));
-        let serving = tokio::spawn(http::server::serve(listener, http::router(app.clone()), door, stopped));
+        let serving =
+            tokio::spawn(http::server::serve(listener, http::router(app.clone()), door, app.traffic.clone(), stopped));
         let end = tokio::select! {
             () = shutdown => Ok(()),
             () = store.failed() => Err(RunError::Disk),
@@ -296,6 +319,9 @@ impl Host {
         }
         let _all_told = all_told.send(true);
         let _noticed = noticing.await;
+        if let Some(exporting) = exporting {
+            let _exported = exporting.await;
+        }
         upkeep::count(&upkeep_of(&app)).await;
         drop(app);
         store.close().await;
@@ -309,10 +335,12 @@ fn upkeep_of(app: &http::App) -> Upkeep {
     Upkeep {
         catalog,
         ledger,
+        people: app.people.clone(),
         picture: app.picture.clone(),
         retention: app.retention,
         sandbox: app.sandbox.clone(),
         gate: app.intake.gate.clone(),
+        activity: app.intake.activity.clone(),
         clock: app.clock.clone(),
     }
 }

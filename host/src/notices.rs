@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::domain::faulting::{Faulting, Streaks};
+use crate::domain::faulting::{Faulting, KeepsFailing, Streaks};
 use crate::domain::id::TenantId;
 use crate::domain::notice::Notice;
 use crate::domain::pipeline::StepReport;
@@ -39,6 +39,11 @@ impl Notices {
             let faulting = Faulting { tenant, whose, about: about.to_string(), failures, report: report.clone() };
             self.tell(Notice::Faulting(Box::new(faulting)));
         }
+    }
+
+    /// One tenant's plugins that keep failing.
+    pub fn failing(&self, tenant: TenantId, now: Timestamp) -> Vec<KeepsFailing> {
+        self.streaks.lock().unwrap_or_else(PoisonError::into_inner).failing(tenant, now)
     }
 
     /// Has a tenant told.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::activity::Activity;
 use crate::clock::Clock;
+use crate::domain::activity::{BUCKET, KEPT, begin};
 use crate::domain::retention::Retention;
+use crate::domain::time::Timestamp;
 use crate::domain::usage::day;
 use crate::gate::Gate;
 use crate::sandbox::Sandbox;
 use crate::shutdown::stopped;
-use crate::store::{Catalog, Ledger, Picture, StoreError};
+use crate::store::{Catalog, Ledger, People, Picture, StoreError};
 use crate::telemetry::Chain;
 
 mod erase;
@@ -25,11 +28,13 @@ const PURGED_AT_ONCE: u32 = 500;
 pub struct Upkeep {
     pub catalog: Arc<dyn Catalog>,
     pub ledger: Arc<dyn Ledger>,
+    pub people: Arc<dyn People>,
     pub picture: Arc<Picture>,
     /// How long this server keeps what happened.
     pub retention: Retention,
     pub sandbox: Sandbox,
     pub gate: Gate,
+    pub activity: Activity,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -45,6 +50,7 @@ async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(EVERY);
     // What was purged is still in the log.
     let mut to_wipe = false;
+    let mut swept = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -59,14 +65,26 @@ async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
         if to_wipe {
             to_wipe = !matches!(upkeep.ledger.wipe().await, Ok(true));
         }
+        if let Err(error) = upkeep.people.end_lapsed(upkeep.clock.now(), PURGED_AT_ONCE).await {
+            tracing::error!(error = %Chain(&error), "sessions that are over were not deleted; it is tried again");
+        }
         count(upkeep).await;
+        // When a bucket begins, another one is over its time.
+        let bucket = begin(upkeep.clock.now(), BUCKET);
+        if swept != Some(bucket) {
+            swept = Some(bucket);
+            if let Err(error) = forget_activity(upkeep, &stop).await {
+                tracing::error!(error = %Chain(&error), "old activity was not deleted; it is tried again");
+            }
+        }
     }
 }
 
-/// Writes down what plugins used and what came in. A crash loses the count of
-/// some seconds.
+/// Writes down what plugins used, what came in and what happened. A crash loses
+/// the count of some seconds.
 pub async fn count(upkeep: &Upkeep) {
     count_events(upkeep).await;
+    count_activity(upkeep).await;
     let used = upkeep.sandbox.take_use();
     if used.is_empty() {
         return;
@@ -86,6 +104,25 @@ async fn count_events(upkeep: &Upkeep) {
         tracing::error!(error = %Chain(&error), "how many events came in was not written down; it is tried again");
         upkeep.gate.put_back(counts);
     }
+}
+
+async fn count_activity(upkeep: &Upkeep) {
+    let happened = upkeep.activity.take();
+    if happened.is_empty() {
+        return;
+    }
+    if let Err(error) = upkeep.ledger.add_activity(happened.clone()).await {
+        tracing::error!(error = %Chain(&error), "what happened was not written down; it is tried again");
+        upkeep.activity.put_back(happened);
+    }
+}
+
+/// Charts go back as far as this.
+async fn forget_activity(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_millis(upkeep.clock.now().as_millis().saturating_sub(kept));
+    while !*stop.borrow() && upkeep.ledger.forget_activity(before, PURGED_AT_ONCE).await? {}
+    Ok(())
 }
 
 /// Answers whether there was anything to purge.

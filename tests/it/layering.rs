@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let one = |more: &[&'static str]| [&["domain"], more].concat();
     let two = |more: &[&'static str]| {
-        [one(&["store", "clock", "gate", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
+        [one(&["store", "activity", "clock", "gate", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
     };
     BTreeMap::from([
         ("domain", vec![]),
@@ -20,6 +20,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("dialects", one(&[])),
         ("clock", one(&[])),
         ("gate", one(&[])),
+        ("activity", one(&[])),
         ("handoff", one(&[])),
         ("notices", one(&[])),
         ("shutdown", one(&[])),

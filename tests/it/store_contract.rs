@@ -1,17 +1,18 @@
-//! The promises that every engine of the store keeps, checked through the two
+//! The promises that every engine of the store keeps, checked through the
 //! traits alone. `contract!` makes a test for each engine of each promise.
 
 use std::sync::Arc;
 
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog, Ledger, StoreError};
+use hookyard::store::{Catalog, Ledger, People, StoreError};
 use hookyard_tests::TempDir;
 
 /// A store with nothing in it, and the place where it keeps its files.
 struct Store {
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
+    people: Arc<dyn People>,
     _place: TempDir,
 }
 
@@ -25,7 +26,7 @@ impl Store {
         let place = TempDir::new();
         let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new(MASTER_KEY)).await;
         let store = Arc::new(opened.expect("an empty directory takes a database"));
-        Self { catalog: store.clone(), ledger: store, _place: place }
+        Self { catalog: store.clone(), ledger: store.clone(), people: store, _place: place }
     }
 }
 
@@ -46,12 +47,14 @@ macro_rules! contract {
 mod audit;
 mod catalogue;
 mod claims;
+mod figures;
 mod files;
 mod given;
 mod keeping;
 mod keys;
 mod lines;
 mod lists;
+mod people;
 mod plugins;
 mod recordings;
 mod replays;

@@ -66,9 +66,13 @@ pub struct Extra {
     pub dialects: Option<PathBuf>,
     pub chat: Option<ChatSettings>,
     pub egress: Option<EgressProxy>,
+    /// Where spans are sent.
+    pub otlp: Option<reqwest::Url>,
     pub door: Door,
     /// What names stand for, other than the system says.
     pub names: Option<Arc<dyn Names>>,
+    /// Makes the link for the operator's first user, as `serve` does.
+    pub first_link: bool,
     /// Serves once the plugins are ready that take long to compile, too.
     pub complete: bool,
 }
@@ -77,6 +81,9 @@ pub struct Extra {
 pub struct Host {
     pub operator: Api,
     pub clock: Arc<TestClock>,
+    /// Lets the operator's first user in, where it was asked for and there is
+    /// none.
+    pub first_link: Option<String>,
     address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     data: Arc<TempDir>,
@@ -114,6 +121,7 @@ impl Host {
             door: extra.door,
             dialects: extra.dialects,
             chat: extra.chat,
+            otlp: extra.otlp,
             compiler: build::hookyard().to_owned(),
         };
         let listener = TcpListener::bind(settings.listen).await.expect("loopback has a port");
@@ -125,6 +133,10 @@ impl Host {
         if extra.complete {
             host.prepare_rest().await.expect("every first-party plugin compiles");
         }
+        let first_link = match extra.first_link {
+            true => host.first_link().await.expect("the store answers"),
+            false => None,
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let told_or_dropped = async {
@@ -133,7 +145,7 @@ impl Host {
             host.serve(listener, told_or_dropped).await.expect("the disk does not fail");
         });
         let operator = Api::new(base, Some(OPERATOR_KEY));
-        Self { operator, clock, address, running: Some((stop, serving)), data }
+        Self { operator, clock, first_link, address, running: Some((stop, serving)), data }
     }
 
     /// By its own clock.

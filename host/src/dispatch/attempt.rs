@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
-use super::{Dispatch, has_time};
+use super::{Dispatch, has_time, spans};
+use crate::activity;
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
 use crate::domain::audit::{self, Action, Author, Entry};
@@ -65,7 +66,10 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
         Turn::At(_) => return Ok(()),
         Turn::NotBefore(at) => return rest(dispatch, claim, None, Next::RetryAt(at)).await,
     }
-    let (prepared, message) = match prepare(dispatch, claim, &tenant, sealed, dialect).await {
+    let began = dispatch.clock.now();
+    let made = prepare(dispatch, claim, &tenant, sealed, dialect).await;
+    spans::steps(dispatch, claim, &made, began);
+    let (prepared, message) = match made {
         Made::Message { prepared, message } => (prepared, message),
         Made::Nothing { prepared, next } => return rest(dispatch, claim, Some(prepared), next).await,
         Made::Later(next) => return rest(dispatch, claim, None, next).await,
@@ -102,7 +106,13 @@ async fn send(
         let why = format!("{} cannot sign it with the endpoint's secret; rotate the secret", dialect.title);
         return rest(dispatch, claim, prepared, Next::Dead(Cause::BadMessage(why))).await;
     };
+    let request = match claim.event.traceparent {
+        Some(parent) => request.traced(spans::attempt(claim, parent)),
+        None => request,
+    };
+    let in_flight = dispatch.activity.begins();
     let Exchange { outcome, answer, duration } = dispatch.sender.send(&request).await;
+    drop(in_flight);
 
     let now = dispatch.clock.now();
     let number = claim.attempts + 1;
@@ -122,11 +132,12 @@ async fn send(
         started_at,
         duration,
         url: request.url.as_str().to_owned(),
-        signed_headers: request.signature,
+        signed_headers: request.into_own_headers(),
         outcome,
         answer,
     };
     report(claim, &attempt, &next);
+    spans::attempted(dispatch, claim, &attempt);
     let settlement = Settlement {
         tenant: claim.tenant,
         delivery: claim.delivery,
@@ -164,7 +175,8 @@ async fn wait_until(dispatch: &Dispatch, at: Timestamp, stop: &watch::Receiver<b
 async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, next: Next) -> Result<(), StoreError> {
     tracing::info!(
         delivery.id = %claim.delivery, event.id = %claim.event.id, tenant.id = %claim.tenant,
-        endpoint.id = %claim.endpoint, state = next.state().as_str(), reason = next.reason(),
+        endpoint.id = %claim.endpoint, trace.id = spans::trace_id(claim), state = next.state().as_str(),
+        reason = next.reason(),
         "delivery {} not sent", claim.delivery,
     );
     let settlement = Settlement {
@@ -182,7 +194,10 @@ async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, ne
 
 async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {
     let health = settlement.health;
+    let (made, state, now) =
+        (settlement.attempt.as_ref().map(activity::Made::of), settlement.next.state(), settlement.now);
     if dispatch.ledger.settle(settlement).await? {
+        dispatch.activity.settled(claim.tenant, made, state, now);
         if let Some((endpoint, health)) = health {
             dispatch.lanes.saved(endpoint, health);
         }
@@ -234,7 +249,8 @@ async fn disable(dispatch: &Dispatch, sent_to: &Endpoint, reason: String) -> Res
 fn report(claim: &Claim, attempt: &Attempt, next: &Next) {
     tracing::info!(
         delivery.id = %claim.delivery, delivery.attempt = attempt.number, event.id = %claim.event.id,
-        tenant.id = %claim.tenant, endpoint.id = %claim.endpoint, outcome = attempt.outcome.name(),
+        tenant.id = %claim.tenant, endpoint.id = %claim.endpoint, trace.id = spans::trace_id(claim),
+        outcome = attempt.outcome.name(),
         status = attempt.outcome.status(), next = next.state().as_str(),
         duration_ms = u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
         "delivery {} attempt {}: {}", claim.delivery, attempt.number, attempt.outcome.name(),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::compose::Composer;
 use crate::domain::claim::{Claim, LONGEST_DEADLINE};
@@ -20,6 +21,7 @@ use crate::handoff::{Arrivals, Handoff, Held};
 use crate::notices::Notices;
 use crate::shutdown::stopped;
 use crate::store::{Catalog, Ledger, Picture};
+use crate::telemetry::otlp::Tracer;
 
 pub mod attempt;
 mod claiming;
@@ -28,6 +30,7 @@ mod login;
 mod prepare;
 mod send;
 mod share;
+mod spans;
 
 pub use send::Sender;
 
@@ -47,6 +50,8 @@ pub struct Dispatch {
     pub default_retry: RetryPolicy,
     /// This server's host name, as receivers are told it.
     pub origin: String,
+    pub activity: Activity,
+    pub tracer: Tracer,
 }
 
 /// How many requests each endpoint may have in flight.

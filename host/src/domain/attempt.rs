@@ -20,7 +20,8 @@ pub struct Attempt {
     pub started_at: Timestamp,
     pub duration: Duration,
     pub url: String,
-    /// All that was sent beside the message's own headers: the signature.
+    /// What was sent beside the message's own headers: where it is in a trace, and
+    /// the signature.
     pub signed_headers: Vec<Header>,
     pub outcome: Outcome,
     pub answer: Option<Answer>,

@@ -104,6 +104,10 @@ impl fmt::Display for Unreachable {
 }
 
 impl Outcome {
+    /// Every [`name`](Self::name).
+    pub const NAMES: [&str; 9] =
+        ["accepted", "refused", "unresolved", "no-token", "forbidden", "connect", "tls", "timeout", "broken"];
+
     /// A word for logs and lists.
     pub fn name(&self) -> &'static str {
         match self {

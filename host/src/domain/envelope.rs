@@ -196,6 +196,7 @@ mod tests {
             tags: vec!["a\"b".to_owned()],
             data: serde_json::value::RawValue::from_string(data.to_owned()).unwrap().into(),
             request_id: None,
+            traceparent: None,
             data_gone_at: None,
         }
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::id::{EventId, RequestId, TenantId};
 use super::time::Timestamp;
+use super::trace::TraceParent;
 
 /// At most this many tags on one event.
 pub const MAX_TAGS: usize = 64;
@@ -37,6 +38,9 @@ pub struct Event {
     pub data: Arc<RawValue>,
     /// The request that it was made of, when a source received it.
     pub request_id: Option<RequestId>,
+    /// The trace that it is part of: where what was made of it belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
     /// When its data went, which is `null` since: retention said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_gone_at: Option<Timestamp>,
@@ -103,6 +107,7 @@ impl Draft {
             tags: self.tags,
             data: self.data,
             request_id,
+            traceparent: None,
             data_gone_at: None,
         }
     }

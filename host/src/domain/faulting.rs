@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -25,6 +26,9 @@ const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Plugins that are failing at the moment; more are not watched.
 const WATCHED: usize = 10_000;
 
+/// At most this many characters of a failure are remembered.
+const REMEMBERED: usize = 500;
+
 /// Who failed how often without a success between.
 #[derive(Default)]
 pub struct Streaks(HashMap<(TenantId, PluginName, u32), Streak>);
@@ -34,6 +38,8 @@ struct Streak {
     failures: u32,
     failed_at: Option<Timestamp>,
     told_at: Option<Timestamp>,
+    /// What the last failure said.
+    last: String,
 }
 
 impl Streak {
@@ -70,12 +76,41 @@ impl Streaks {
         let streak = self.0.entry(key).or_default();
         streak.failures += 1;
         streak.failed_at = Some(now);
+        streak.last = report.outcome.failure().unwrap_or_default().chars().take(REMEMBERED).collect();
         if streak.failures < KEEPS_FAILING || streak.is_quiet(now) {
             return None;
         }
         streak.told_at = Some(now);
         Some(streak.failures)
     }
+}
+
+impl Streaks {
+    /// The plugins of one tenant that keep failing, by name and version.
+    pub fn failing(&self, tenant: TenantId, now: Timestamp) -> Vec<KeepsFailing> {
+        let theirs = self.0.iter().filter(|((owner, ..), streak)| {
+            *owner == tenant && streak.failures >= KEEPS_FAILING && streak.is_failing(now)
+        });
+        let failing = |((_, name, version), streak): (&(TenantId, PluginName, u32), &Streak)| KeepsFailing {
+            name: name.clone(),
+            version: *version,
+            failures: streak.failures,
+            last_error: streak.last.clone(),
+        };
+        let mut failing: Vec<KeepsFailing> = theirs.map(failing).collect();
+        failing.sort_by(|one, other| (&one.name, one.version).cmp(&(&other.name, other.version)));
+        failing
+    }
+}
+
+/// A plugin that has failed some times in a row and not succeeded since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeepsFailing {
+    pub name: PluginName,
+    pub version: u32,
+    /// In a row.
+    pub failures: u32,
+    pub last_error: String,
 }
 
 /// A plugin keeps failing.
@@ -168,6 +203,25 @@ mod tests {
         check("fffff6f", &[4, 6]);
         check("fffffkfffff", &[4]);
         check("fffff9kfffff", &[4, 11]);
+    }
+
+    #[test]
+    fn who_keeps_failing_is_named_until_it_succeeds() {
+        let (mut streaks, now) = (Streaks::default(), Timestamp::from_millis(0));
+        let (one, other) = (TenantId::floor(now), TenantId::floor(now + QUIET));
+        (0..4).for_each(|_| drop(streaks.note(one, &report(true), now)));
+        assert_eq!(streaks.failing(one, now), []);
+        streaks.note(one, &report(true), now);
+        let failing = streaks.failing(one, now);
+        let expected = report(true);
+        let last_error = expected.outcome.failure().unwrap().to_owned();
+        assert_eq!(
+            failing,
+            [KeepsFailing { name: expected.plugin, version: expected.version, failures: 5, last_error }]
+        );
+        assert_eq!((streaks.failing(other, now), streaks.failing(one, now + FORGOTTEN)), (Vec::new(), Vec::new()));
+        streaks.note(one, &report(false), now);
+        assert_eq!(streaks.failing(one, now), []);
     }
 
     #[test]

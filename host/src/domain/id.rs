@@ -36,6 +36,11 @@ macro_rules! typed_id {
                 Self::new(at, [0; 10])
             }
 
+            /// All of it.
+            pub fn bytes(&self) -> [u8; 16] {
+                self.0
+            }
+
             /// When it was made.
             pub fn minted_at(&self) -> Timestamp {
                 minted_at(&self.0)
@@ -83,6 +88,8 @@ typed_id! {
     TenantId = "ten";
     /// One API key.
     KeyId = "key";
+    /// Somebody who signs in.
+    UserId = "usr";
     /// One inbound webhook.
     SourceId = "src";
     /// One outbound webhook.

@@ -156,7 +156,15 @@ pub enum StepOutcome {
 impl StepOutcome {
     /// Whether the step's policy on failures decides what is next.
     pub fn is_failure(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Faulted { .. })
+        self.failure().is_some()
+    }
+
+    /// What a failure says.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Refused { message, .. } | Self::Faulted { message, .. } => Some(message),
+            Self::Mapped { .. } | Self::Kept | Self::Dropped { .. } | Self::Transformed => None,
+        }
     }
 }
 

@@ -79,34 +79,45 @@ impl Usage {
 
 /// What was used and is not written down yet.
 #[derive(Default)]
-pub struct Tally(HashMap<TenantId, HashMap<(PluginName, u32), Usage>>);
+pub struct Tally {
+    uses: HashMap<TenantId, HashMap<(PluginName, u32), Usage>>,
+    /// Of all since the start, written down or not.
+    total: Usage,
+}
 
 impl Tally {
     pub fn add(&mut self, tenant: TenantId, reports: &[StepReport]) {
         if reports.is_empty() {
             return;
         }
-        let plugins = self.0.entry(tenant).or_default();
+        let plugins = self.uses.entry(tenant).or_default();
         for report in reports {
-            plugins.entry((report.plugin.clone(), report.version)).or_default().add(&Usage::of(report));
+            let usage = Usage::of(report);
+            plugins.entry((report.plugin.clone(), report.version)).or_default().add(&usage);
+            self.total.add(&usage);
         }
+    }
+
+    /// All that was used since the start.
+    pub fn total(&self) -> Usage {
+        self.total
     }
 
     /// All of it; the tally begins anew.
     pub fn take(&mut self) -> Vec<PluginUse> {
-        let all = std::mem::take(&mut self.0);
+        let all = std::mem::take(&mut self.uses);
         all.into_iter().flat_map(|(tenant, plugins)| uses(tenant, plugins)).collect()
     }
 
     /// One tenant's part of it, which stays.
     pub fn of(&self, tenant: TenantId) -> Vec<PluginUse> {
-        self.0.get(&tenant).cloned().into_iter().flat_map(|plugins| uses(tenant, plugins)).collect()
+        self.uses.get(&tenant).cloned().into_iter().flat_map(|plugins| uses(tenant, plugins)).collect()
     }
 
     /// Puts back what could not be written down.
     pub fn put_back(&mut self, uses: Vec<PluginUse>) {
         for PluginUse { tenant, plugin, version, usage } in uses {
-            self.0.entry(tenant).or_default().entry((plugin, version)).or_default().add(&usage);
+            self.uses.entry(tenant).or_default().entry((plugin, version)).or_default().add(&usage);
         }
     }
 }
@@ -148,6 +159,7 @@ mod tests {
         assert_eq!((taken.len(), tally.of(one).len()), (2, 0));
         tally.put_back(taken);
         assert_eq!(tally.of(one)[0].usage, usage);
+        assert_eq!((tally.total().calls, tally.total().fuel), (3, 31), "what is put back is not counted again");
     }
 
     #[test]

@@ -158,6 +158,12 @@ impl Lanes {
         Slot { tenant, endpoint, kind, lanes: self.clone() }
     }
 
+    /// Slots that are taken: by fresh deliveries and by those from the store.
+    pub fn held(&self) -> (usize, usize) {
+        let state = lock(&self.0);
+        (state.fresh, state.stored)
+    }
+
     /// How many deliveries may be claimed in all.
     pub fn free(&self) -> usize {
         let state = lock(&self.0);
@@ -444,6 +450,7 @@ mod tests {
         assert_eq!((held.len(), lanes.free_of(TenantId::floor(at(1)))), (SLOTS_PER_TENANT, 0));
         held.extend((2..=4).flat_map(of).flat_map(|endpoint| fill(&lanes, &endpoint)));
         assert_eq!((held.len(), lanes.free()), (SLOTS_OF_A_KIND, SLOTS - SLOTS_OF_A_KIND));
+        assert_eq!(lanes.held(), (SLOTS_OF_A_KIND, 0));
         drop(held);
         assert_eq!((lanes.free(), lanes.free_of(TenantId::floor(at(1)))), (SLOTS_OF_A_KIND, SLOTS_PER_TENANT));
     }

@@ -1,6 +1,7 @@
 //! Whether the server lives and whether it should be sent traffic.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -8,6 +9,14 @@ use axum::http::StatusCode;
 use axum::routing::get;
 
 use super::App;
+
+/// A write that went through within this time says that writes do.
+const LATELY: Duration = Duration::from_secs(5);
+/// A write that takes longer is as good as none.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// With less than this on the disk, the log cannot grow by what one second of
+/// load writes.
+const LEAST_FREE: u64 = 32 * 1024 * 1024;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(live)).route("/readyz", get(ready))
@@ -40,8 +49,28 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     if !app.ready.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
-    match app.ledger.ping().await {
-        Ok(()) => (StatusCode::OK, "ready"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store takes no writes"),
+    match why_not(&app).await {
+        None => (StatusCode::OK, "ready"),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+/// Asks for a write only when none has gone through lately: whoever calls often
+/// costs no more than whoever calls seldom.
+async fn why_not(app: &App) -> Option<&'static str> {
+    let vitals = app.ledger.vitals();
+    if vitals.waiting >= vitals.room / 8 * 7 {
+        return Some("too much waits to be written");
+    }
+    if vitals.free_bytes.is_some_and(|free| free < LEAST_FREE) {
+        return Some("the disk is nearly full");
+    }
+    if !vitals.is_failing && vitals.written.is_some_and(|since| since < LATELY) {
+        return None;
+    }
+    match tokio::time::timeout(PATIENCE, app.ledger.ping()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(_)) => Some("the store takes no writes"),
+        Err(_elapsed) => Some("a write takes too long"),
     }
 }

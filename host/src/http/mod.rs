@@ -15,11 +15,12 @@ use crate::domain::dialect::Dialects;
 use crate::domain::key::KeyHash;
 use crate::domain::retention::Retention;
 use crate::domain::sender::Senders;
+use crate::domain::time::Timestamp;
 use crate::domain::url::UrlPolicy;
 use crate::handoff::Handoff;
 use crate::intake::Intake;
 use crate::sandbox::Sandbox;
-use crate::store::{Catalog, Ledger, Picture};
+use crate::store::{Catalog, Ledger, People, Picture};
 
 pub mod api;
 mod auth;
@@ -28,23 +29,34 @@ mod error;
 mod exchange;
 mod files;
 mod framing;
+mod guesses;
 mod health;
 mod inbound;
 mod input;
 mod jwks;
+mod links;
+mod metrics;
 mod openapi;
 mod page;
+mod portal;
 mod roles;
 mod room;
 pub mod server;
+mod session;
+mod sign_in;
+mod traffic;
 mod turns;
 
+pub use guesses::Guesses;
+pub(crate) use links::first as first_link;
+pub use traffic::Traffic;
 pub use turns::Turns;
 
 /// What handlers work with.
 pub struct Parts {
     pub catalog: Arc<dyn Catalog>,
     pub ledger: Arc<dyn Ledger>,
+    pub people: Arc<dyn People>,
     pub picture: Arc<Picture>,
     pub sandbox: Sandbox,
     pub intake: Arc<Intake>,
@@ -63,7 +75,11 @@ pub struct Parts {
     pub origin: String,
     /// Shadow runs.
     pub shadows: Turns,
+    /// Who tries to sign in.
+    pub guesses: Guesses,
     pub ready: AtomicBool,
+    pub started_at: Timestamp,
+    pub traffic: Arc<Traffic>,
 }
 
 /// The state of every handler.
@@ -85,10 +101,12 @@ pub fn router(app: App) -> Router {
         .merge(health::routes())
         .merge(inbound::routes())
         .merge(jwks::routes())
+        .merge(metrics::routes())
         .merge(openapi::routes())
         .merge(api)
         .merge(dashboard::routes(app.clone(), within.with_state(app.clone())))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), traffic::count))
         .with_state(app)
 }

@@ -23,7 +23,14 @@ mod rules;
 /// The doors beside `/v1`.
 #[derive(OpenApi)]
 #[openapi(
-    paths(super::health::live, super::health::ready, super::jwks::show, super::inbound::receive, show),
+    paths(
+        super::health::live,
+        super::health::ready,
+        super::jwks::show,
+        super::metrics::show,
+        super::inbound::receive,
+        show
+    ),
     components(schemas(super::error::Problem))
 )]
 struct Doors;
@@ -144,6 +151,7 @@ impl Whom {
         let under =
             |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         match () {
+            () if under("/metrics") => Self::Operator,
             () if !under("/v1") => Self::All,
             () if under("/v1/tenants") || under("/v1/operator") => Self::Operator,
             () if under("/v1/dialects") || under("/v1/senders") => Self::Anybody,

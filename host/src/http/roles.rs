@@ -19,6 +19,8 @@ pub(super) fn least(method: &Method, route: &str) -> Role {
 }
 
 const READ: &[&str] = &[
+    "/activity",
+    "/attention",
     "/deliveries",
     "/deliveries/{id}",
     "/dialects",
@@ -67,6 +69,7 @@ const CHANGED: &[&str] = &[
     "/plugins/{name}/rollback",
     "/plugins/{name}/upgrade",
     "/plugins/{name}/versions/{version}",
+    "/portal-sessions",
     "/replays/{id}/cancel",
     "/requests/{id}/rerun",
     "/secrets/{name}",

@@ -22,7 +22,9 @@ use tower::ServiceExt as _;
 use super::error::ApiError;
 use super::exchange::{BODIES, HANDS, Leaving, Ticket, lock};
 use super::files;
+use super::guesses::Peer;
 use super::room::{Caps, Cut, Room};
+use super::traffic::Traffic;
 use crate::config::Door;
 use crate::shutdown::stopped;
 
@@ -60,8 +62,17 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` says true, then lets open exchanges end.
-pub async fn serve(listener: TcpListener, router: Router, door: Door, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Mutex::new(Room::new(caps(door))));
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    door: Door,
+    traffic: Arc<Traffic>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let proxies = door.proxies.clone();
+    let caps = caps(door);
+    traffic.allows(caps.total);
+    let room = Arc::new(Mutex::new(Room::new(caps)));
     let bodies = Arc::new(Semaphore::new(BODIES));
     let protocols = Arc::new(protocols());
     // Nothing is sent: it closes when the last connection is gone.
@@ -79,13 +90,19 @@ pub async fn serve(listener: TcpListener, router: Router, door: Door, mut stop: 
         match accepted {
             Ok((stream, peer)) => {
                 // Whoever has no place is told by the connection's end.
-                let Some((ticket, cut)) = Ticket::take(&room, &bodies, peer.ip()) else { continue };
+                let Some((ticket, cut)) = Ticket::take(&room, &bodies, peer.ip()) else {
+                    traffic.refused.add(1);
+                    continue;
+                };
+                let counted = traffic.opens();
+                let address = peer.ip().to_canonical();
+                let peer = Peer { address, is_proxy: proxies.iter().any(|net| net.contains(&address)) };
                 let (protocols, router, stop, open) = (protocols.clone(), router.clone(), stop.clone(), open.clone());
                 tokio::spawn(async move {
                     let ticket = Arc::new(ticket);
-                    hold(stream, &protocols, router, ticket.clone(), cut, stop).await;
+                    hold(stream, &protocols, router, (ticket.clone(), peer), cut, stop).await;
                     ticket.leave();
-                    drop(open);
+                    drop((counted, open));
                 });
             }
             Err(error) => after_failure(&error, &room).await,
@@ -136,7 +153,7 @@ async fn hold(
     stream: TcpStream,
     protocols: &Builder<TokioExecutor>,
     router: Router,
-    ticket: Arc<Ticket>,
+    (ticket, peer): (Arc<Ticket>, Peer),
     cut: oneshot::Receiver<Cut>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -145,7 +162,7 @@ async fn hold(
     let heard = ticket.clone();
     let service = hyper::service::service_fn(move |request| {
         let (router, ticket) = (router.clone(), ticket.clone());
-        async move { answer(router, &ticket, request).await }
+        async move { answer(router, &ticket, peer, request).await }
     });
     let io = TokioIo::new(Heard { stream, ticket: heard });
     let mut connection = pin!(protocols.serve_connection(io, service));
@@ -162,13 +179,15 @@ async fn hold(
 async fn answer(
     router: Router,
     ticket: &Arc<Ticket>,
+    peer: Peer,
     request: hyper::Request<hyper::body::Incoming>,
 ) -> Result<hyper::Response<Leaving>, Infallible> {
     // Whatever a proxy in front took the request's end to be, nothing behind it is
     // read as another request (RFC 9112, section 6.3).
     let ends = request.headers().contains_key(TRANSFER_ENCODING);
     let is_ambiguous = ticket.is_ambiguous();
-    let (request, exchange) = ticket.begin(request);
+    let (mut request, exchange) = ticket.begin(request);
+    request.extensions_mut().insert(peer);
     if is_ambiguous {
         return Ok(exchange.answer(ApiError::TwoEnds.into_response()));
     }

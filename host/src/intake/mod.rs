@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::activity::Activity;
 use crate::clock::{Clock, Ids, random};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::dialect::Dialects;
@@ -27,6 +28,7 @@ use crate::sandbox::Sandbox;
 use crate::store::ledger::{FreshDelivery, Idempotency, InLine, Portion, Received, Recorded, Recording, Start};
 use crate::store::picture::{SealedEndpoint, TenantPicture};
 use crate::store::{Catalog, Ledger, Picture, StoreError};
+use crate::telemetry::otlp::Tracer;
 
 mod check;
 pub mod notify;
@@ -51,6 +53,8 @@ pub struct Intake {
     pub gate: Gate,
     pub reach: Reach,
     pub replays: mpsc::UnboundedSender<replay::Job>,
+    pub activity: Activity,
+    pub tracer: Tracer,
 }
 
 /// Why nothing was taken in.
@@ -194,14 +198,15 @@ impl Intake {
         routed: Routed,
         idempotency: Option<Idempotency>,
     ) -> Result<Stored, IntakeError> {
-        let ids = events.iter().map(|event| event.id).collect();
-        let Routed { deliveries, claims, portion, .. } = routed;
+        let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
+        let Routed { deliveries, claims, portion, now, .. } = routed;
         let waits = deliveries.iter().any(|delivery| matches!(delivery.start, Start::Due(_)));
         match self.ledger.record(Recording { tenant, received, events, deliveries, idempotency, portion }).await? {
             Recorded::Stored => {}
             Recorded::Repeated(earlier) => return Ok(Stored::Before(earlier)),
             Recorded::KeyReused => return Err(IntakeError::KeyReused),
         }
+        self.activity.stored(tenant, ids.len(), now);
         for (claim, slot) in claims {
             self.handoff.send(claim, slot);
         }

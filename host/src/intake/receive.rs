@@ -1,6 +1,7 @@
 //! Requests at inbound URLs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -10,12 +11,14 @@ use crate::domain::event::{Draft, Event};
 use crate::domain::evidence::Evidence;
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId};
+use crate::domain::pipeline::StepReport;
 use crate::domain::place::PlaceId;
 use crate::domain::plain;
 use crate::domain::plugin::Job;
 use crate::domain::request::{Fate, Request};
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::{self, Begun, Side, Span, SpanId, TraceParent};
 use crate::domain::verification::{Judgement, Reply, Rules};
 use crate::gate::Passage;
 use crate::sandbox::{Outside, SourceJob, SourceResult, SourceRun};
@@ -153,6 +156,8 @@ impl Intake {
         now: Timestamp,
         again: Again,
     ) -> Result<Option<Receipt>, IntakeError> {
+        let begun = self.begin(&request, now, &again);
+        let began = Instant::now();
         let place = PlaceId::Source(source.id);
         let outside = self.reach.run(source.tenant, place);
         let run = self.interpret(tenant, source, Arc::new(request.clone()), now, outside).await;
@@ -166,19 +171,24 @@ impl Intake {
             SourceResult::Unreadable { reason } => (Vec::new(), Fate::Quarantined { reason }),
             SourceResult::Unavailable => return Err(IntakeError::Busy),
         };
-        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        let traced = |event: Event| Event { traceparent: begun.map(|begun| begun.here), ..event };
+        let events: Vec<Arc<Event>> = events.into_iter().map(traced).map(Arc::new).collect();
         let routed = self.route(tenant, &events, now);
         let (request_id, bytes, deliveries) = (request.id, request.body.len(), routed.deliveries.len());
         let (rerun_of, once) = match again {
             Again::Yes(before) => (Some(before), None),
             Again::No(once) => (None, once),
         };
+        if let Some(begun) = begun.filter(|begun| self.tracer.wants(begun.here)) {
+            self.trace(source, &request, begun, (now, began), &run.steps, &fate);
+        }
         let received = Received { request, fate: fate.clone(), steps: run.steps, rerun_of };
         let Stored::Now(event_ids) = self.record(source.tenant, Some(received), events, routed, once).await? else {
             return Ok(None);
         };
         tracing::info!(
             request.id = %request_id, tenant.id = %source.tenant, source.id = %source.id,
+            trace.id = begun.map(|begun| tracing::field::display(begun.here.trace)),
             state = fate.state(), reason = fate.reason(), bytes,
             event.id = event_ids.first().map(ToString::to_string), events = event_ids.len(), deliveries,
             "request {request_id}: {}", fate.state(),
@@ -188,6 +198,47 @@ impl Intake {
             _ => None,
         };
         Ok(Some(Receipt { request_id, event_ids, quarantined }))
+    }
+
+    /// The trace that a request is part of; each run of it is a span of its own.
+    fn begin(&self, request: &Request, now: Timestamp, again: &Again) -> Option<Begun> {
+        let whose = request.id.bytes();
+        let span = match again {
+            Again::No(_) => SpanId::of("receive", whose, 0),
+            Again::Yes(_) => SpanId::of("rerun", whose, u32::try_from(now.as_secs()).unwrap_or_default()),
+        };
+        Begun::new(TraceParent::of(&request.headers), whose, span, self.tracer.is_on())
+    }
+
+    fn trace(
+        &self,
+        source: &Source,
+        request: &Request,
+        begun: Begun,
+        (now, began): (Timestamp, Instant),
+        reports: &[StepReport],
+        fate: &Fate,
+    ) {
+        let run = u32::try_from(now.as_secs()).unwrap_or_default();
+        trace::steps(begun.here, request.id.bytes(), run, now, reports)
+            .into_iter()
+            .for_each(|span| self.tracer.tell(span));
+        self.tracer.tell(Span {
+            trace: begun.here.trace,
+            id: begun.here.parent,
+            parent: begun.led_by,
+            name: "receive".to_owned(),
+            side: Side::Server,
+            began: now,
+            took: began.elapsed(),
+            fields: vec![
+                ("tenant.id", source.tenant.to_string()),
+                ("source.id", source.id.to_string()),
+                ("request.id", request.id.to_string()),
+                ("state", fate.state().to_owned()),
+            ],
+            error: fate.reason().map(str::to_owned),
+        });
     }
 
     /// All of a request's events, or none and why: half a request would be

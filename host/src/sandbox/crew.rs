@@ -107,6 +107,12 @@ impl Crew {
         receiver.await.map_err(|_| Unavailable::Closed)
     }
 
+    /// Jobs that wait and jobs that run.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let floor = self.shop.lock();
+        (floor.queue.waiting(), floor.queue.running() + floor.patient)
+    }
+
     /// The same for work that may wait for something else than a processor.
     pub(super) async fn run_patiently<R: Send + 'static>(
         &self,

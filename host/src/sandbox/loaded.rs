@@ -38,6 +38,10 @@ impl<P> Loaded<P> {
         Self { plugins: HashMap::new(), own, bytes: 0, room, uses: 0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.plugins.len()
+    }
+
     pub(super) fn get(&mut self, digest: Digest) -> Option<Arc<P>> {
         self.uses += 1;
         let entry = self.plugins.get_mut(&digest)?;

@@ -62,7 +62,7 @@ use crate::domain::id::TenantId;
 use crate::domain::pipeline::{Pipeline, Step};
 use crate::domain::plugin::{Digest, Owner};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{PluginUse, Tally};
+use crate::domain::usage::{PluginUse, Tally, Usage};
 
 pub use self::admit::{Admitted, Rejected};
 pub use self::compile::{SUBCOMMAND, compile_child};
@@ -199,6 +199,18 @@ pub struct Issue {
     /// Dotted from the configuration's root; empty for all of it.
     pub path: String,
     pub message: String,
+}
+
+/// How the sandbox does.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    /// Since the start.
+    pub used: Usage,
+    /// Calls that wait for a thread, and calls that have one.
+    pub waiting: usize,
+    pub running: usize,
+    /// Plugins in memory.
+    pub loaded: usize,
 }
 
 /// The one sandbox of the process. Clones share it.
@@ -447,6 +459,11 @@ impl Sandbox {
     /// What one tenant used and is not written down yet.
     pub fn used_by(&self, tenant: TenantId) -> Vec<PluginUse> {
         self.0.tally().of(tenant)
+    }
+
+    pub fn vitals(&self) -> Vitals {
+        let (waiting, running) = self.0.crew.load();
+        Vitals { used: self.0.tally().total(), waiting, running, loaded: self.0.loaded().len() }
     }
 
     /// The plugin and the size of its code, from what is kept, or compiled now.

@@ -169,6 +169,10 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         !self.ready[lane as usize].is_empty()
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     pub(super) fn running(&self) -> usize {
         self.running
     }

@@ -1,6 +1,6 @@
-//! What is kept. Two small traits, [`Catalog`] (what tenants set up) and
-//! [`Ledger`] (what happened), an engine that keeps both promises, and the
-//! in-memory [`Picture`] that routing decisions use.
+//! What is kept. Small traits, [`Catalog`] (what tenants set up), [`Ledger`] (what
+//! happened) and [`People`] (who may sign in), an engine that keeps their promises,
+//! and the in-memory [`Picture`] that routing decisions use.
 //!
 //! No transaction is open while a plugin runs or a request is in flight: claim
 //! (short), work, settle (short), fenced by the claim.
@@ -10,15 +10,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub mod catalog;
+pub mod figures;
 pub mod keeping;
 pub mod ledger;
+pub mod people;
 pub mod picture;
 pub mod seal;
 pub mod sqlite;
 
 pub use catalog::Catalog;
+pub use figures::Figures;
 pub use keeping::Keeping;
 pub use ledger::Ledger;
+pub use people::People;
 pub use picture::Picture;
 
 /// What a store method answers, some time later.

@@ -9,6 +9,8 @@ use std::{fmt, thread};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+pub mod exposition;
+pub mod otlp;
 mod wide;
 
 use wide::Wide;

@@ -124,6 +124,7 @@ async fn one(store: &SqliteStore, tenant: TenantId, when: Timestamp) {
         tags: Vec::new(),
         data: serde_json::value::RawValue::from_string(data.clone()).expect("JSON").into(),
         request_id: None,
+        traceparent: None,
         data_gone_at: None,
     });
     let (delivery, token) = (mint(when), ClaimToken(1));

@@ -20,6 +20,7 @@ use hookyard::domain::key::{Key, KeyHash, SourceToken};
 use hookyard::domain::limits::{Allowance, Limits};
 use hookyard::domain::message::{Message, Method};
 use hookyard::domain::oauth::{ClientAuth, OAuth};
+use hookyard::domain::password::PasswordHash;
 use hookyard::domain::pace::{Order, Pace, Period, RateLimit};
 use hookyard::domain::pipeline::{LogLevel, LogLine, OnFailure, Pipeline, Step, StepOutcome, StepReport};
 use hookyard::domain::plugin::{Digest, Job};
@@ -34,6 +35,7 @@ use hookyard::domain::tenant::Tenant;
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::tls::{ClientCertificate, Tls};
 use hookyard::domain::url::DeliveryUrl;
+use hookyard::domain::user::{User, Whose};
 use hookyard::domain::verification::{Options, Verification};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::NewKey;
@@ -82,6 +84,19 @@ pub(super) fn key(hash: u8) -> NewKey {
         created_at: NOW + SECOND,
     };
     NewKey { hash: KeyHash([hash; 32]), key }
+}
+
+/// A user in which every field is set.
+pub(super) fn user(tenant: TenantId, email: &str) -> User {
+    User {
+        id: id(),
+        whose: Whose::Tenant(tenant),
+        email: email.parse().expect("an address"),
+        name: "Jane Smith".to_owned(),
+        role: Role::Viewer,
+        password: Some(PasswordHash::stored("a-very-secret-password-hash".to_owned())),
+        created_at: NOW + SECOND,
+    }
 }
 
 /// A tenant that exists.
@@ -215,6 +230,7 @@ pub(super) fn event(tenant: TenantId) -> Event {
         tags: vec!["paid".to_owned(), "größe \"l\"".to_owned()],
         data: serde_json::from_str::<Box<serde_json::value::RawValue>>(data).expect("JSON").into(),
         request_id: Some(id()),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().expect("a traceparent")),
         data_gone_at: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,6 +21,7 @@ use crate::domain::audit::Action;
 use crate::domain::event::{Draft, Event, MAX_DELAY};
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::{TRACEPARENT, TraceParent};
 use crate::intake::IntakeError;
 use crate::store::ledger::{EventQuery, Which};
 
@@ -90,18 +91,20 @@ enum Publication {
     path = "/events",
     operation_id = "publish_events",
     tag = "events",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 256 visible ASCII characters")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 256 visible ASCII characters"),
+        ("traceparent" = Option<String>, Header, description = "The trace that the events are part of (W3C Trace Context)")),
     request_body(content = Published, example = json!({"type": "order.paid", "data": {"id": 7}, "subject": "customer-7", "tags": ["paid"]})),
     responses((status = 202, body = Publication), (status = 409), (status = 413), (status = 429)),
 )]
 async fn publish(State(app): State<App>, caller: TenantCaller, request: Request) -> Result<Response, ApiError> {
     let key = idempotency_key(&request)?;
+    let trace = traceparent(request.headers());
     let body = input::read_body(request.into_body(), MAX_BODY).await?;
     let key = key.map(|key| (key, Sha256::digest(&body).into()));
     let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_list {
         let draft = input::parse::<EventForm>(&body)?.parse("", app.clock.now())?;
-        let ids = app.intake.publish(caller.picture(), vec![draft], key).await?;
+        let ids = app.intake.publish(caller.picture(), vec![draft], key, trace).await?;
         let id = *ids.first().ok_or(ApiError::NotFound)?;
         return Ok((StatusCode::ACCEPTED, Json(Publication::One { id })).into_response());
     }
@@ -112,7 +115,7 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
     let now = app.clock.now();
     let drafts = forms.into_iter().enumerate().map(|(at, form)| form.parse(&format!("[{at}]."), now));
     let drafts = drafts.collect::<Result<Vec<Draft>, _>>()?;
-    let published = app.intake.publish(caller.picture(), drafts, key).await;
+    let published = app.intake.publish(caller.picture(), drafts, key, trace).await;
     let ids = published.map_err(|error| match error {
         IntakeError::Misfit(misfit) => ApiError::Misfit {
             field: format!("[{}].data", misfit.at),
@@ -122,6 +125,16 @@ async fn publish(State(app): State<App>, caller: TenantCaller, request: Request)
         other => other.into(),
     })?;
     Ok((StatusCode::ACCEPTED, Json(Publication::Many { ids })).into_response())
+}
+
+/// The trace that came along, if it came once: of two, neither can be believed.
+/// One that cannot be read is none (W3C Trace Context).
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    match (given.next(), given.next()) {
+        (Some(one), None) => one.to_str().ok()?.parse().ok(),
+        _ => None,
+    }
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {

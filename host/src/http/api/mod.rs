@@ -5,6 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::App;
 
+mod activity;
+mod attention;
 mod audit;
 mod deliveries;
 mod dialects;
@@ -14,7 +16,9 @@ mod event_types;
 mod events;
 mod explain;
 mod keys;
+mod operator;
 mod plugins;
+mod portal_sessions;
 mod replays;
 mod requests;
 mod reruns;
@@ -26,12 +30,15 @@ mod steps;
 mod tenants;
 mod trial;
 mod upgrades;
+mod users;
 
 /// Every route, with what the document says of it.
 pub(super) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(tenants::routes())
         .merge(keys::routes())
+        .merge(users::routes())
+        .merge(portal_sessions::routes())
         .merge(audit::routes())
         .merge(sources::routes())
         .merge(requests::routes())
@@ -48,6 +55,9 @@ pub(super) fn described() -> OpenApiRouter<App> {
         .merge(trial::routes())
         .merge(reruns::routes())
         .merge(stats::routes())
+        .merge(activity::routes())
+        .merge(attention::routes())
+        .merge(operator::routes())
         .merge(upgrades::routes())
 }
 

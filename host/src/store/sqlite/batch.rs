@@ -50,8 +50,12 @@ struct Verdicts {
 }
 
 impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.records.len() + self.settlements.len() + self.changes.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.settlements.is_empty() && self.changes.is_empty()
+        self.len() == 0
     }
 
     /// Writes it and answers everybody. The error is one that nothing of the

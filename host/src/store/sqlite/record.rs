@@ -40,8 +40,8 @@ impl RecordStatements {
             ),
             events: Many::new(
                 "INSERT OR FAIL INTO events (tenant_id, id, type, occurred_at, received_at, deliver_at, subject, account,
-                 tags, data, request_id) VALUES",
-                "(?,?,?,?,?,?,?,?,?,?,?)",
+                 tags, data, request_id, traceparent) VALUES",
+                "(?,?,?,?,?,?,?,?,?,?,?,?)",
                 "",
             ),
             deliveries: Many::new(
@@ -233,7 +233,8 @@ fn bind_event((tenant, event): &(&Arc<str>, &Event), values: &mut Values) {
         .maybe(event.account.as_deref(), |values, account| values.text(account))
         .json(&event.tags)
         .text(event.data.get())
-        .maybe(event.request_id, |values, id| values.id(&id));
+        .maybe(event.request_id, |values, id| values.id(&id))
+        .maybe(event.traceparent, |values, trace| values.id(&trace));
 }
 
 fn bind_delivery((tenant, delivery): &(&Arc<str>, &FreshDelivery), values: &mut Values) {

@@ -107,7 +107,8 @@ pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest
 /// message's when they are joined.
 pub(super) const EVENT: &str =
     "events.id, events.type, events.occurred_at, events.received_at, events.deliver_at, events.subject,
-    events.account, events.tags, events.data, events.request_id, events.data_gone_at";
+    events.account, events.tags, events.data, events.request_id, events.traceparent,
+    events.data_gone_at";
 
 pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreError> {
     let row = Columns(row);
@@ -124,6 +125,7 @@ pub(super) fn event(tenant: TenantId, row: &SqliteRow) -> Result<Event, StoreErr
         tags: row.json("tags")?,
         data: data.into(),
         request_id: row.maybe_parsed("request_id")?,
+        traceparent: row.maybe_parsed("traceparent")?,
         data_gone_at: row.maybe_at("data_gone_at")?,
     })
 }

@@ -105,7 +105,7 @@ pub(super) async fn cancel(
 pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL";
     // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 11] = [
+    const PORTIONS: [&str; 12] = [
         "DELETE FROM attempts WHERE rowid IN (
             SELECT attempts.rowid FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = ?1 ORDER BY id LIMIT ?2)
                 AS first JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT ?3)",
@@ -129,6 +129,8 @@ pub(super) async fn purge(conn: &mut SqliteConnection, tenant: TenantId, limit: 
             SELECT id FROM erasures WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
         "DELETE FROM sweeps WHERE tenant_id = ?1 AND kind IN (
             SELECT kind FROM sweeps WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
+        "DELETE FROM activity WHERE tenant_id = ?1 AND at IN (
+            SELECT at FROM activity WHERE tenant_id = ?1 LIMIT min(?2, ?3))",
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {

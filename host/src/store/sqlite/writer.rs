@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::batch::{Batch, Failed, Statements};
+use super::meters::Meters;
 use super::{audit, fault, wipe};
 use crate::domain::audit::Entry;
 use crate::store::ledger::{Recorded, Recording, Settlement};
@@ -113,6 +114,7 @@ pub(super) struct Writer {
     pub(super) complained: Option<Instant>,
     /// What the disk did not take; it is part of the next batch.
     pub(super) unsettled: Vec<(Box<Settlement>, Answer<bool>)>,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Writer {
@@ -202,13 +204,16 @@ impl Writer {
     /// Writes a batch in one transaction and answers everybody. Says whether
     /// the writer can go on.
     async fn commit(&mut self, batch: Batch) -> bool {
+        let (operations, began) = (batch.len(), Instant::now());
         let Err(Failed { error, settlements }) = Box::pin(batch.write(&mut self.conn, &self.statements)).await else {
+            self.meters.committed(operations, began.elapsed());
             self.written.notify_one();
             if self.complained.take().is_some() {
                 tracing::info!("the disk takes writes again");
             }
             return true;
         };
+        self.meters.failed();
         self.unsettled = settlements;
         match error {
             StoreError::Unwritable(error) if fault::is_final(&error) => {

@@ -87,6 +87,9 @@ struct Event {
     data: Value,
     /// The request that it was made of, when a source received it.
     request_id: Option<RequestId>,
+    /// The trace that it is part of (W3C Trace Context), where it is part of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
     /// When its data went.
     #[serde(skip_serializing_if = "Option::is_none")]
     data_gone_at: Option<Timestamp>,
