@@ -97,6 +97,9 @@ impl Story {
         let suffix = u32::from_le_bytes(random());
         let tenant = self.post("/v1/tenants", operator_key, &json!({"name": format!("Demo {suffix:08x}")})).await?;
         let key = text(&tenant, "key")?;
+        let users = format!("/v1/tenants/{}/users", text(&tenant, "id")?);
+        let you = json!({"email": "you@example.com", "name": "You", "role": "admin"});
+        let user = self.post(&users, operator_key, &you).await?;
         say(&format!("1. A tenant, {}, with a key of its own", text(&tenant, "id")?));
 
         let source = self.post("/v1/sources", key, &source_form()).await?;
@@ -120,14 +123,15 @@ impl Story {
         say(&format!("5. It was stored as {event}, mapped, filtered, signed and delivered:\n{}", shown(&arrived)));
         verify(&arrived, text(&endpoint, "secret")?)?;
         say("6. The receiver verified the signature: it is genuine.");
-        say(&self.what_next(url, key, event));
+        say(&self.what_next(text(&user, "link")?, url, key, event));
         Ok(())
     }
 
-    fn what_next(&self, url: &str, key: &str, event: &str) -> String {
+    fn what_next(&self, link: &str, url: &str, key: &str, event: &str) -> String {
         let base = &self.base;
         format!(
-            "The server is up at {base}. Try, in another terminal:\n\n   \
+            "The server is up at {base}. See all of it in your browser (the link lets you in once):\n\n   {link}\n\n\
+             Or try, in another terminal:\n\n   \
              curl '{url}' -d '{{\"event\":\"order.placed\",\"customer\":{{\"phone\":\"0044 20 7946 0000\"}},\"data\":{{\"order_id\":\"ORD-790\"}}}}'\n\n   \
              curl -H 'authorization: Bearer {key}' '{base}/v1/deliveries?event={event}'\n\n   \
              curl -H 'authorization: Bearer {key}' '{base}/v1/plugins'\n\nCtrl-C stops it."

@@ -66,6 +66,11 @@ impl Bucket {
         self.full_at = now.saturating_add(self.level(flow, now).saturating_add(taken));
     }
 
+    /// Puts back what was taken for nothing.
+    pub fn give_back(&mut self, flow: Flow, count: u32) {
+        self.full_at = self.full_at.saturating_sub(flow.each.saturating_mul(count.into()));
+    }
+
     pub fn is_full(&self, now: Timestamp) -> bool {
         self.full_at <= at(now)
     }

@@ -1,4 +1,7 @@
-//! Who calls, and whether a key's role is enough for what it is used for.
+//! Who calls, and whether their role is enough for what they ask for.
+//!
+//! Three ways lead in: a tenant's key, the operator's key, and [`SignedIn`], which
+//! this program itself gives a call that it makes for a browser.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -10,21 +13,72 @@ use subtle::ConstantTimeEq as _;
 
 use super::App;
 use super::error::ApiError;
+use super::portal::Judged;
 use super::roles;
 use crate::clock::mint;
 use crate::domain::audit::{Action, Author, Change, Entry};
 use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::{Key, KeyHash, KeyText};
 use crate::domain::role::Role;
+use crate::domain::session::PortalScope;
 use crate::store::picture::TenantPicture;
 
+/// Somebody who is signed in at a browser: an extension of a call that the
+/// dashboard makes. Nothing from outside can set an extension.
+#[derive(Clone)]
+pub(super) struct SignedIn {
+    pub(super) who: Who,
+}
+
+/// As whom.
+#[derive(Clone)]
+pub(super) enum Who {
+    Operator,
+    Tenant {
+        tenant: TenantId,
+        role: Role,
+        author: Author,
+        /// The key that they signed in with.
+        key: Option<KeyId>,
+        /// What a portal's visitor is kept to.
+        scope: Option<Arc<PortalScope>>,
+    },
+}
+
+impl SignedIn {
+    /// What a portal's visitor is kept to.
+    pub(super) fn scope(&self) -> Option<&Arc<PortalScope>> {
+        match &self.who {
+            Who::Operator => None,
+            Who::Tenant { scope, .. } => scope.as_ref(),
+        }
+    }
+}
+
 /// A caller known to belong to a tenant, with all that the tenant has set up,
-/// and whose key's role is enough for the route.
+/// and whose role is enough for the route.
 ///
 /// Cannot be built outside this module, and the store's methods ask for the
 /// tenant id that it carries: a handler that forgets to authenticate does not
 /// compile.
-pub(super) struct TenantCaller(Arc<TenantPicture>, Arc<Key>);
+pub(super) struct TenantCaller(Arc<TenantPicture>, Standing);
+
+/// As whom somebody calls in a tenant.
+struct Standing {
+    role: Role,
+    author: Author,
+    key: Option<KeyId>,
+}
+
+impl Standing {
+    fn of(key: &Key) -> Self {
+        Self { role: key.role, author: Author::of(key), key: Some(key.id) }
+    }
+
+    fn require(&self, least: Role) -> Result<(), ApiError> {
+        if self.role.covers(least) { Ok(()) } else { Err(ApiError::Role { has: self.role, needs: least }) }
+    }
+}
 
 impl TenantCaller {
     pub(super) fn id(&self) -> TenantId {
@@ -35,19 +89,19 @@ impl TenantCaller {
         &self.0
     }
 
-    /// The key that it came with.
-    pub(super) fn key(&self) -> KeyId {
-        self.1.id
+    /// The key that it came with, if it did with one.
+    pub(super) fn key(&self) -> Option<KeyId> {
+        self.1.key
     }
 
     /// Refused unless its role covers `least`, for what not every caller of a
     /// route may have.
     pub(super) fn require(&self, least: Role) -> Result<(), ApiError> {
-        if self.1.role.covers(least) { Ok(()) } else { Err(ApiError::Role { has: self.1.role, needs: least }) }
+        self.1.require(least)
     }
 
     pub(super) fn author(&self) -> Author {
-        Author::of(&self.1)
+        self.1.author.clone()
     }
 
     /// What the audit log is to say of what it is about to do.
@@ -73,7 +127,7 @@ impl Operator {
     }
 }
 
-/// Whoever has a key, the operator's or a tenant's.
+/// Whoever has a key or is signed in, as the operator or in a tenant.
 pub(super) struct Anybody(());
 
 impl FromRequestParts<App> for Anybody {
@@ -82,7 +136,7 @@ impl FromRequestParts<App> for Anybody {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match who(parts, app)? {
             Caller::Operator => Ok(Self(())),
-            Caller::Tenant(_, key) => enough(parts, &key).map(|()| Self(())),
+            Caller::Tenant(_, standing) => enough(parts, &standing).map(|()| Self(())),
         }
     }
 }
@@ -93,7 +147,7 @@ impl FromRequestParts<App> for TenantCaller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match who(parts, app)? {
             Caller::Operator => Err(ApiError::Forbidden),
-            Caller::Tenant(tenant, key) => enough(parts, &key).map(|()| Self(tenant, key)),
+            Caller::Tenant(tenant, standing) => enough(parts, &standing).map(|()| Self(tenant, standing)),
         }
     }
 }
@@ -109,30 +163,49 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
-/// Whose key it is that came along.
 enum Caller {
     Operator,
-    Tenant(Arc<TenantPicture>, Arc<Key>),
+    Tenant(Arc<TenantPicture>, Standing),
 }
 
 fn who(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
+    match parts.extensions.get::<SignedIn>() {
+        Some(signed_in) => signed_in_as(signed_in, parts, app),
+        None => by_key(parts, app),
+    }
+}
+
+/// A portal's call was judged in `portal.rs`, or it is none: whoever forgets to
+/// have it judged is refused.
+fn signed_in_as(signed_in: &SignedIn, parts: &Parts, app: &App) -> Result<Caller, ApiError> {
+    match &signed_in.who {
+        Who::Operator => Ok(Caller::Operator),
+        Who::Tenant { scope: Some(_), .. } if parts.extensions.get::<Judged>().is_none() => Err(ApiError::Forbidden),
+        Who::Tenant { tenant, role, author, key, scope: _ } => {
+            let part = app.picture.tenant(*tenant).ok_or(ApiError::Unauthenticated)?;
+            Ok(Caller::Tenant(part, Standing { role: *role, author: author.clone(), key: *key }))
+        }
+    }
+}
+
+fn by_key(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     let hash = presented(parts).ok_or(ApiError::Unauthenticated)?;
     let owner = app.picture.tenant_by_key(&hash);
     match owner.and_then(|(id, key)| Some((app.picture.tenant(id)?, key))) {
         Some((tenant, key)) => match key.expired_at(app.clock.now()) {
             Some(end) => Err(ApiError::KeyExpired(end)),
-            None => Ok(Caller::Tenant(tenant, key)),
+            None => Ok(Caller::Tenant(tenant, Standing::of(&key))),
         },
         None if app.operator.0.ct_eq(&hash.0).into() => Ok(Caller::Operator),
         None => Err(ApiError::KeyUnknown),
     }
 }
 
-/// Whether the key's role is enough for the route that was taken.
-fn enough(parts: &Parts, key: &Key) -> Result<(), ApiError> {
+/// Whether the caller's role is enough for the route that was taken.
+fn enough(parts: &Parts, standing: &Standing) -> Result<(), ApiError> {
     let route = parts.extensions.get::<MatchedPath>();
     let needs = route.map_or(Role::Admin, |route| roles::least(&parts.method, route.as_str()));
-    if key.role.covers(needs) { Ok(()) } else { Err(ApiError::Role { has: key.role, needs }) }
+    standing.require(needs)
 }
 
 /// `Authorization: Bearer <key>` (RFC 6750, section 2.1).

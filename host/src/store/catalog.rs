@@ -161,7 +161,7 @@ pub struct NewKey {
 pub struct AuditQuery {
     pub target: Option<String>,
     pub action: Option<Action>,
-    /// A key's id, `operator` or `hookyard`.
+    /// A key's or a user's id, `operator`, `portal` or `hookyard`.
     pub by: Option<String>,
     /// At or after.
     pub after: Option<Timestamp>,

@@ -7,10 +7,10 @@ use hookyard::domain::id::EventId;
 use hookyard::domain::secret::Secret;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::{OpenError, SqliteStore};
-use hookyard::store::{Catalog as _, Ledger as _, StoreError};
+use hookyard::store::{Catalog as _, Ledger as _, People as _, StoreError};
 use hookyard_tests::TempDir;
 
-use super::given::{NOW, endpoint, event, key, recording, source, tenant};
+use super::given::{NOW, endpoint, event, key, recording, source, tenant, user};
 use super::{Kept, MASTER_KEY};
 
 async fn open(path: &Path) -> SqliteStore {
@@ -47,6 +47,7 @@ async fn secrets_are_not_in_the_files() -> Kept {
     store.create_endpoint(&endpoint, Some(&first), None).await?;
     store.rotate_secret(acme.id, endpoint.id, &second, NOW, NOW).await?;
     store.create_source(&source(acme.id, "shop")).await?;
+    store.create_user(&user(acme.id, "jane@example.com"), 9).await?;
     let before = endpoint.clone();
     endpoint.headers[0].value = "another-secret-header".to_owned();
     store.update_endpoint(&endpoint, &before).await?;
@@ -58,7 +59,8 @@ async fn secrets_are_not_in_the_files() -> Kept {
         assert!(!on_disk(&place, second.reveal().as_bytes()));
         assert!(!on_disk(&place, b"a-source-secret"));
         assert!(!on_disk(&place, b"a-verify-token"));
-        // The header, the login, the hidden header and the client's key.
+        // The header, the login, the hidden header, the client's key and a
+        // password's hash.
         assert!(!on_disk(&place, b"a-very-secret"));
         assert!(!on_disk(&place, b"another-secret-header"));
         store.close().await;

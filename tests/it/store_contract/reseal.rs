@@ -6,14 +6,15 @@ use std::path::Path;
 use hookyard::domain::id::TenantId;
 use hookyard::domain::named_secret::NamedSecret;
 use hookyard::domain::secret::Secret;
-use hookyard::store::Catalog as _;
+use hookyard::domain::user::Whose;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::{Offline, OpenError, Resealed, SEALED, SqliteStore};
+use hookyard::store::{Catalog as _, People as _};
 use hookyard_tests::TempDir;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
-use super::given::{NOW, endpoint, key, source, tenant};
+use super::given::{NOW, endpoint, key, source, tenant, user};
 use super::{Kept, MASTER_KEY};
 
 const NEW_KEY: [u8; 32] = [8; 32];
@@ -36,6 +37,7 @@ async fn full(path: &Path) -> Result<TenantId, hookyard::store::StoreError> {
     let secret = NamedSecret::value(NAMED.to_owned()).expect("it is a value");
     let named = NamedSecret { name: "crm".to_owned(), secret, created_at: NOW, updated_at: NOW };
     store.put_secret(acme.id, &named, 9).await?;
+    store.create_user(&user(acme.id, "jane@example.com"), 9).await?;
     store.close().await;
     Ok(acme.id)
 }
@@ -83,6 +85,8 @@ async fn shows_all(path: &Path, master_key: [u8; 32], tenant: TenantId) -> Kept 
     assert_eq!(verification.secret.as_ref().map(|secret| secret.reveal()), Some("a-source-secret"));
     assert_eq!(verification.verify_token.as_ref().map(|token| token.reveal()), Some("a-verify-token"));
     assert_eq!(picture.secrets["crm"].secret.reveal(), NAMED);
+    let users = store.users(Whose::Tenant(tenant), None, 9).await?;
+    assert_eq!(users[0].password, user(tenant, "jane@example.com").password);
     store.close().await;
     Ok(())
 }
@@ -143,14 +147,17 @@ async fn a_database_that_a_host_has_open_is_left_alone() {
 }
 
 /// Columns of bytes that are no secret of anybody's.
-const PLAIN: [(&str, &str); 8] = [
+const PLAIN: [(&str, &str); 11] = [
     ("attempts", "answer_body"),
     ("components", "component"),
     ("idempotency", "fingerprint"),
     ("keys", "hash"),
+    ("links", "hash"),
     ("messages", "body"),
     ("meta", "value"),
     ("requests", "body"),
+    ("sessions", "hash"),
+    ("sessions", "key_hash"),
     ("step_values", "value"),
 ];
 

@@ -13,9 +13,11 @@ use crate::domain::event_type::{EventKind, OwnKind};
 use crate::domain::key::Key;
 use crate::domain::oauth::OAuth;
 use crate::domain::pipeline::{Pipeline, Step};
+use crate::domain::session::PortalScope;
 use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::tls::Tls;
+use crate::domain::user::User;
 
 /// A value whose JSON is longer than this many bytes is not shown: it is said
 /// that it changed.
@@ -144,6 +146,29 @@ impl Audited for Key {
     fn facts(&self) -> Vec<Fact> {
         let Self { id: _, name, role, expires_at, created_at: _ } = self;
         vec![Fact::shown("name", name), Fact::shown("role", role.as_str()), Fact::shown("expires_at", expires_at)]
+    }
+}
+
+impl Audited for User {
+    fn facts(&self) -> Vec<Fact> {
+        let Self { id: _, whose: _, email, name, role, password, created_at: _ } = self;
+        vec![
+            Fact::shown("email", email),
+            Fact::shown("name", name),
+            Fact::shown("role", role.as_str()),
+            Fact::secret("password", password.as_ref().map(|password| password.reveal())),
+        ]
+    }
+}
+
+impl Audited for PortalScope {
+    fn facts(&self) -> Vec<Fact> {
+        let Self { account, capabilities, embed_origins } = self;
+        vec![
+            Fact::shown("account", account),
+            Fact::shown("capabilities", capabilities),
+            Fact::shown("embed_origins", embed_origins),
+        ]
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use super::id::{AuditId, KeyId, TenantId};
+use super::id::{AuditId, KeyId, TenantId, UserId};
 use super::key::Key;
+use super::user::User;
 
 mod facts;
 
@@ -30,6 +31,10 @@ pub struct Entry {
 pub enum Author {
     /// Whoever has this key. Its name is the one that it had then.
     Key { id: KeyId, name: Option<String> },
+    /// This person, by the name that they had then.
+    User { id: UserId, name: Option<String> },
+    /// Whoever has a portal's link, for this account or for all.
+    Portal { account: Option<String> },
     /// Whoever runs the server.
     Operator,
     /// The server by itself.
@@ -41,10 +46,15 @@ impl Author {
         Self::Key { id: key.id, name: key.name.clone() }
     }
 
-    /// The name that a key had.
+    pub fn of_user(user: &User) -> Self {
+        Self::User { id: user.id, name: Some(user.name.clone()) }
+    }
+
+    /// The name that a key or a user had, or a portal's account.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Key { name, .. } => name.as_deref(),
+            Self::Key { name, .. } | Self::User { name, .. } => name.as_deref(),
+            Self::Portal { account } => account.as_deref(),
             Self::Operator | Self::Hookyard => None,
         }
     }
@@ -54,16 +64,20 @@ impl Author {
         match word {
             "operator" => Some(Self::Operator),
             "hookyard" => Some(Self::Hookyard),
-            key => key.parse().ok().map(|id| Self::Key { id, name }),
+            "portal" => Some(Self::Portal { account: name }),
+            id if id.starts_with("usr_") => id.parse().ok().map(|id| Self::User { id, name }),
+            id => id.parse().ok().map(|id| Self::Key { id, name }),
         }
     }
 }
 
-/// The key's id, `operator` or `hookyard`.
+/// The key's or the user's id, `operator`, `portal` or `hookyard`.
 impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key { id, .. } => id.fmt(f),
+            Self::User { id, .. } => id.fmt(f),
+            Self::Portal { .. } => f.write_str("portal"),
             Self::Operator => f.write_str("operator"),
             Self::Hookyard => f.write_str("hookyard"),
         }
@@ -104,6 +118,11 @@ actions! {
     TenantDeleted = "tenant.deleted",
     KeyCreated = "key.created",
     KeyRevoked = "key.revoked",
+    UserCreated = "user.created",
+    UserUpdated = "user.updated",
+    UserDeleted = "user.deleted",
+    UserLinkMade = "user.link-made",
+    PortalSessionCreated = "portal-session.created",
     SourceCreated = "source.created",
     SourceUpdated = "source.updated",
     SourceDeleted = "source.deleted",
@@ -152,7 +171,15 @@ mod tests {
     fn an_author_survives_its_words() {
         let id = KeyId::new(Timestamp::from_millis(7), [1; 10]);
         let name = || Some("ci".to_owned());
-        for author in [Author::Operator, Author::Hookyard, Author::Key { id, name: name() }] {
+        let user = UserId::new(Timestamp::from_millis(7), [1; 10]);
+        for author in [
+            Author::Operator,
+            Author::Hookyard,
+            Author::Key { id, name: name() },
+            Author::User { id: user, name: name() },
+            Author::Portal { account: name() },
+            Author::Portal { account: None },
+        ] {
             let parts = (author.to_string(), author.name().map(str::to_owned));
             assert_eq!(Author::from_parts(&parts.0, parts.1), Some(author));
         }

@@ -80,6 +80,7 @@ pub(super) async fn delete_tenant(conn: &mut SqliteConnection, tenant: TenantId,
     ] {
         sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
     }
+    super::people::forget_tenant(conn, tenant).await?;
     super::plugins::delete_orphans(conn).await
 }
 
@@ -418,6 +419,6 @@ pub(super) fn found(rows: u64) -> Written {
     if rows == 0 { Err(StoreError::NotFound) } else { Ok(()) }
 }
 
-fn taken(error: sqlx::Error) -> StoreError {
+pub(super) fn taken(error: sqlx::Error) -> StoreError {
     if fault::is_taken(&error) { StoreError::NameTaken } else { error.into() }
 }

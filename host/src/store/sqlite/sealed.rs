@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::access::ACCESS;
 use super::rows::corrupt;
 use crate::domain::header::Header;
-use crate::domain::id::{EndpointId, SourceId, TenantId};
+use crate::domain::id::{EndpointId, SourceId, TenantId, UserId};
+use crate::domain::password::PasswordHash;
 use crate::domain::secret::Secret;
 use crate::domain::verification::{Options, Verification};
 use crate::store::StoreError;
@@ -28,7 +29,7 @@ pub struct SealedColumn {
 /// All of them, but for the check of the master key itself. Whoever seals
 /// another adds it here, or a rotation of the master key leaves it behind; the
 /// store's contract compares this list with the schema.
-pub const SEALED: [SealedColumn; 5] = [
+pub const SEALED: [SealedColumn; 6] = [
     SealedColumn {
         table: "endpoint_secrets",
         column: "sealed",
@@ -45,6 +46,7 @@ pub const SEALED: [SealedColumn; 5] = [
         whose: &["id"],
         key: &["tenant_id", "id"],
     },
+    SealedColumn { table: "users", column: "password", what: PASSWORD, whose: &["id"], key: &["owner", "id"] },
     SealedColumn {
         table: "named_secrets",
         column: "sealed",
@@ -58,6 +60,7 @@ const SECRET: &str = "endpoint-secret";
 const VERIFICATION: &str = "source-verification";
 const HEADERS: &str = "endpoint-headers";
 const NAMED: &str = "named-secret";
+const PASSWORD: &str = "user-password";
 
 pub(super) fn seal_secret(seal: &Seal, endpoint: EndpointId, secret: &Secret) -> Vec<u8> {
     seal.seal(Label { what: SECRET, whose: &endpoint.to_string() }, secret.reveal().as_bytes())
@@ -82,6 +85,17 @@ pub(super) fn open_named(seal: &Seal, tenant: TenantId, name: &str, sealed: &[u8
     let text = seal.open(Label { what: NAMED, whose: &whose(tenant, name) }, sealed).ok();
     let text = text.and_then(|text| String::from_utf8(text).ok());
     text.map(Secret::stored).ok_or_else(|| corrupt("named_secrets.sealed"))
+}
+
+/// Whoever has a copy of the database alone cannot try passwords.
+pub(super) fn seal_password(seal: &Seal, user: UserId, password: &PasswordHash) -> Vec<u8> {
+    seal.seal(Label { what: PASSWORD, whose: &user.to_string() }, password.reveal().as_bytes())
+}
+
+pub(super) fn open_password(seal: &Seal, user: UserId, sealed: &[u8]) -> Result<PasswordHash, StoreError> {
+    let text = seal.open(Label { what: PASSWORD, whose: &user.to_string() }, sealed).ok();
+    let text = text.and_then(|text| String::from_utf8(text).ok());
+    text.map(PasswordHash::stored).ok_or_else(|| corrupt("users.password"))
 }
 
 pub(super) fn seal_headers(seal: &Seal, endpoint: EndpointId, headers: &[Header]) -> Vec<u8> {

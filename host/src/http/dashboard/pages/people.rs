@@ -1,0 +1,19 @@
+//! Who may come in: signing in, members and keys, the audit log, and the
+//! operator's pages.
+
+use axum::Router;
+
+use super::super::Desk;
+use super::super::page::Page;
+
+pub(in super::super) const PAGES: &[Page] = &[];
+
+pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
+    ("sign_in.html", include_str!("../templates/sign_in.html")),
+    ("link.html", include_str!("../templates/link.html")),
+    ("portal_gone.html", include_str!("../templates/portal_gone.html")),
+];
+
+pub(in super::super) fn routes() -> Router<Desk> {
+    crate::http::sign_in::routes()
+}

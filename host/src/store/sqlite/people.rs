@@ -1,0 +1,422 @@
+//! The promises about people, kept on SQLite. Passwords' hashes are sealed here,
+//! before they are handed to the writer.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqlitePool};
+
+use super::bulk::{id_text, json};
+use super::changes::{Written, found, require, taken};
+use super::rows::{Columns, corrupt};
+use super::{SqliteStore, sealed};
+use crate::domain::audit::Entry;
+use crate::domain::id::{TenantId, UserId};
+use crate::domain::key::KeyHash;
+use crate::domain::role::Role;
+use crate::domain::session::{Holder, Link, Session, TokenHash};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Email, User, Whose};
+use crate::store::people::{People, Taking};
+use crate::store::seal::Seal;
+use crate::store::{Reply, StoreError};
+
+impl People for SqliteStore {
+    fn noting(&self, entry: Entry) -> Arc<dyn People> {
+        Arc::new(SqliteStore::noting(self, entry))
+    }
+
+    fn create_user<'a>(&'a self, user: &'a User, max: u32) -> Reply<'a, ()> {
+        let (user, password) = (user.clone(), self.seal_password(user));
+        self.change(move |conn| Box::pin(async move { create(conn, &user, password.as_deref(), Some(max)).await }))
+    }
+
+    fn update_user<'a>(&'a self, user: &'a User) -> Reply<'a, ()> {
+        let user = user.clone();
+        self.change(move |conn| Box::pin(async move { update(conn, &user).await }))
+    }
+
+    fn delete_user(&self, whose: Whose, user: UserId) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(delete(conn, whose, user)))
+    }
+
+    fn user(&self, whose: Whose, user: UserId) -> Reply<'_, Option<User>> {
+        Box::pin(async move { Ok(read(&self.readers, &self.seal, whose, (None, Some(user)), 1).await?.pop()) })
+    }
+
+    fn users(&self, whose: Whose, older_than: Option<UserId>, limit: u32) -> Reply<'_, Vec<User>> {
+        Box::pin(read(&self.readers, &self.seal, whose, (older_than, None), limit))
+    }
+
+    fn by_email<'a>(&'a self, email: &'a Email, limit: u32) -> Reply<'a, Vec<User>> {
+        Box::pin(by_email(&self.readers, &self.seal, email, limit))
+    }
+
+    fn create_link<'a>(&'a self, link: &'a Link) -> Reply<'a, ()> {
+        let link = link.clone();
+        self.change(move |conn| Box::pin(async move { create_link(conn, &link).await }))
+    }
+
+    fn link(&self, hash: TokenHash, now: Timestamp) -> Reply<'_, Option<(Link, Option<User>)>> {
+        Box::pin(link(&self.readers, &self.seal, hash, now))
+    }
+
+    fn take_link(&self, hash: TokenHash, taking: Taking, session: Session, now: Timestamp) -> Reply<'_, ()> {
+        let seal = self.seal.clone();
+        self.change(move |conn| Box::pin(async move { take_link(conn, &seal, hash, &taking, &session, now).await }))
+    }
+
+    fn open_session<'a>(&'a self, session: &'a Session, max: u32) -> Reply<'a, ()> {
+        let session = session.clone();
+        self.change(move |conn| Box::pin(async move { open_session(conn, &session, Some(max)).await }))
+    }
+
+    fn session(&self, hash: TokenHash) -> Reply<'_, Option<(Session, Option<User>)>> {
+        Box::pin(session(&self.readers, &self.seal, hash))
+    }
+
+    fn prolong_session(&self, hash: TokenHash, lapses_at: Timestamp) -> Reply<'_, ()> {
+        self.change(move |conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE sessions SET lapses_at = max(lapses_at, min(?, ends_at)) WHERE hash = ?")
+                    .bind(lapses_at.as_millis())
+                    .bind(hash.0.as_slice())
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+    }
+
+    fn enter(&self, hash: TokenHash, tenant: Option<TenantId>) -> Reply<'_, ()> {
+        self.change(move |conn| Box::pin(enter(conn, hash, tenant)))
+    }
+
+    fn end_session(&self, hash: TokenHash) -> Reply<'_, ()> {
+        self.change(move |conn| {
+            Box::pin(async move {
+                let hash = hash.0;
+                sqlx::query("DELETE FROM sessions WHERE hash = ?").bind(hash.as_slice()).execute(conn).await?;
+                Ok(())
+            })
+        })
+    }
+
+    fn end_lapsed(&self, now: Timestamp, limit: u32) -> Reply<'_, u64> {
+        const LOOK: &str = "
+            SELECT EXISTS (SELECT 1 FROM sessions WHERE lapses_at <= ?1) OR
+                EXISTS (SELECT 1 FROM links WHERE ends_at <= ?1)";
+        Box::pin(async move {
+            let some: bool = sqlx::query_scalar(LOOK).bind(now.as_millis()).fetch_one(&self.readers).await?;
+            if !some {
+                return Ok(0);
+            }
+            self.change(move |conn| Box::pin(end_lapsed(conn, now, limit))).await
+        })
+    }
+}
+
+impl SqliteStore {
+    fn seal_password(&self, user: &User) -> Option<Vec<u8>> {
+        user.password.as_ref().map(|password| sealed::seal_password(&self.seal, user.id, password))
+    }
+}
+
+/// A tenant that was deleted has nobody any more.
+async fn require_owner(conn: &mut SqliteConnection, whose: Whose) -> Written {
+    match whose {
+        Whose::Operator => Ok(()),
+        Whose::Tenant(tenant) => require(conn, tenant).await,
+    }
+}
+
+/// `password` is sealed.
+async fn create(conn: &mut SqliteConnection, user: &User, password: Option<&[u8]>, max: Option<u32>) -> Written {
+    const INSERT: &str =
+        "INSERT INTO users (owner, id, email, name, role, password, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    const COUNT: &str = "SELECT count(*) AS users FROM users WHERE owner = ?";
+    require_owner(conn, user.whose).await?;
+    sqlx::query(INSERT)
+        .bind(id_text(&user.whose))
+        .bind(id_text(&user.id))
+        .bind(user.email.as_str())
+        .bind(user.name.as_str())
+        .bind(user.role.as_str())
+        .bind(password)
+        .bind(user.created_at.as_millis())
+        .execute(&mut *conn)
+        .await
+        .map_err(taken)?;
+    let Some(max) = max else { return Ok(()) };
+    // After the insertion and in its savepoint: two that come together cannot
+    // both be the last that fits.
+    let row = sqlx::query(COUNT).bind(id_text(&user.whose)).fetch_one(conn).await?;
+    if Columns(&row).int::<u32>("users")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
+}
+
+async fn update(conn: &mut SqliteConnection, user: &User) -> Written {
+    let updated = sqlx::query("UPDATE users SET name = ?, role = ? WHERE owner = ? AND id = ?")
+        .bind(user.name.as_str())
+        .bind(user.role.as_str())
+        .bind(id_text(&user.whose))
+        .bind(id_text(&user.id))
+        .execute(conn)
+        .await?;
+    found(updated.rows_affected())
+}
+
+async fn delete(conn: &mut SqliteConnection, whose: Whose, user: UserId) -> Written {
+    let deleted = sqlx::query("DELETE FROM users WHERE owner = ? AND id = ?")
+        .bind(id_text(&whose))
+        .bind(id_text(&user))
+        .execute(&mut *conn)
+        .await?;
+    found(deleted.rows_affected())?;
+    sign_out(conn, whose, user).await?;
+    forget_links(conn, whose, Some(user)).await
+}
+
+async fn sign_out(conn: &mut SqliteConnection, whose: Whose, user: UserId) -> Written {
+    sqlx::query("DELETE FROM sessions WHERE owner = ? AND user_id = ?")
+        .bind(id_text(&whose))
+        .bind(id_text(&user))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn forget_links(conn: &mut SqliteConnection, whose: Whose, user: Option<UserId>) -> Written {
+    sqlx::query("DELETE FROM links WHERE owner = ? AND user_id IS ?")
+        .bind(id_text(&whose))
+        .bind(user.map(|user| id_text(&user)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+const USER: &str = "owner, id, email, name, role, password, created_at";
+
+async fn read(
+    pool: &SqlitePool,
+    seal: &Seal,
+    whose: Whose,
+    (older_than, only): (Option<UserId>, Option<UserId>),
+    limit: u32,
+) -> Result<Vec<User>, StoreError> {
+    let select = format!(
+        "SELECT {USER} FROM users WHERE owner = ?1 AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR id = ?3)
+        ORDER BY id DESC LIMIT ?4"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(id_text(&whose))
+        .bind(older_than.map(|id| id_text(&id)))
+        .bind(only.map(|id| id_text(&id)))
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(|row| user(seal, row)).collect()
+}
+
+async fn by_email(pool: &SqlitePool, seal: &Seal, email: &Email, limit: u32) -> Result<Vec<User>, StoreError> {
+    let select = format!("SELECT {USER} FROM users WHERE email = ? ORDER BY id LIMIT ?");
+    let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(email.as_str().to_owned()).bind(i64::from(limit));
+    query.fetch_all(pool).await?.iter().map(|row| user(seal, row)).collect()
+}
+
+fn user(seal: &Seal, row: &SqliteRow) -> Result<User, StoreError> {
+    let row = Columns(row);
+    let id = row.parsed("id")?;
+    let password = row.maybe_bytes("password")?;
+    Ok(User {
+        id,
+        whose: row.parsed("owner")?,
+        email: row.parsed("email")?,
+        name: row.text("name")?.to_owned(),
+        role: Role::parse(row.text("role")?).ok_or_else(|| corrupt("users.role"))?,
+        password: password.map(|sealed| sealed::open_password(seal, id, sealed)).transpose()?,
+        created_at: row.at("created_at")?,
+    })
+}
+
+async fn create_link(conn: &mut SqliteConnection, link: &Link) -> Written {
+    const INSERT: &str = "INSERT INTO links (hash, owner, user_id, ends_at) VALUES (?, ?, ?, ?)";
+    const EXISTS: &str = "SELECT 1 FROM users WHERE owner = ? AND id = ?";
+    if let Some(user) = link.user {
+        let exists = sqlx::query(EXISTS).bind(id_text(&link.whose)).bind(id_text(&user));
+        found(exists.fetch_optional(&mut *conn).await?.is_some().into())?;
+    }
+    forget_links(conn, link.whose, link.user).await?;
+    sqlx::query(INSERT)
+        .bind(link.hash.0.as_slice())
+        .bind(id_text(&link.whose))
+        .bind(link.user.map(|user| id_text(&user)))
+        .bind(link.ends_at.as_millis())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+fn link_of(row: &SqliteRow) -> Result<Link, StoreError> {
+    let row = Columns(row);
+    Ok(Link {
+        hash: token(row.bytes("hash")?, "links.hash")?,
+        whose: row.parsed("owner")?,
+        user: row.maybe_parsed("user_id")?,
+        ends_at: row.at("ends_at")?,
+    })
+}
+
+fn token(bytes: &[u8], column: &str) -> Result<TokenHash, StoreError> {
+    bytes.try_into().map(TokenHash).map_err(|_| corrupt(column))
+}
+
+async fn link(
+    pool: &SqlitePool,
+    seal: &Seal,
+    hash: TokenHash,
+    now: Timestamp,
+) -> Result<Option<(Link, Option<User>)>, StoreError> {
+    const SELECT: &str = "SELECT hash, owner, user_id, ends_at FROM links WHERE hash = ? AND ends_at > ?";
+    let row = sqlx::query(SELECT).bind(hash.0.to_vec()).bind(now.as_millis()).fetch_optional(pool).await?;
+    let Some(link) = row.as_ref().map(link_of).transpose()? else { return Ok(None) };
+    let Some(id) = link.user else { return Ok(Some((link, None))) };
+    let user = read(pool, seal, link.whose, (None, Some(id)), 1).await?.pop();
+    Ok(user.map(|user| (link, Some(user))))
+}
+
+async fn take_link(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    hash: TokenHash,
+    taking: &Taking,
+    session: &Session,
+    now: Timestamp,
+) -> Written {
+    const TAKE: &str = "DELETE FROM links WHERE hash = ? AND ends_at > ? RETURNING hash, owner, user_id, ends_at";
+    const PASSWORD: &str = "UPDATE users SET password = ? WHERE owner = ? AND id = ?";
+    let row = sqlx::query(TAKE).bind(hash.0.as_slice()).bind(now.as_millis()).fetch_optional(&mut *conn).await?;
+    let link = link_of(&row.ok_or(StoreError::NotFound)?)?;
+    match (taking, link.user) {
+        (Taking::In, _) => {}
+        (Taking::Password(password), Some(user)) => {
+            let updated = sqlx::query(PASSWORD)
+                .bind(sealed::seal_password(seal, user, password))
+                .bind(id_text(&link.whose))
+                .bind(id_text(&user))
+                .execute(&mut *conn)
+                .await?;
+            found(updated.rows_affected())?;
+            sign_out(conn, link.whose, user).await?;
+        }
+        (Taking::First(user), None) => {
+            let is_some = sqlx::query("SELECT 1 FROM users WHERE owner = 'operator' LIMIT 1");
+            if is_some.fetch_optional(&mut *conn).await?.is_some() {
+                return Err(StoreError::NameTaken);
+            }
+            let password = user.password.as_ref().map(|password| sealed::seal_password(seal, user.id, password));
+            create(conn, user, password.as_deref(), None).await?;
+        }
+        // A link of another kind than its taker thought.
+        (Taking::Password(_), None) | (Taking::First(_), Some(_)) => return Err(StoreError::NotFound),
+    }
+    open_session(conn, session, None).await
+}
+
+async fn open_session(conn: &mut SqliteConnection, session: &Session, max: Option<u32>) -> Written {
+    const INSERT: &str = "
+        INSERT INTO sessions (hash, owner, user_id, key_hash, scope, entered, created_at, lapses_at, ends_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    const COUNT: &str = "SELECT count(*) AS sessions FROM sessions WHERE owner = ? AND (scope IS NULL) = ?";
+    let whose = session.holder.whose();
+    require_owner(conn, whose).await?;
+    let (user, key, scope) = match &session.holder {
+        Holder::User(_, user) => (Some(id_text(user)), None, None),
+        Holder::Key(_, key) => (None, Some(key.0.as_slice()), None),
+        Holder::Portal(_, scope) => (None, None, Some(json(scope))),
+    };
+    let is_persons = scope.is_none();
+    sqlx::query(INSERT)
+        .bind(session.hash.0.as_slice())
+        .bind(id_text(&whose))
+        .bind(user)
+        .bind(key)
+        .bind(scope)
+        .bind(session.entered.map(|tenant| id_text(&tenant)))
+        .bind(session.created_at.as_millis())
+        .bind(session.lapses_at.as_millis())
+        .bind(session.ends_at.as_millis())
+        .execute(&mut *conn)
+        .await?;
+    let Some(max) = max else { return Ok(()) };
+    let row = sqlx::query(COUNT).bind(id_text(&whose)).bind(is_persons).fetch_one(conn).await?;
+    if Columns(&row).int::<u32>("sessions")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
+}
+
+async fn session(
+    pool: &SqlitePool,
+    seal: &Seal,
+    hash: TokenHash,
+) -> Result<Option<(Session, Option<User>)>, StoreError> {
+    const SELECT: &str = "
+        SELECT hash, owner, user_id, key_hash, scope, entered, created_at, lapses_at, ends_at FROM sessions
+        WHERE hash = ?";
+    let row = sqlx::query(SELECT).bind(hash.0.to_vec()).fetch_optional(pool).await?;
+    let Some(session) = row.as_ref().map(session_of).transpose()? else { return Ok(None) };
+    let Holder::User(whose, id) = session.holder else { return Ok(Some((session, None))) };
+    let user = read(pool, seal, whose, (None, Some(id)), 1).await?.pop();
+    Ok(user.map(|user| (session, Some(user))))
+}
+
+fn session_of(row: &SqliteRow) -> Result<Session, StoreError> {
+    let row = Columns(row);
+    let whose: Whose = row.parsed("owner")?;
+    let key = row.maybe_bytes("key_hash")?.map(|bytes| bytes.try_into().map(KeyHash));
+    let holder = match (row.maybe_parsed("user_id")?, key, row.maybe_json("scope")?, whose) {
+        (Some(user), None, None, _) => Holder::User(whose, user),
+        (None, Some(Ok(key)), None, _) => Holder::Key(whose, key),
+        (None, None, Some(scope), Whose::Tenant(tenant)) => Holder::Portal(tenant, scope),
+        _ => return Err(corrupt("sessions.owner")),
+    };
+    Ok(Session {
+        hash: token(row.bytes("hash")?, "sessions.hash")?,
+        holder,
+        entered: row.maybe_parsed("entered")?,
+        created_at: row.at("created_at")?,
+        lapses_at: row.at("lapses_at")?,
+        ends_at: row.at("ends_at")?,
+    })
+}
+
+async fn enter(conn: &mut SqliteConnection, hash: TokenHash, tenant: Option<TenantId>) -> Written {
+    const ENTER: &str = "UPDATE sessions SET entered = ? WHERE hash = ? AND owner = 'operator'";
+    if let Some(tenant) = tenant {
+        require(conn, tenant).await?;
+    }
+    let entered =
+        sqlx::query(ENTER).bind(tenant.map(|tenant| id_text(&tenant))).bind(hash.0.as_slice()).execute(conn).await?;
+    found(entered.rows_affected())
+}
+
+async fn end_lapsed(conn: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let mut ended = 0;
+    for statement in [
+        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE lapses_at <= ? LIMIT ?)",
+        "DELETE FROM links WHERE hash IN (SELECT hash FROM links WHERE ends_at <= ? LIMIT ?)",
+    ] {
+        let deleted = sqlx::query(statement).bind(now.as_millis()).bind(i64::from(limit)).execute(&mut *conn).await?;
+        ended += deleted.rows_affected();
+    }
+    Ok(ended)
+}
+
+/// What a deleted tenant leaves of its people, at once.
+pub(super) async fn forget_tenant(conn: &mut SqliteConnection, tenant: TenantId) -> Written {
+    for statement in [
+        "DELETE FROM users WHERE owner = ?",
+        "DELETE FROM links WHERE owner = ?",
+        "DELETE FROM sessions WHERE owner = ?",
+    ] {
+        sqlx::query(statement).bind(id_text(&tenant)).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
