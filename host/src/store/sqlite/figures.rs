@@ -90,7 +90,7 @@ impl Figures for SqliteStore {
         self.change(move |conn| {
             Box::pin(async move {
                 let forget = sqlx::query(FORGET).bind(before.as_millis()).bind(i64::from(limit));
-                Ok(forget.execute(conn).await?.rows_affected() == u64::from(limit))
+                Ok::<_, StoreError>(forget.execute(conn).await?.rows_affected() == u64::from(limit))
             })
         })
     }
@@ -98,14 +98,14 @@ impl Figures for SqliteStore {
     fn count_dead(&self, tenant: TenantId, since: Timestamp, most: u32) -> Reply<'_, u32> {
         Box::pin(async move {
             let count = sqlx::query(DEAD).bind(id_text(&tenant)).bind(since.as_millis()).bind(i64::from(most));
-            Columns(&count.fetch_one(&self.readers).await?).int("found")
+            Columns(&count.fetch_one(&self.readers).await?).int::<u32>("found")
         })
     }
 
     fn count_quarantined(&self, tenant: TenantId, most: u32) -> Reply<'_, u32> {
         Box::pin(async move {
             let count = sqlx::query(QUARANTINED).bind(id_text(&tenant)).bind(i64::from(most));
-            Columns(&count.fetch_one(&self.readers).await?).int("found")
+            Columns(&count.fetch_one(&self.readers).await?).int::<u32>("found")
         })
     }
 
