@@ -43,7 +43,6 @@ pub(crate) const ROUTES: &[Route] = &[
     ("GET", "/readyz", All, ""),
     ("GET", "/openapi.json", All, ""),
     ("GET", "/metrics", Operator, ""),
-    ("GET", "/docs", All, ""),
     ("GET", "/.well-known/hookyard/{tenant}/jwks.json", All, ""),
     ("ANY", "/in/{token}", All, ""),
     ("ANY", "/api/webhooks/inbound/{token}", All, ""),

@@ -11,9 +11,6 @@ use serde_json::{Map, Value, json};
 
 use crate::matrix::{For, ROUTES, Things, things_of};
 
-/// What only exists to be looked at by people.
-const PAGES: [&str; 2] = ["/docs", "/assets"];
-
 /// The document, and what it says of answers.
 struct Document {
     whole: Value,
@@ -139,12 +136,8 @@ async fn every_route_is_described_and_nothing_else_is() {
         document.operations().map(|operation| (operation.named(), operation.whom())).collect();
     // Whatever method comes to an inbound URL, what it is there for is POST.
     let method = |method: &str| if method == "ANY" { "POST".to_owned() } else { method.to_owned() };
-    let is_page = |path: &str| PAGES.iter().any(|page| path.starts_with(page));
-    let routes: BTreeMap<String, For> = ROUTES
-        .iter()
-        .filter(|(_, path, ..)| !is_page(path))
-        .map(|(word, path, whom, _)| (format!("{} {path}", method(word)), *whom))
-        .collect();
+    let routes: BTreeMap<String, For> =
+        ROUTES.iter().map(|(word, path, whom, _)| (format!("{} {path}", method(word)), *whom)).collect();
     let names = |map: &BTreeMap<String, For>| map.keys().cloned().collect::<BTreeSet<_>>();
     let (there, told) = (names(&routes), names(&described));
     assert_eq!(there.difference(&told).collect::<Vec<_>>(), Vec::<&String>::new(), "not described");
