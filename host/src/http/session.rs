@@ -32,10 +32,11 @@ const MOST_COOKIES: usize = 4;
 pub(super) async fn visitor(app: &App, headers: &HeaderMap) -> Option<Visitor> {
     let (session, visitor) = newest(app, headers).await?;
     let now = app.clock.now();
-    if let Some(lapses_at) = session.seen(now).filter(|_| is_somebody_there(headers)) {
-        if let Err(error) = app.people.prolong_session(session.hash, lapses_at).await {
-            tracing::warn!(error = %Chain(&error), "that somebody was seen was not written down");
-        }
+    if let Some(lapses_at) = session.seen(now)
+        && is_somebody_there(headers)
+        && let Err(error) = app.people.prolong_session(session.hash, lapses_at).await
+    {
+        tracing::warn!(error = %Chain(&error), "that somebody was seen was not written down");
     }
     Some(visitor)
 }

@@ -6,8 +6,8 @@
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -28,7 +28,6 @@ mod credentials;
 mod link;
 
 use answers::Fields;
-use credentials::Proof;
 
 /// At most this many bytes in what somebody types to sign in.
 const MAX_FORM: usize = 16 * 1024;
@@ -168,8 +167,8 @@ async fn go(desk: &Desk, headers: &HeaderMap, tenant: Option<TenantId>, then: &'
 /// Nobody on the way keeps it, and nobody learns the address that it was at.
 fn not_kept(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
