@@ -65,8 +65,8 @@ impl<Key: Fn(&Value) -> (String, String)> Watch<Key> {
     /// `found` is all that there is when it is fewer than were asked for.
     fn remember(&mut self, found: &[Value], asked: usize) {
         self.seen = found.iter().map(&self.key).collect();
-        if let Some(newest) = self.seen.keys().max() {
-            self.newest.clone_from(newest.max(&self.newest));
+        if let Some(newest) = self.seen.keys().max().filter(|newest| **newest > self.newest) {
+            self.newest.clone_from(newest);
         }
         let oldest = found.last().filter(|_| found.len() == asked);
         self.floor = oldest.map(|item| (self.key)(item).0).unwrap_or_default();

@@ -66,7 +66,6 @@ described! {
     id::TenantId = "TenantId": identifier("ten", "A tenant's id.");
     id::KeyId = "KeyId": identifier("key", "An API key's id.");
     id::UserId = "UserId": identifier("usr", "A user's id.");
-    id::UserId = "UserId": identifier("usr", "A user's id.");
     id::SourceId = "SourceId": identifier("src", "A source's id.");
     id::EndpointId = "EndpointId": identifier("ep", "An endpoint's id.");
     id::RequestId = "RequestId": identifier("req", "A request's id.");
