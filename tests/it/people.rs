@@ -102,6 +102,22 @@ impl Tab {
         let shown = self.send(request.header("content-type", "application/json").body(body.to_string())).await;
         (shown.status.as_u16(), serde_json::from_str(&shown.body).unwrap_or(Value::Null))
     }
+
+    /// A form of the dashboard that changes something: 303 and the id of what was
+    /// made, or the page that says why not.
+    async fn change(&mut self, call: &str, body: Value) -> (u16, String) {
+        let then = if call.ends_with("/test") { "/done/{event_id}" } else { "/done/{id}" };
+        let mut fields = vec![("_call".to_owned(), call.to_owned()), ("_then".to_owned(), then.to_owned())];
+        for (name, value) in body.as_object().into_iter().flatten() {
+            fields.push((format!("{name}:json"), value.to_string()));
+        }
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let shown = self.post("/endpoints", &fields).await;
+        match shown.status.as_u16() {
+            303 => (303, shown.location.strip_prefix("/done/").unwrap_or_default().to_owned()),
+            status => (status, shown.body),
+        }
+    }
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
@@ -305,10 +321,10 @@ async fn a_key_signs_in_and_takes_the_session_with_it() {
     }
     // The key's role is the session's, and the key is who did it.
     let form = json!({"name": "shop", "event_type": "a.b"});
-    assert_eq!(tabs[0].ask("POST /v1/sources", form.clone()).await.0, 403);
-    let (status, source) = tabs[1].ask("POST /v1/sources", form).await;
-    assert_eq!(status, 201);
-    let log = admin.get(&format!("/v1/audit?target={}", text(&source["id"]))).await.expect(200);
+    assert_eq!(tabs[0].change("POST /v1/sources", form.clone()).await.0, 403);
+    let (status, source) = tabs[1].change("POST /v1/sources", form).await;
+    assert_eq!(status, 303, "{source}");
+    let log = admin.get(&format!("/v1/audit?target={source}")).await.expect(200);
     assert_eq!(log["items"][0]["by"], json!({"id": long["id"], "name": "mine"}));
 
     host.clock.advance(HOUR);
@@ -324,17 +340,17 @@ async fn a_role_is_the_users_at_once() {
     let admin = host.tenant("acme").await;
     let (jane, mut tab) = user(&host, &admin, "jane@example.com", "viewer").await;
     let source = |name: &str| json!({"name": name, "event_type": "a.b"});
-    assert_eq!(tab.ask("POST /v1/sources", source("one")).await.0, 403);
+    assert_eq!(tab.change("POST /v1/sources", source("one")).await.0, 403);
     admin.patch(&at(&jane), json!({"role": "member", "name": "Jane Smith"})).await.expect(200);
-    let (status, made) = tab.ask("POST /v1/sources", source("two")).await;
-    assert_eq!(status, 201, "{made}");
+    let (status, made) = tab.change("POST /v1/sources", source("two")).await;
+    assert_eq!(status, 303, "{made}");
     assert_eq!(tab.ask("GET /v1/keys", Value::Null).await.0, 403);
     admin.patch(&at(&jane), json!({"role": "admin"})).await.expect(200);
     assert_eq!(tab.ask("GET /v1/keys", Value::Null).await.0, 200);
     admin.patch(&at(&jane), json!({"role": "viewer"})).await.expect(200);
-    assert_eq!(tab.ask("POST /v1/sources", source("three")).await.0, 403);
+    assert_eq!(tab.change("POST /v1/sources", source("three")).await.0, 403);
 
-    let log = admin.get(&format!("/v1/audit?target={}", text(&made["id"]))).await.expect(200);
+    let log = admin.get(&format!("/v1/audit?target={made}")).await.expect(200);
     assert_eq!(log["items"][0]["by"], json!({"id": jane["id"], "name": "Jane Smith"}));
     let by_her = admin.get(&format!("/v1/audit?by={}", text(&jane["id"]))).await.expect(200);
     assert_eq!(list(&by_her["items"]).len(), 1);
@@ -384,9 +400,9 @@ async fn another_tenants_user_sees_nothing() {
     let (_, mut his) = user(&host, &other, "john@example.com", "admin").await;
     for path in [format!("/v1/sources/{}", text(&source["id"])), at(&jane)] {
         assert_eq!(his.ask(&format!("GET {path}"), Value::Null).await.0, 404);
-        assert_eq!(his.ask(&format!("DELETE {path}"), Value::Null).await.0, 404);
+        assert_eq!(his.change(&format!("DELETE {path}"), Value::Null).await.0, 404);
     }
-    assert_eq!(his.ask(&format!("POST {}/link", at(&jane)), json!({})).await.0, 404);
+    assert_eq!(his.change(&format!("POST {}/link", at(&jane)), json!({})).await.0, 404);
     for path in ["/v1/sources", "/v1/users", "/v1/audit"] {
         let (status, seen) = his.ask(&format!("GET {path}"), Value::Null).await;
         assert_eq!(status, 200);
@@ -500,7 +516,7 @@ async fn one_goes_back_to_where_one_wanted_to_go_and_nowhere_else() {
     let shown = tab.get("/deliveries?state=dead").await;
     assert_eq!(shown.location, "/sign-in?then=%2Fdeliveries%3Fstate%3Ddead");
     let page = tab.get(&shown.location).await;
-    assert!(page.status == 200 && page.body.contains("/deliveries?state=dead"), "{}", page.body);
+    assert!(page.status == 200 && page.body.contains("deliveries?state=dead"), "{}", page.body);
     for (then, to) in [
         ("/deliveries?state=dead", "/deliveries?state=dead"),
         ("//evil.example", "/"),
@@ -544,13 +560,13 @@ async fn the_operator_enters_a_tenant_as_itself_and_leaves() {
     let tenant = text(&host.operator.get("/v1/tenants").await.expect(200)["items"][0]["id"]).to_owned();
     let mut tab = Tab::at(&host);
     tab.post(host.first_link.as_deref().expect("a link"), &[("skip", "1")]).await;
-    assert_eq!(tab.ask("POST /v1/sources", json!({"name": "x"})).await.0, 403);
+    assert_eq!(tab.post("/operator", &[("_call", "POST /v1/sources"), ("name", "x")]).await.status, 403);
 
     let shown = tab.post(&format!("/operator/tenants/{tenant}/open"), &[]).await;
     assert_eq!((shown.status, &*shown.location), (StatusCode::SEE_OTHER, "/"));
-    let (status, source) = tab.ask("POST /v1/sources", json!({"name": "x", "event_type": "a.b"})).await;
-    assert_eq!(status, 201, "{source}");
-    let log = admin.get(&format!("/v1/audit?target={}", text(&source["id"]))).await.expect(200);
+    let (status, source) = tab.change("POST /v1/sources", json!({"name": "x", "event_type": "a.b"})).await;
+    assert_eq!(status, 303, "{source}");
+    let log = admin.get(&format!("/v1/audit?target={source}")).await.expect(200);
     assert_eq!(log["items"][0]["by"]["id"], "operator");
     assert_eq!(tab.ask("GET /v1/tenants", Value::Null).await.0, 403, "while it is in there");
     assert_eq!(tab.post("/operator/tenants/ten_01arz3ndektsv4rrffq69g5fav/open", &[]).await.status, 404);
@@ -564,7 +580,7 @@ async fn the_operator_enters_a_tenant_as_itself_and_leaves() {
     let shown = jane.post(&format!("/operator/tenants/{other}/open"), &[]).await;
     assert!(shown.location.starts_with("/sign-in"), "{} {}", shown.status, shown.body);
     let (_, seen) = jane.ask("GET /v1/sources", Value::Null).await;
-    assert_eq!(seen["items"][0]["id"], source["id"], "she is where she was");
+    assert_eq!(text(&seen["items"][0]["id"]), source, "she is where she was");
 }
 
 /// A tenant with an endpoint and a delivered event of each of two accounts, and
@@ -581,7 +597,7 @@ impl Accounts {
     async fn at(host: &Host) -> Self {
         let receiver = Receiver::start().await;
         let admin = host.tenant("agency").await;
-        let steps = json!([{"plugin": "template", "config": {"body": "hush-config"}}]);
+        let steps = json!([{"plugin": "tag-filter", "config": {"expression": "not hush_config"}}]);
         let mut endpoints = Vec::new();
         for (name, accounts) in [("berlin", json!(["berlin"])), ("paris", json!(["paris"])), ("both", json!([]))] {
             let form = json!({"name": name, "accounts": accounts, "steps": steps, "url": format!("{}/{name}", receiver.url())});
@@ -657,13 +673,13 @@ async fn a_portal_shows_its_account_and_nothing_else() {
         let (status, problem) = tab.ask(&format!("GET {path}"), Value::Null).await;
         assert_eq!(status, 403, "{path}: {problem}");
     }
-    for secret in ["hush-config", "paris", foreign, shared] {
+    for secret in ["hush_config", "paris", foreign, shared] {
         assert!(!seen.contains(secret), "{secret} is in {seen}");
     }
     // The control: the tenant's own people see all of it.
     let (_, mut jane) = user(&host, &all.admin, "jane@example.com", "admin").await;
     let (_, page) = jane.ask("GET /v1/endpoints", Value::Null).await;
-    assert!(page.to_string().contains("hush-config") && page.to_string().contains(foreign));
+    assert!(page.to_string().contains("hush_config") && page.to_string().contains(foreign));
     // What was another account's when it was delivered stays so.
     all.admin.patch(&format!("/v1/endpoints/{foreign}"), json!({"accounts": ["berlin"]})).await.expect(200);
     let old = format!("GET /v1/deliveries/{}", text(&all.deliveries[1]["id"]));
@@ -679,20 +695,20 @@ async fn a_portal_does_what_it_was_given_with_its_own() {
         json!({"since": "2020-01-01T00:00:00Z", "pipeline": "as-sent", "states": ["delivered"], "dry_run": true});
     let calls = |endpoint: &str| {
         [
-            ("endpoints", format!("PATCH /v1/endpoints/{endpoint}"), json!({"name": format!("mine {endpoint}")}), 200),
-            ("endpoints", format!("POST /v1/endpoints/{endpoint}/rotate-secret"), json!({}), 200),
-            ("replay", format!("POST /v1/endpoints/{endpoint}/replay"), replay.clone(), 202),
-            ("test", format!("POST /v1/endpoints/{endpoint}/test"), json!({}), 202),
+            ("endpoints", format!("PATCH /v1/endpoints/{endpoint}"), json!({"name": format!("mine {endpoint}")})),
+            ("endpoints", format!("POST /v1/endpoints/{endpoint}/rotate-secret"), json!({})),
+            ("replay", format!("POST /v1/endpoints/{endpoint}/replay"), replay.clone()),
+            ("test", format!("POST /v1/endpoints/{endpoint}/test"), json!({})),
         ]
     };
     for given in ["view", "endpoints", "replay", "test"] {
         let mut tab = all.portal(&host, json!({"account": "berlin", "capabilities": [given]})).await;
-        for (needs, call, body, status) in calls(&own) {
-            let (found, answer) = tab.ask(&call, body).await;
-            assert_eq!(found, if needs == given { status } else { 403 }, "{call} with {given}: {answer}");
+        for (needs, call, body) in calls(&own) {
+            let (found, answer) = tab.change(&call, body).await;
+            assert_eq!(found, if needs == given { 303 } else { 403 }, "{call} with {given}: {answer}");
         }
-        for (needs, call, body, _) in calls(&foreign) {
-            let (found, answer) = tab.ask(&call, body).await;
+        for (needs, call, body) in calls(&foreign) {
+            let (found, answer) = tab.change(&call, body).await;
             assert_eq!(found, if needs == given { 404 } else { 403 }, "{call} with {given}: {answer}");
         }
     }
@@ -708,29 +724,36 @@ async fn a_portal_does_what_it_was_given_with_its_own() {
         ("accounts", json!(["paris"])),
         ("accounts", json!(["berlin", "paris"])),
     ] {
-        let (status, problem) = tab.ask("POST /v1/endpoints", with(field, value)).await;
-        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{problem}");
+        let (status, page) = tab.change("POST /v1/endpoints", with(field, value)).await;
+        assert!(status == 422 && page.contains(&format!("<code>{field}</code>")), "{status} {page}");
     }
-    let (status, made) = tab.ask("POST /v1/endpoints", form.clone()).await;
-    assert_eq!((status, &made["accounts"]), (201, &json!(["berlin"])), "{made}");
-    let path = format!("/v1/endpoints/{}", text(&made["id"]));
+    let (status, made) = tab.change("POST /v1/endpoints", form.clone()).await;
+    assert_eq!(status, 303, "{made}");
+    let path = format!("/v1/endpoints/{made}");
+    let accounts = async || all.admin.get(&path).await.expect(200)["accounts"].clone();
+    assert_eq!(accounts().await, json!(["berlin"]));
     // It stays the account's, whatever is sent.
-    let (status, changed) = tab.ask(&format!("PATCH {path}"), json!({"name": "renamed"})).await;
-    assert_eq!((status, &changed["accounts"]), (200, &json!(["berlin"])));
-    assert_eq!(tab.ask(&format!("PATCH {path}"), json!({"accounts": []})).await.1["accounts"], json!(["berlin"]));
-    assert_eq!(tab.ask(&format!("PATCH {path}"), json!({"accounts": ["paris"]})).await.0, 422);
-    let log = all.admin.get(&format!("/v1/audit?target={}", text(&made["id"]))).await.expect(200);
+    for (change, status) in [
+        (json!({"name": "renamed"}), 303),
+        (json!({"accounts": []}), 303),
+        (json!({"accounts": ["paris"]}), 422),
+        (json!({"steps": []}), 422),
+    ] {
+        assert_eq!(tab.change(&format!("PATCH {path}"), change).await.0, status);
+        assert_eq!(accounts().await, json!(["berlin"]));
+    }
+    let log = all.admin.get(&format!("/v1/audit?target={made}")).await.expect(200);
     assert_eq!(log["items"][0]["by"], json!({"id": "portal", "name": "berlin"}));
     // A test event is the account's.
-    let (status, tested) = tab.ask(&format!("POST {path}/test"), json!({"account": null})).await;
-    assert_eq!(status, 202, "{tested}");
-    let event = all.admin.get(&format!("/v1/events/{}", text(&tested["event_id"]))).await.expect(200);
+    let (status, tested) = tab.change(&format!("POST {path}/test"), json!({"account": null})).await;
+    assert_eq!(status, 303, "{tested}");
+    let event = all.admin.get(&format!("/v1/events/{tested}")).await.expect(200);
     assert_eq!(event["account"], "berlin");
-    assert_eq!(tab.ask(&format!("POST {path}/test"), json!({"account": "paris"})).await.0, 422);
-    all.admin.delivery_in(text(&tested["event_id"]), "delivered").await;
+    assert_eq!(tab.change(&format!("POST {path}/test"), json!({"account": "paris"})).await.0, 422);
+    all.admin.delivery_in(&tested, "delivered").await;
     assert!(!all.receiver.so_far().is_empty());
-    let (status, _) = tab.ask(&format!("DELETE {path}"), Value::Null).await;
-    assert_eq!(status, 204);
+    assert_eq!(tab.change(&format!("DELETE {path}"), Value::Null).await.0, 303);
+    all.admin.get(&path).await.problem(404, "");
     let unchanged = all.admin.get(&format!("/v1/endpoints/{foreign}")).await.expect(200);
     assert_eq!(unchanged["name"], "paris");
 }
