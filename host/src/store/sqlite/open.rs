@@ -17,7 +17,7 @@ use super::batch::Statements;
 use super::bulk::Many;
 use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
-use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log};
+use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log, wipe};
 use crate::store::seal::Seal;
 
 /// The first version whose log survives a checkpoint by one connection while
@@ -124,6 +124,8 @@ impl SqliteStore {
         check_engine(&mut conn).await?;
         migrate(&mut conn).await?;
         check_master_key(&mut conn, &seal).await?;
+        // What was deleted before a crash is still in the log. Nobody reads it yet.
+        wipe::log(&mut conn, path).await?;
         log::grow(&log_path).map_err(|error| OpenError::File(log_path, error))?;
 
         let readers = SqlitePoolOptions::new()
