@@ -22,6 +22,7 @@ use crate::shutdown::stopped;
 use crate::store::{Catalog, Ledger, Picture};
 
 pub mod attempt;
+mod background;
 mod claiming;
 mod handshake;
 mod login;
@@ -30,6 +31,8 @@ mod send;
 mod share;
 
 pub use send::Sender;
+
+use background::Background;
 
 /// Everything that dispatch works with.
 pub struct Dispatch {
@@ -70,13 +73,19 @@ impl InFlight {
 pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, mut stop: watch::Receiver<bool>) {
     let Arrivals { mut receiver, mut errands, nudge } = arrivals;
     let claiming = tokio::spawn(claiming::run(dispatch.clone(), handoff, nudge, stop.clone()));
+    let background = Background::start();
     let mut attempts = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(held) = receiver.recv() => {
-                attempts.spawn(carry(dispatch.clone(), held, stop.clone()));
+                let waited = held.has_waited();
+                let carried = carry(dispatch.clone(), held, stop.clone());
+                match waited {
+                    true => attempts.spawn_on(carried, &background.handle()),
+                    false => attempts.spawn(carried),
+                };
             }
             Some(errand) = errands.recv() => {
                 let dispatch = dispatch.clone();
