@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use hookyard_tests::disk::{FaultyDisk, Journal, Syncs};
 use hookyard_tests::load::{Acknowledged, Load, Told, kept};
 use hookyard_tests::seed::Seed;
-use hookyard_tests::{Api, HostProcess, Receiver, TempDir, figures, list, setting};
+use hookyard_tests::{Api, HostProcess, Receiver, TempDir, eventually, figures, list, setting, text};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -40,7 +40,9 @@ async fn record() -> Recorded {
     for run in 0..3 {
         let mark = disk.clone();
         let load = Load::start(&tenant, PUBLISHERS, 4000, move || mark.written());
-        load.acknowledged(500).await;
+        load.acknowledged(300).await;
+        overwrite_the_log(&tenant).await;
+        load.acknowledged(300).await;
         if run == 1 {
             let (ended_well, _) = host.terminate().await;
             assert!(ended_well);
@@ -61,6 +63,16 @@ async fn record() -> Recorded {
 
 async fn start(disk: &FaultyDisk) -> HostProcess {
     disk.host("hookyard::cli=info").await
+}
+
+/// Before an erasure is done, the log is moved into the database and overwritten.
+async fn overwrite_the_log(tenant: &Api) {
+    let asked = tenant.post("/v1/erasures", json!({"subject": "nobody"})).await.expect(202);
+    let path = format!("/v1/erasures/{}", text(&asked["id"]));
+    eventually("an end of the erasure", async || {
+        (tenant.get(&path).await.expect(200)["state"] == "done").then_some(())
+    })
+    .await;
 }
 
 /// Of what should be in a data directory, what is not; and whether the database

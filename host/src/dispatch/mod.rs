@@ -24,6 +24,7 @@ use crate::store::{Catalog, Ledger, Picture};
 use crate::telemetry::otlp::Tracer;
 
 pub mod attempt;
+mod background;
 mod claiming;
 mod handshake;
 mod login;
@@ -33,6 +34,8 @@ mod share;
 mod spans;
 
 pub use send::Sender;
+
+use background::Background;
 
 /// Everything that dispatch works with.
 pub struct Dispatch {
@@ -75,13 +78,19 @@ impl InFlight {
 pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, mut stop: watch::Receiver<bool>) {
     let Arrivals { mut receiver, mut errands, nudge } = arrivals;
     let claiming = tokio::spawn(claiming::run(dispatch.clone(), handoff, nudge, stop.clone()));
+    let background = Background::start();
     let mut attempts = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(held) = receiver.recv() => {
-                attempts.spawn(carry(dispatch.clone(), held, stop.clone()));
+                let waited = held.has_waited();
+                let carried = carry(dispatch.clone(), held, stop.clone());
+                match waited {
+                    true => attempts.spawn_on(carried, &background.handle()),
+                    false => attempts.spawn(carried),
+                };
             }
             Some(errand) = errands.recv() => {
                 let dispatch = dispatch.clone();

@@ -342,6 +342,12 @@ impl Lane {
     }
 }
 
+impl Slot {
+    pub(super) fn is_stored(&self) -> bool {
+        self.kind == Kind::Stored
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = lock(&self.lanes.0);

@@ -60,6 +60,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// It comes from the store, not from whoever published it.
+    pub fn has_waited(&self) -> bool {
+        self.slot.is_stored()
+    }
+
     /// The slot is free again when it is dropped.
     pub fn into_parts(self) -> (Claim, Slot) {
         (self.claim, self.slot)

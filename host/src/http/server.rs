@@ -38,8 +38,10 @@ const MAX_HEADERS: usize = 100;
 const HEAD_BUFFER: usize = 64 * 1024;
 /// After the process ran out of file descriptors.
 const AFTER_ACCEPT_FAILURE: Duration = Duration::from_millis(50);
-/// How often it is looked who stayed too long.
-const SWEEP: Duration = Duration::from_millis(250);
+/// How often it is looked who stayed too long. Often, so that few go at a time:
+/// thousands of slow clients that are cut off come again at once, and whoever
+/// has something to say would wait behind all of them.
+const SWEEP: Duration = Duration::from_millis(20);
 /// How long open exchanges may take to end once the server stops, and once a
 /// client was told to go.
 const DRAIN: Duration = Duration::from_secs(10);

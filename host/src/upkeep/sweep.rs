@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// the last one ended, and what had to stay is not looked at again.
 const WHOLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows that are written in one transaction.
-const AT_ONCE: u32 = 200;
+const AT_ONCE: u32 = 50;
 /// The writer is left alone for this many times what it took.
 const REST: u32 = 4;
 const SHORTEST_REST: Duration = Duration::from_millis(5);

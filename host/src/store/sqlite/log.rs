@@ -10,6 +10,8 @@ use std::path::Path;
 /// of the time that growing it does.
 const LOG_BYTES: u64 = 8 * 1024 * 1024;
 const PIECE: usize = 1024 * 1024;
+/// Of the whole log (<https://sqlite.org/fileformat2.html#walformat>).
+const HEADER: usize = 32;
 
 /// Writes what an earlier run left in the log once more, in place, and syncs it.
 ///
@@ -33,6 +35,26 @@ pub(super) fn write_again(path: &Path) -> io::Result<()> {
                 at += read as u64;
             }
         }
+    }
+    log.sync_data()
+}
+
+/// Overwrites a log of which all is in the database, its header first: a log with
+/// another beginning is none, and one with a header of which only a part is left
+/// would be taken for the end of the database's history.
+pub(super) fn blank(path: &Path) -> io::Result<()> {
+    let log = OpenOptions::new().write(true).open(path)?;
+    let (length, zeros) = (log.metadata()?.len(), vec![0; PIECE]);
+    let piece = |at: u64| &zeros[..PIECE.min(usize::try_from(length - at).unwrap_or(PIECE))];
+    log.write_all_at(&zeros[..HEADER], 0)?;
+    log.sync_data()?;
+    let mut at = 0;
+    while at < length {
+        log.write_all_at(piece(at), at)?;
+        at += PIECE as u64;
+    }
+    if length > LOG_BYTES {
+        log.set_len(LOG_BYTES)?;
     }
     log.sync_data()
 }

@@ -18,7 +18,7 @@ use super::bulk::Many;
 use super::meters::Meters;
 use super::reseal::{CHECK, READ_CHECK};
 use super::writer::Writer;
-use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log};
+use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log, wipe};
 use crate::store::seal::Seal;
 
 /// The first version whose log survives a checkpoint by one connection while
@@ -129,6 +129,8 @@ impl SqliteStore {
         let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut conn).await?;
         migrate(&mut conn).await?;
         check_master_key(&mut conn, &seal).await?;
+        // What was deleted before a crash is still in the log. Nobody reads it yet.
+        wipe::log(&mut conn, path).await?;
         log::grow(&log_path).map_err(|error| OpenError::File(log_path, error))?;
 
         let readers = SqlitePoolOptions::new()

@@ -2,7 +2,7 @@
 //! sealed with the new one, in one transaction, while no host has the file.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
@@ -19,6 +19,8 @@ pub(super) const READ_CHECK: &str = "SELECT value FROM meta WHERE name = 'master
 /// A database that no host has open, and that none can open while this lives.
 pub struct Offline {
     conn: SqliteConnection,
+    /// The database's file.
+    path: PathBuf,
     _lock: File,
 }
 
@@ -42,7 +44,7 @@ impl Offline {
         let mut conn = open::options(path).pragma("temp_store", "FILE").connect().await?;
         open::check_engine(&mut conn).await?;
         open::migrate(&mut conn).await?;
-        Ok(Self { conn, _lock: lock })
+        Ok(Self { conn, path: path.to_owned(), _lock: lock })
     }
 
     /// Lets the next one have it.
@@ -82,7 +84,7 @@ impl Offline {
     /// Needs as much room again as the file has.
     pub async fn clean(&mut self) -> Result<(), OpenError> {
         sqlx::query("VACUUM").execute(&mut self.conn).await?;
-        if wipe::empty(&mut self.conn).await? { Ok(()) } else { Err(OpenError::LogInUse) }
+        if wipe::log(&mut self.conn, &self.path).await? { Ok(()) } else { Err(OpenError::LogInUse) }
     }
 }
 
