@@ -271,6 +271,22 @@ async fn scripts_read_and_preview_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn nothing_is_missed_between_a_page_and_its_first_look() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let source = tenant.post("/v1/sources", json!({"name": "orders"})).await.expect(201);
+    let visitor = Visitor::signed_in(&host, tenant.key()).await;
+    let html = visitor.page(&format!("/sources/{}", text(&source["id"]))).await;
+    let seen = html.split("data-live-seen=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("what it shows");
+    tenant.post(text(&source["url"]), json!({"event": "a.b"})).await.expect(202);
+    let of = format!("/v1/requests?source={}&limit=20", text(&source["id"]));
+    let of: String = form_urlencoded::byte_serialize(of.as_bytes()).collect();
+    let looks = visitor.request(Method::GET, &format!("/live?of={of}&seen={seen}"));
+    let first = looks.send().await.unwrap().chunk().await.unwrap().expect("something is said");
+    assert!(String::from_utf8_lossy(&first).contains("event: changed"), "{first:?}");
+}
+
+#[tokio::test]
 async fn a_source_is_made_mapped_and_mended_by_forms() {
     let host = Host::start().await;
     let tenant = host.tenant("acme").await;

@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::Desk;
@@ -70,11 +71,14 @@ pub(super) async fn watch(State(desk): State<Desk>, RawQuery(query): RawQuery, h
     let Some(visitor) = session::visitor(&desk.app, &headers).await else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let of = query_of(query.as_deref()).remove("of").filter(|of| of.starts_with("/v1/"));
+    let mut query = query_of(query.as_deref());
+    let of = query.remove("of").filter(|of| of.starts_with("/v1/"));
     let Some(of) = of else { return StatusCode::BAD_REQUEST.into_response() };
     // No content: a browser does not ask again.
     let Some(seat) = desk.viewers.sit(&visitor.session) else { return StatusCode::NO_CONTENT.into_response() };
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    // What the page was made of, so that nothing is missed until the first look.
+    let shown = query.remove("seen").filter(|seen| !seen.is_empty());
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned).or(shown);
     let (tell, told) = mpsc::channel(1);
     tokio::spawn(look(desk, visitor, headers, of, (seat, seen), tell));
     let head = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
@@ -108,13 +112,13 @@ async fn look(
         if answer.status == StatusCode::UNAUTHORIZED {
             return;
         }
-        let now = fingerprint(&answer.body.to_string());
-        let is_first = seen.is_none();
+        let now = fingerprint(&answer.body);
         let is_another = seen.as_ref() != Some(&now);
+        let is_first = seen.is_none() || round == 0 && !is_another;
         let word = match (is_first, is_another) {
             // So that a browser that comes back says what it saw.
             (true, _) => format!("retry: 300\nid: {now}\nevent: here\ndata:\n\n"),
-            (false, true) => format!("id: {now}\nevent: changed\ndata:\n\n"),
+            (false, true) => format!("retry: 300\nid: {now}\nevent: changed\ndata:\n\n"),
             (false, false) if is_asked_for => ":\n\n".to_owned(),
             (false, false) => continue,
         };
@@ -125,9 +129,10 @@ async fn look(
     }
 }
 
-fn fingerprint(text: &str) -> String {
+/// Tells answers apart.
+pub(super) fn fingerprint(answer: &Value) -> String {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    answer.to_string().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

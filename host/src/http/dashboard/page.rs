@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use super::client::{Answer, Client, Visitor};
 use super::form;
+use super::live::fingerprint;
 use crate::domain::time::Timestamp;
 
 /// For whom a page is.
@@ -84,12 +85,14 @@ impl Page {
     ) -> Result<Map<String, Value>, Answer> {
         let mut answers = Map::new();
         let mut live = None;
+        let mut seen = None;
         for read in self.reads {
             let value = match fill(read.call, visit, &answers, now) {
                 Some(target) => {
                     let answer = client.get(visitor, &target).await;
                     if self.live == Some(read.name) {
                         live = Some(target);
+                        seen = Some(fingerprint(&answer.body));
                     }
                     match answer.status.is_success() {
                         true => answer.body,
@@ -102,6 +105,7 @@ impl Page {
             answers.insert(read.name.to_owned(), value);
         }
         answers.insert("live".to_owned(), json!(live));
+        answers.insert("live_seen".to_owned(), json!(seen));
         Ok(answers)
     }
 }

@@ -113,7 +113,7 @@
 
   const follow = (of) => {
     let waiting = false;
-    const source = new EventSource("/live?of=" + encodeURIComponent(of));
+    const source = new EventSource("/live?of=" + encodeURIComponent(of) + "&seen=" + (document.body.dataset.liveSeen ?? ""));
     source.addEventListener("changed", async () => {
       if (waiting) return;
       waiting = true;
