@@ -1,5 +1,6 @@
 //! A host in a process of its own, which can be killed.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -117,6 +118,11 @@ impl HostProcess {
     /// The link that a first start prints, with which somebody becomes its operator.
     pub fn first_link(&self) -> &str {
         self.link.as_deref().expect("nobody is its operator yet, and the log says so")
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        let address = self.operator.base().trim_start_matches("http://");
+        address.parse().expect("it listens at an address")
     }
 
     pub fn id(&self) -> u32 {

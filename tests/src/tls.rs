@@ -124,6 +124,19 @@ pub struct TlsListener {
     acceptor: TlsAcceptor,
 }
 
+/// Passes on to `server` what comes, as a proxy in front of it does that ends TLS.
+pub fn in_front(mut listener: TlsListener, server: SocketAddr) {
+    tokio::spawn(async move {
+        loop {
+            let (mut from, _) = axum::serve::Listener::accept(&mut listener).await;
+            tokio::spawn(async move {
+                let Ok(mut to) = TcpStream::connect(server).await else { return };
+                let _either_hangs_up = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    });
+}
+
 impl axum::serve::Listener for TlsListener {
     type Io = TlsStream<TcpStream>;
     type Addr = SocketAddr;

@@ -2,7 +2,7 @@
 //! on a phone; and nothing jumps.
 
 use hookyard_tests::host::OPERATOR_KEY;
-use hookyard_tests::{Browser, Page};
+use hookyard_tests::{Browser, Page, figures};
 
 use super::everything::Everything;
 use super::{pages, sign_in};
@@ -36,6 +36,7 @@ async fn every_page_keeps_the_rules_by_day_and_by_night_on_a_desk_and_on_a_phone
             page.scheme(scheme).await;
             for path in &paths {
                 page.goto(path).await;
+                page.settled().await;
                 let shift = page.layout_shift().await;
                 let mut here = page.violations().await;
                 here.extend(page.overflow().await);
@@ -55,6 +56,7 @@ async fn everything_is_reached_by_keyboard_and_shows_that_it_is() {
     for (page, paths) in visitors(&browser, &everything).await {
         for path in paths {
             page.goto(&path).await;
+            page.settled().await;
             found.extend(page.unreachable().await.into_iter().map(|problem| format!("{path}: {problem}")));
         }
     }
@@ -70,10 +72,16 @@ async fn a_first_look_weighs_at_most_150_kib() {
     let bytes = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
         .reduce((sum, entry) => sum + entry.transferSize, 0)";
     page.without_cache().await;
+    let mut weights = Vec::new();
     for path in pages::of_tenants() {
         page.goto(&everything.fill(&path)).await;
+        page.settled().await;
         let weight = page.evaluate(bytes).await.as_u64().expect("a number of bytes");
         assert!(weight > 1024, "{path}: {weight} bytes were counted, so they were not counted");
-        assert!(weight <= 150 << 10, "{path} weighs {weight} bytes");
+        weights.push((weight, path));
     }
+    weights.sort();
+    figures(format_args!("{} bytes in the middle, {:?} at most", weights[weights.len() / 2].0, weights.last()));
+    weights.retain(|(weight, _)| *weight > 150 << 10);
+    assert!(weights.is_empty(), "too heavy: {weights:?}");
 }

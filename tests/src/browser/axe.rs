@@ -16,15 +16,19 @@ const RULES: &str = "
         `${id}: ${node.target.join(' ')}: ${node.html.slice(0, 200)}: ${node.failureSummary.replaceAll('\\n', ' ')}`)))";
 
 /// Everything that is reached by Tab is noted, and whether it shows that it has the
-/// focus. Of radio buttons that belong together only one is reached.
+/// focus, on itself or on what frames or begins it. Of radio buttons that belong
+/// together only one is reached.
 const WALK: &str = "
     window.walk = {reached: new Set(), unseen: []};
     walk.name = (e) => `${e.outerHTML.slice(0, 160)}`;
     addEventListener('focusin', ({target}) => {
         walk.reached.add(target);
-        const style = getComputedStyle(target);
-        const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
-        if (!ring && style.boxShadow === 'none') walk.unseen.push(`no visible focus: ${walk.name(target)}`);
+        const ring = (e) => {
+            const style = e && getComputedStyle(e);
+            return style && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+        };
+        const {parentElement: frame, firstElementChild: head} = target;
+        if (![target, frame, frame?.parentElement, head].some(ring)) walk.unseen.push(`no visible focus: ${walk.name(target)}`);
     });
     walk.all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter((e) =>
         !e.disabled && e.type !== 'hidden' && e.tabIndex >= 0 && !e.closest('[inert]') &&
@@ -49,10 +53,22 @@ impl Page {
     /// What cannot be reached with the Tab key, or does not show that it was.
     pub async fn unreachable(&self) -> Vec<String> {
         let things = self.evaluate(WALK).await.as_u64().expect("a number of things");
-        for _ in 0..things + 2 {
+        // What scrolls is reached too, and a date is many fields.
+        for _ in 0..2 * things + 20 {
             self.press("Tab").await;
         }
         texts(&self.evaluate(WALKED).await)
+    }
+
+    /// Waits until nothing has changed on the page for a moment: its scripts have
+    /// put it together.
+    pub async fn settled(&self) {
+        let quiet = "new Promise((done) => {
+            let timer = setTimeout(done, 200);
+            new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 200); })
+                .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+        })";
+        self.evaluate(quiet).await;
     }
 
     /// How far what was there already moved while the page was put together.

@@ -1,10 +1,15 @@
 //! How things on a page are found: by role and name, which Chromium computes as
 //! assistive technology is told them; and where a click on them goes.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Page;
 use crate::list;
+
+/// Chromium forgets a question about a page that goes on meanwhile; it is asked again.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What a thing is to whoever uses it.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +71,8 @@ impl Page {
         let root = &document["root"]["backendNodeId"];
         let mut named = Vec::new();
         for word in role.words() {
-            let answer = self.ask("Accessibility.queryAXTree", json!({"backendNodeId": root, "role": word})).await?;
+            let asking = self.ask("Accessibility.queryAXTree", json!({"backendNodeId": root, "role": word}));
+            let answer = tokio::time::timeout(SOON, asking).await.map_err(|_| "it was not answered")??;
             for node in list(&answer["nodes"]).iter().filter(|node| node["ignored"] != true) {
                 let name = node["name"]["value"].as_str().unwrap_or_default().trim().to_owned();
                 named.extend(node["backendDOMNodeId"].as_i64().map(|node| (name, node)));

@@ -42,7 +42,9 @@ const FLAGS: &[&str] = &[
     "--disable-sync",
     "--disable-extensions",
     // Frames of every site are the page's own, so that one conversation reaches them.
-    "--disable-features=IsolateOrigins,site-per-process",
+    "--disable-site-isolation-trials",
+    // Those of a test's own authority.
+    "--ignore-certificate-errors",
     "--hide-scrollbars",
     "--force-color-profile=srgb",
 ];
