@@ -52,7 +52,7 @@ export function codeEditor({ label, hint, text, rows = 14, changed }) {
   const mark = (message) => {
     mistake = message ? placeIn(message) : null;
     problem.replaceChildren();
-    if (message) problem.append(message);
+    if (message) problem.append(mistake ? message.replace(/ at line \d+ column \d+$/, "") : message);
     if (mistake) {
       const [start, end] = span(area.value, mistake);
       const go = () => {
@@ -71,13 +71,14 @@ export function codeEditor({ label, hint, text, rows = 14, changed }) {
 }
 
 /// Where a message says that it is about: `source:3:14: ...`, `line 2: ...`,
-/// `column 6: ...`.
+/// `column 6: ...`. What stands behind `at` is a place in what was made, or in the
+/// configuration's JSON.
 export function placeIn(message) {
   const both = /(?:source|program):(\d+):(\d+)/.exec(message);
   if (both) return { line: Number(both[1]), column: Number(both[2]) };
-  const line = /\bline (\d+)(?: column (\d+))?/.exec(message);
-  if (line) return { line: Number(line[1]), column: line[2] ? Number(line[2]) : null };
-  const column = /\bcolumn (\d+)/.exec(message);
+  const line = /\bline (\d+): /.exec(message);
+  if (line) return { line: Number(line[1]), column: null };
+  const column = /\bcolumn (\d+): /.exec(message);
   return column ? { line: 1, column: Number(column[1]) } : null;
 }
 

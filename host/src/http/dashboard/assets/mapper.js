@@ -49,7 +49,8 @@ export function mapperEditor(config, place, changed) {
           state[name] = { from: "" };
           redraw(`[data-row="${name}"] input`);
         };
-        return make("div", { class: "mapper-field" }, heading, make("p", { class: "hint" }, hint), button("Set it", add, { "aria-label": `Set the ${title.toLowerCase()}` }));
+        const set = button("Set it", add, { "aria-label": `Set the ${title.toLowerCase()}` });
+        return make("div", { class: "mapper-field is-unset" }, heading, make("p", { class: "hint" }, hint), set);
       }
       const remove = () => {
         state[name] = null;
@@ -125,11 +126,12 @@ export function mapperEditor(config, place, changed) {
     if (target?.isConnected) {
       target.value = path;
       target.dispatchEvent(new Event("input", { bubbles: true }));
-      return target;
+      // The next field is another rule.
+      target = null;
+      return;
     }
     state.rules.push({ to: targetName(from, state.rules), from: path });
     redraw(`[data-row="rules[${state.rules.length - 1}]"] [data-takes=target]`);
-    return document.activeElement;
   }
 
   draw();
@@ -149,7 +151,8 @@ export function mapperEditor(config, place, changed) {
       rows.forEach((one) => one.mark(""));
       return list.filter(({ path, message }) => {
         const about = rows.find((one) => path === one.path || path.startsWith(`${one.path}.`) || path.startsWith(`${one.path}[`));
-        about?.mark(message);
+        // Where in the JSON it stands is no news to whoever sees the row.
+        about?.mark(message.replace(/ at line \d+ column \d+$/, ""));
         return !about;
       });
     },

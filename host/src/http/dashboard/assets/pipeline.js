@@ -23,11 +23,6 @@ async function begin(form) {
   const [plugins, secrets] = await Promise.all([call("GET /v1/plugins"), call("GET /v1/secrets")]);
   desk.plugins = plugins.body?.items ?? [];
   desk.secrets = (secrets.body?.items ?? []).map((secret) => secret.name);
-  const wanted = new URLSearchParams(location.search).get("add");
-  if (wanted && !steps.some((step) => step.plugin === wanted) && desk.plugins.some((one) => one.name === wanted)) {
-    steps.push({ plugin: wanted, config: beginning(wanted, place) });
-  }
-  await Promise.all(steps.map((step) => describe(desk, step)));
 
   const list = make("ol", { class: "pipeline-steps" });
   const adder = stepAdder(desk);
@@ -36,7 +31,6 @@ async function begin(form) {
   const raw = form.querySelector("details[data-raw]");
   raw.open = false;
   desk.list = list;
-  desk.preview = preview(desk);
   desk.changed = () => {
     area.value = write(desk.steps);
     form.dataset.changed = "yes";
@@ -55,8 +49,16 @@ async function begin(form) {
   });
   form.addEventListener("submit", () => delete form.dataset.changed);
   addEventListener("beforeunload", (event) => form.dataset.changed && event.preventDefault());
+  desk.preview = preview(desk);
+  await desk.preview.ready;
+  const wanted = new URLSearchParams(location.search).get("add");
+  if (wanted && !steps.some((step) => step.plugin === wanted) && desk.plugins.some((one) => one.name === wanted)) {
+    steps.push({ plugin: wanted, config: beginning(wanted, place, desk.document) });
+  }
+  await Promise.all(steps.map((step) => describe(desk, step)));
   draw(desk);
   area.value = write(desk.steps);
+  desk.preview.ask();
   shadowRun(desk);
 }
 
@@ -92,18 +94,22 @@ function card(desk, step, at) {
   const move = (by) => {
     const [one] = desk.steps.splice(at, 1);
     desk.steps.splice(at + by, 0, one);
+    desk.active = at + by;
     draw(desk, `[data-step="${at + by}"] summary`);
     desk.changed();
     say(`${step.plugin} is now step ${at + by + 1}`);
   };
   const remove = () => {
     desk.steps.splice(at, 1);
+    desk.active = null;
     draw(desk, `[data-step="${Math.max(0, at - 1)}"] summary`);
     desk.changed();
     say(`Step ${at + 1}, ${step.plugin}, was removed; save to keep it so`);
   };
+  const about = make("span", { class: "hint" }, gist(step));
   const changed = () => {
     step.config = editor.config();
+    about.textContent = gist(step);
     desk.changed();
   };
   let editor = configEditor(step, { place: desk.place, endpoint: desk.endpoint, schema: known?.description?.config_schema, changed });
@@ -113,7 +119,7 @@ function card(desk, step, at) {
     holder.replaceChildren(editor.element);
     asJson.hidden = true;
   }, { class: "quiet" });
-  const head = make("summary", {}, make("span", { class: "step-number" }, `${at + 1}`), make("strong", {}, step.plugin), " ", make("span", { class: "hint" }, gist(step)), " ", outcome);
+  const head = make("summary", {}, make("span", { class: "step-number" }, `${at + 1}`), make("strong", {}, step.plugin), " ", about, " ", outcome);
   const buttons = make("div", { class: "step-buttons" },
     button("↑", () => move(-1), { disabled: at === 0, "aria-label": `Move step ${at + 1}, ${step.plugin}, up` }),
     button("↓", () => move(1), { disabled: at === desk.steps.length - 1, "aria-label": `Move step ${at + 1}, ${step.plugin}, down` }),
@@ -234,11 +240,12 @@ function stepAdder(desk) {
   const select = choice([["", "choose a plugin…"], ...options], "", () => {});
   const add = async () => {
     if (!select.value) return select.focus();
-    const step = { plugin: select.value, config: beginning(select.value, desk.place) };
+    const step = { plugin: select.value, config: beginning(select.value, desk.place, desk.document) };
     await describe(desk, step);
     const isMapper = desk.place === "source" && described(desk, step)?.interfaces.includes("mapper");
     const at = isMapper && desk.steps.length === 0 ? 0 : desk.steps.length;
     desk.steps.splice(at, 0, step);
+    desk.active = at;
     select.value = "";
     draw(desk, `[data-step="${at}"] summary`);
     desk.changed();
@@ -269,10 +276,8 @@ function preview(desk) {
     const hint = recent.length > 0 ? `The newest ${noun}s. Pick a field to use it.` : `No ${noun} has come yet, so this is a sample. Pick a field to use it.`;
     inputs.replaceChildren(labelled("What comes in", picker, hint), shown);
     await showInput(desk, state, shown, ask);
-    ask();
   };
-  select();
-  return { ask };
+  return { ask, ready: select() };
 }
 
 async function recently(desk) {
@@ -294,7 +299,9 @@ async function showInput(desk, state, shown, ask) {
     const branches = make("div");
     const grow = () => {
       try {
-        branches.replaceChildren(tree(rootsOfSample(desk, read(typed.value)), "The sample", pick));
+        const roots = rootsOfSample(desk, read(typed.value));
+        desk.document = roots[0].value;
+        branches.replaceChildren(tree(roots, "The sample", pick));
       } catch {
         branches.replaceChildren(make("p", { class: "hint" }, "Not JSON: it is tried as text."));
       }
@@ -313,6 +320,7 @@ async function showInput(desk, state, shown, ask) {
   const { ok, body } = await call(`GET /v1/${what}/${state.chosen}`);
   if (!ok) return shown.replaceChildren(make("p", { class: "problem" }, body?.detail ?? ""));
   const roots = desk.place === "source" ? rootsOfRequest(body) : rootsOfEvent(body);
+  desk.document = roots[0].value;
   shown.replaceChildren(tree(roots, "What came in", pick));
   if (roots[0].text) shown.append(make("pre", {}, roots[0].text));
 }
@@ -488,8 +496,9 @@ function example(one) {
   const differences = (one.diff ?? []).map(({ path, before, after }) => make("tr", {},
     make("th", { scope: "row" }, make("code", {}, path || "/")), make("td", {}, make("del", {}, value(before))), make("td", {}, make("ins", {}, value(after)))));
   const table = make("table", { class: "diff" }, make("thead", {}, make("tr", {}, ...["Where", "Now", "With these steps"].map((title) => make("th", { scope: "col" }, title)))), make("tbody", {}, ...differences));
-  return make("details", { class: "step-report" }, make("summary", {}, `${one.kind}: `, make("a", { href: `/events/${one.event_id}` }, one.event_id)),
-    make("p", {}, `Now: ${say(one.current)}. With these steps: ${say(one.candidate)}.`), differences.length > 0 ? table : null);
+  const link = make("a", { href: `/events/${encodeURIComponent(one.event_id)}` }, "The event");
+  return make("details", { class: "step-report" }, make("summary", {}, `${one.kind}: ${one.event_id}`),
+    make("p", {}, link, `. Now: ${say(one.current)}. With these steps: ${say(one.candidate)}.`), differences.length > 0 ? table : null);
 }
 
 /// Tells those who do not see it what has just changed.

@@ -16,7 +16,8 @@ for (const form of document.querySelectorAll("form[data-sample]")) {
       const path = new URL(form.dataset.sample, location.href).pathname;
       const sent = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: form.querySelector("textarea").value, credentials: "omit" });
       const text = await sent.text();
-      answer.replaceChildren(make("p", { class: sent.ok ? "outcome is-good" : "outcome is-bad" }, ...told(sent.status, text)), make("pre", {}, pretty(text)));
+      const lead = make("p", { class: sent.ok ? "outcome is-good" : "outcome is-bad" }, ...told(sent.status, text));
+      answer.replaceChildren(lead, ...(sent.ok ? [] : [make("pre", { tabindex: "0" }, pretty(text))]));
     } catch {
       answer.replaceChildren(make("p", { class: "outcome is-bad" }, "The server cannot be reached."));
     }
@@ -53,7 +54,7 @@ for (const form of document.querySelectorAll("form[data-verification]")) {
       // What is hidden is not sent.
       field.querySelectorAll("input, select, textarea").forEach((one) => { one.disabled = !is; });
     }
-    const about = form.querySelector("[data-about]");
+    const about = form.querySelector("p[data-about]");
     if (about) about.textContent = chosen.dataset.about ?? "";
   };
   scheme.addEventListener("change", follow);

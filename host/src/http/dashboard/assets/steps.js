@@ -10,13 +10,14 @@ import { mapperEditor } from "./mapper.js";
 import { jsonOnly, schemaForm } from "./schema-form.js";
 import { jqPath, scriptPath } from "./tree.js";
 
-/// What a step begins with.
-export function beginning(plugin, place) {
+/// What a step begins with, for a document as it came last.
+export function beginning(plugin, place, document) {
+  const type = ["event", "type"].find((name) => typeof document?.[name] === "string");
   const script = place === "source"
     ? "function map(request) {\n  const order = request.json;\n  return { type: order.event, data: order };\n}\n"
     : "function transform(event, message) {\n  return { body: { type: event.type, ...event.data } };\n}\n";
   const known = {
-    "field-mapper": { rules: [] },
+    "field-mapper": place === "source" && type ? { type: { from: type }, rules: [] } : { rules: [] },
     "tag-filter": { expression: "not test" },
     javascript: { source: script },
     jq: { program: place === "source" ? "{type: .json.event, data: .json}" : ".data" },
@@ -130,7 +131,7 @@ async function matching(endpoint, text) {
   const share = Math.round((100 * kept) / found.compared);
   const meter = make("meter", { min: "0", max: found.compared, value: kept, "aria-label": "events that match" });
   const headline = make("p", {}, make("strong", {}, `${number(kept)} of the last ${count(found.compared, "event")} match`), ` (${share} %) `, meter);
-  const rows = (found.newest ?? []).slice(0, 10).map((one) => make("tr", {},
+  const rows = (found.newest ?? []).slice(0, 5).map((one) => make("tr", {},
     make("td", {}, make("a", { href: `/events/${one.event_id}` }, one.event_type)),
     make("td", {}, one.tags.join(", ") || "no tags"),
     make("td", {}, one.outcome === "send" ? "matches" : one.outcome === "drop" ? "does not" : one.reason ?? one.outcome)));
