@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let one = |more: &[&'static str]| [&["domain"], more].concat();
     let two = |more: &[&'static str]| {
-        [one(&["store", "activity", "clock", "gate", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()].concat()
+        [one(&["store", "activity", "clock", "gate", "handoff", "notices", "telemetry", "shutdown"]), more.to_vec()]
+            .concat()
     };
     BTreeMap::from([
         ("domain", vec![]),
