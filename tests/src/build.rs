@@ -113,7 +113,7 @@ fn workspace() -> &'static Path {
 }
 
 /// `target/debug/deps/it-...` is what runs now.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     let program = std::env::current_exe().expect("a program has a path");
     program.ancestors().nth(3).expect("cargo's layout of the target directory").to_owned()
 }

@@ -74,6 +74,7 @@ pub(super) fn document(public_url: &str) -> Value {
     paths.append(&mut prefixed(&api["paths"], "/v1"));
     let mut schemas = doors["components"]["schemas"].as_object().cloned().unwrap_or_default();
     schemas.extend(api["components"]["schemas"].as_object().cloned().unwrap_or_default());
+    schemas.iter_mut().for_each(|(name, schema)| rules::refer(name, schema));
     for (path, item) in &mut paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             complete(method, path, operation, &schemas);

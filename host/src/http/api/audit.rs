@@ -59,8 +59,11 @@ impl From<Entry> for View {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
+    /// The id or name of what was changed.
     target: Option<String>,
+    /// What was done to it, such as `endpoint.updated`.
     action: Option<String>,
+    /// Who did it: a key's or a user's id, `operator` or `hookyard`.
     by: Option<String>,
     after: Option<String>,
     before: Option<String>,

@@ -199,8 +199,11 @@ struct DeliveryPage {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
+    /// An event's id.
     event: Option<String>,
+    /// An endpoint's id.
     endpoint: Option<String>,
+    /// `pending`, `delivered`, `dropped`, `dead` or `cancelled`.
     state: Option<String>,
     /// A pattern that the event's type has to fit, such as `order.*`.
     #[serde(rename = "type")]

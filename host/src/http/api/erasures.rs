@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewErasure)]
 struct Form {
+    #[schema(min_length = 1, max_length = 256)]
     subject: String,
 }
 

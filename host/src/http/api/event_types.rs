@@ -49,7 +49,7 @@ impl<'a> KindView<'a> {
     }
 }
 
-/// The same in a tenant's catalogue.
+/// A type of event in a tenant's catalogue.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventTypeEntry)]
 struct Entry<'a> {

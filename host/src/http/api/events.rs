@@ -18,7 +18,7 @@ use super::super::input::{self, Id, MAX_BODY, Params};
 use super::super::page::{self, Page};
 use super::schema::Published;
 use crate::domain::audit::Action;
-use crate::domain::event::{Draft, Event, MAX_DELAY};
+use crate::domain::event::{Draft, Event, EventType, MAX_DELAY};
 use crate::domain::id::EventId;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::{TRACEPARENT, TraceParent};
@@ -40,14 +40,19 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[schema(as = NewEvent)]
 pub(super) struct EventForm {
     #[serde(rename = "type")]
+    #[schema(value_type = EventType)]
     event_type: String,
     #[schema(value_type = serde_json::Value)]
     data: Box<RawValue>,
+    #[schema(min_length = 1, max_length = 256)]
     subject: Option<String>,
+    #[schema(min_length = 1, max_length = 256)]
     account: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    #[schema(value_type = Option<Timestamp>)]
     occurred_at: Option<String>,
+    #[schema(value_type = Option<Timestamp>)]
     deliver_at: Option<String>,
 }
 
@@ -149,10 +154,14 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
+    /// The whole type.
     #[serde(rename = "type")]
     event_type: Option<String>,
+    /// One of its tags.
     tag: Option<String>,
+    /// Whom or what it is about.
     subject: Option<String>,
+    /// The managed account that it is of.
     account: Option<String>,
     after: Option<String>,
     before: Option<String>,

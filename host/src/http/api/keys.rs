@@ -40,8 +40,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewKey)]
 struct Form {
+    #[schema(min_length = 1, max_length = 256)]
     name: Option<String>,
+    #[schema(value_type = Option<Role>)]
     role: Option<String>,
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
 }
 
@@ -70,6 +73,7 @@ impl Form {
 struct View {
     id: KeyId,
     name: Option<String>,
+    #[schema(value_type = Role)]
     role: &'static str,
     expires_at: Option<Timestamp>,
     /// It opens nothing any more.

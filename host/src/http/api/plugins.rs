@@ -40,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct UploadParams {
+    /// The plugin's name.
     name: Option<String>,
 }
 

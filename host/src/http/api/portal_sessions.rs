@@ -44,6 +44,7 @@ struct Form {
     #[serde(default)]
     capabilities: Vec<String>,
     /// 60 to 86400; an hour when absent.
+    #[schema(minimum = 60, maximum = 86400)]
     expires_in_seconds: Option<u64>,
     /// Origins of the pages that may show it in a frame.
     #[serde(default)]

@@ -44,10 +44,14 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewReplay)]
 struct Form {
+    #[schema(value_type = Timestamp)]
     since: String,
+    #[schema(value_type = Option<Timestamp>)]
     until: Option<String>,
+    #[schema(value_type = Option<Vec<Standing>>)]
     states: Option<Vec<String>>,
     #[serde(default, alias = "types")]
+    #[schema(value_type = Vec<TypePattern>)]
     event_types: Vec<String>,
     pipeline: Through,
     #[serde(default)]
@@ -180,6 +184,7 @@ fn patterns(texts: &[String]) -> Result<Vec<TypePattern>, ApiError> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
+    /// An endpoint's id.
     endpoint: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,

@@ -94,7 +94,9 @@ impl Summary {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
+    /// A source's id.
     source: Option<String>,
+    /// `accepted`, `ignored`, `quarantined`, `answered` or `refused`.
     state: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,

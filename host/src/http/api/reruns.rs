@@ -44,13 +44,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[schema(as = NewRerun)]
 struct Form {
     /// Received at or after.
+    #[schema(value_type = Option<Timestamp>)]
     since: Option<String>,
     /// Received before.
+    #[schema(value_type = Option<Timestamp>)]
     until: Option<String>,
     /// `quarantined`, or `ignored` as well.
     #[serde(default = "quarantined")]
     states: Vec<String>,
     /// What `next` was.
+    #[schema(value_type = Option<RequestId>)]
     after: Option<String>,
     /// Instead of the source's own; only for a dry run.
     steps: Option<Vec<StepForm>>,

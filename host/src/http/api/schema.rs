@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -19,9 +19,11 @@ use crate::domain::place::PlaceId;
 use crate::domain::plugin::{Digest, Job, PluginName};
 use crate::domain::replay::{Progress, Through};
 use crate::domain::retention::Keep;
+use crate::domain::role::Role;
 use crate::domain::signature::Kind;
 use crate::domain::subscription::TypePattern;
 use crate::domain::time::Timestamp;
+use crate::domain::user::ROLES;
 use crate::domain::value_signature::Encoding;
 
 #[expect(dead_code, reason = "they are read by the derive, and never made")]
@@ -32,6 +34,9 @@ pub(super) struct Component;
 
 /// One event, or a list of them.
 pub(super) struct Published;
+
+/// A role that people can have.
+pub(super) struct UserRole;
 
 /// A named schema that is given by a function.
 macro_rules! described {
@@ -51,9 +56,12 @@ macro_rules! described {
 }
 
 described! {
-    Timestamp = "Timestamp": text("An instant (RFC 3339), in milliseconds and UTC.", "2026-11-21T08:30:00.000Z");
-    EventType = "EventType": text("What kind of event it is: words with dots between them.", "order.paid");
-    TypePattern = "TypePattern": text("An event type in which `*` stands for any run of characters.", "order.*");
+    Timestamp = "Timestamp": text("An instant (RFC 3339); answers have it in milliseconds and UTC.", "2026-11-21T08:30:00.000Z")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    EventType = "EventType": text("What kind of event it is: words with dots between them.", "order.paid")
+        .pattern(Some("^[A-Za-z0-9_.:/-]{1,128}$"));
+    TypePattern = "TypePattern": text("An event type in which `*` stands for any run of characters.", "order.*")
+        .pattern(Some("^[A-Za-z0-9_.:/*-]{1,128}$"));
     PluginName = "PluginName": text("Lower case letters, digits and hyphens, at most 64.", "tag-filter")
         .pattern(Some("^[a-z][a-z0-9-]{0,63}$"));
     Digest = "Digest": text("The SHA-256 of a component.", &format!("sha256:{}", "0".repeat(64)))
@@ -76,6 +84,8 @@ described! {
     id::AuditId = "AuditId": identifier("aud", "The id of an entry in the audit log.");
     id::ErasureId = "ErasureId": identifier("era", "An erasure's id.");
 
+    Role = "Role": words("What the holder of a key may do.", &Role::ALL.map(Role::as_str));
+    UserRole = "UserRole": words("What somebody may do.", &ROLES.map(Role::as_str));
     State = "DeliveryState": words("Where a delivery stands.", &State::ALL.map(State::as_str));
     ClientAuth = "ClientAuth": words("Where the client's name and secret stand.", &["basic", "body"]);
     Encoding = "Encoding": words("How a signature's bytes are written.", &["hex", "base64"]);

@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewSecret)]
 struct Form {
+    #[schema(min_length = 1, max_length = 4096)]
     value: String,
 }
 

@@ -40,7 +40,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewSource)]
 struct Form {
+    #[schema(min_length = 1, max_length = 256)]
     name: String,
+    #[schema(value_type = Option<EventType>)]
     event_type: Option<String>,
     verification: Option<VerificationForm>,
     rate_limit: Option<RateForm>,
@@ -54,7 +56,7 @@ struct Form {
 struct Change {
     name: Option<String>,
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<EventType>)]
     event_type: Patch<String>,
     verification: Option<VerificationForm>,
     #[serde(default)]
@@ -77,7 +79,7 @@ struct VerificationForm {
     options: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The same as it is shown: without secrets.
+/// How requests prove themselves, without secrets.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Verification)]
 struct VerificationView<'a> {
@@ -163,7 +165,7 @@ fn rate(form: RateForm) -> Result<RateLimit, ApiError> {
     operation_id = "create_source",
     tag = "sources",
     request_body(content = Form, example = json!({
-        "name": "shop",
+        "name": "orders",
         "event_type": "order.created",
         "verification": {"scheme": "hmac", "header": "x-signature", "secret": "a-shared-secret"}
     })),
@@ -244,7 +246,7 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<SourceId>
     path = "/sources/{id}",
     operation_id = "change_source",
     tag = "sources",
-    request_body(content = Change, example = json!({"name": "shop (old)", "rate_limit": {"limit": 100, "per": "second"}})),
+    request_body(content = Change, example = json!({"name": "orders (old)", "rate_limit": {"limit": 100, "per": "second"}})),
     responses((status = 200, body = View), (status = 409)),
 )]
 async fn change(

@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct StatsParams {
+    /// How many days are counted together: 30 unless you say, 366 at most.
     days: Option<u32>,
 }
 

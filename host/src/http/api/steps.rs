@@ -25,6 +25,7 @@ const MAX_CONFIG: usize = 64 * 1024;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewStep)]
 pub(super) struct StepForm {
+    #[schema(value_type = PluginName)]
     plugin: String,
     version: Option<u32>,
     /// For a plugin that could do several in this place.

@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewTenant)]
 struct Form {
+    #[schema(min_length = 1, max_length = 256)]
     name: String,
     plan: Option<String>,
     dialect: Option<String>,

@@ -41,9 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewUser)]
 struct Form {
+    #[schema(format = Email)]
     email: String,
     name: Option<String>,
     /// `admin`, `member` or `viewer`.
+    #[schema(value_type = Option<super::schema::UserRole>)]
     role: Option<String>,
 }
 
@@ -65,6 +67,7 @@ impl Form {
 #[schema(as = UserChange)]
 struct Change {
     name: Option<String>,
+    #[schema(value_type = Option<super::schema::UserRole>)]
     role: Option<String>,
 }
 
@@ -93,6 +96,7 @@ struct View {
     id: UserId,
     email: String,
     name: String,
+    #[schema(value_type = super::schema::UserRole)]
     role: &'static str,
     /// Whether they have chosen one; until then only a link lets them in.
     has_password: bool,
@@ -130,7 +134,7 @@ struct Created {
     path = "/users",
     operation_id = "create_user",
     tag = "users",
-    request_body(content = Form, example = json!({"email": "jane@example.com", "name": "Jane", "role": "member"})),
+    request_body(content = Form, example = json!({"email": "ada@example.com", "name": "Ada", "role": "member"})),
     responses((status = 201, body = Created), (status = 409)),
 )]
 async fn create(
@@ -151,7 +155,7 @@ async fn create(
     path = "/tenants/{id}/users",
     operation_id = "create_user_of_tenant",
     tag = "users",
-    request_body(content = Form, example = json!({"email": "jane@example.com", "role": "admin"})),
+    request_body(content = Form, example = json!({"email": "grace@example.com", "role": "admin"})),
     responses((status = 201, body = Created), (status = 409)),
 )]
 async fn create_for(

@@ -92,6 +92,13 @@ pub(super) fn problem() -> Value {
     })
 }
 
+/// A list says of what it is by its name, in which the generator repeats it.
+pub(super) fn refer(name: &str, schema: &mut Value) {
+    if let Some(of) = name.strip_prefix("Page_").or(name.strip_prefix("List_")) {
+        schema["properties"]["items"]["items"] = json!({"$ref": format!("#/components/schemas/{of}")});
+    }
+}
+
 /// What the places of a path hold, by what stands before them.
 const PLACES: &[(&str, &str, &str)] = &[
     ("tenants", "A tenant's id", "ten_01arz3ndektsv4rrffq69g5fav"),

@@ -126,6 +126,7 @@ async fn verify(State(app): State<App>, caller: TenantCaller, Id(id): Id<Endpoin
 #[schema(as = NewTest)]
 struct TestForm {
     #[serde(rename = "type")]
+    #[schema(value_type = Option<EventType>)]
     event_type: Option<String>,
     #[schema(value_type = Option<serde_json::Value>)]
     data: Option<Box<RawValue>>,
@@ -222,6 +223,7 @@ fn example(caller: &TenantCaller, dialect: &Dialect, event_type: &EventType) -> 
 #[serde(deny_unknown_fields)]
 #[schema(as = NewRotation)]
 struct RotateForm {
+    #[schema(maximum = 604800)]
     overlap_seconds: Option<u64>,
     secret: Option<String>,
     /// The one that it has, when absent.

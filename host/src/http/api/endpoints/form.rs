@@ -23,9 +23,12 @@ const MAX_SELECTED: usize = 256;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewEndpoint)]
 pub(super) struct Form {
+    #[schema(min_length = 1, max_length = 256)]
     pub(super) name: String,
+    #[schema(format = "uri")]
     pub(super) url: String,
     #[serde(alias = "events")]
+    #[schema(value_type = Vec<TypePattern>, min_items = 1, max_items = 256)]
     pub(super) event_types: Vec<String>,
     #[serde(default)]
     pub(super) accounts: Vec<String>,
@@ -73,9 +76,12 @@ impl From<RateForm> for RateLimit {
 #[serde(deny_unknown_fields)]
 #[schema(as = EndpointChange)]
 pub(super) struct Change {
+    #[schema(min_length = 1, max_length = 256)]
     pub(super) name: Option<String>,
+    #[schema(format = "uri")]
     pub(super) url: Option<String>,
     #[serde(alias = "events")]
+    #[schema(value_type = Option<Vec<TypePattern>>, min_items = 1, max_items = 256)]
     pub(super) event_types: Option<Vec<String>>,
     pub(super) accounts: Option<Vec<String>>,
     pub(super) tags: Option<Vec<String>>,

@@ -55,6 +55,7 @@ const DIFFERENCES: usize = 20;
 #[schema(as = NewShadowRun)]
 pub(super) struct Form {
     steps: Vec<StepForm>,
+    #[schema(minimum = 1, maximum = 20000)]
     last: Option<u32>,
 }
 

@@ -1,6 +1,7 @@
 //! `/docs`: the API for people, made of the document that programs read. It is
 //! for everybody, like the document.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -12,21 +13,27 @@ use serde_json::{Map, Value, json};
 use super::super::super::openapi;
 use super::super::Desk;
 
-pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[("docs.html", include_str!("../templates/docs.html"))];
+pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
+    ("docs.html", include_str!("../templates/docs.html")),
+    ("docs_macros.html", include_str!("../templates/docs_macros.html")),
+    ("docs_calls.html", include_str!("../templates/docs_calls.html")),
+    ("docs_schemas.html", include_str!("../templates/docs_schemas.html")),
+];
 
 pub(in super::super) fn routes() -> Router<Desk> {
     let made = Arc::new(OnceLock::new());
-    Router::new().route(
-        "/docs",
+    let page = |template| {
+        let made = made.clone();
         get(async move |State(desk): State<Desk>| {
             let context: &Value = made.get_or_init(|| contents(&openapi::document(&desk.app.public_url)));
-            desk.bare("docs.html", context.clone(), StatusCode::OK)
-        }),
-    )
+            desk.bare(template, context.clone(), StatusCode::OK)
+        })
+    };
+    Router::new().route("/docs", page("docs_calls.html")).route("/docs/schemas", page("docs_schemas.html"))
 }
 
-/// What the template shows: the document by nouns, with a call to copy for each
-/// operation.
+/// What the templates show: the document by nouns, with a call to copy for each
+/// operation, and what there is in bodies.
 fn contents(document: &Value) -> Value {
     let server = document["servers"][0]["url"].as_str().unwrap_or_default();
     let nouns = document["tags"].as_array().into_iter().flatten();
@@ -41,9 +48,27 @@ fn contents(document: &Value) -> Value {
         })
         .filter(|noun| noun["calls"].as_array().is_some_and(|calls| !calls.is_empty()))
         .collect();
-    let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
-    let schemas: Vec<Value> = schemas.map(|(name, schema)| shape(name, schema)).collect();
-    json!({"about": document["info"]["description"], "version": document["info"]["version"], "nouns": nouns, "schemas": schemas})
+    let mut schemas: Vec<(&String, &Value)> =
+        document["components"]["schemas"].as_object().into_iter().flatten().collect();
+    schemas.sort_by_key(|(name, _)| *name);
+    let schemas: Vec<Value> = schemas.into_iter().map(|(name, schema)| shape(name, schema)).collect();
+    json!({
+        "about": document["info"]["description"],
+        "version": document["info"]["version"],
+        "nouns": nouns,
+        "problems": problems(document),
+        "schemas": schemas,
+    })
+}
+
+/// The statuses of problems, and what each means: the same for every operation.
+fn problems(document: &Value) -> Value {
+    let answers = operations(document).filter_map(|(.., operation)| operation["responses"].as_object()).flatten();
+    let problems: BTreeMap<&str, &Value> = answers
+        .filter(|(_, answer)| answer.get("$ref").is_some())
+        .map(|(status, answer)| (status.as_str(), &answer["description"]))
+        .collect();
+    json!(problems)
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
@@ -68,9 +93,12 @@ fn call(server: &str, method: &str, path: &str, operation: &Value) -> Value {
         })
         .collect();
     let answers = operation["responses"].as_object().into_iter().flatten();
+    let (problems, answers): (Vec<_>, Vec<_>) = answers.partition(|(_, answer)| answer.get("$ref").is_some());
     let answers: Vec<Value> = answers
+        .into_iter()
         .map(|(status, answer)| json!({"status": status, "about": answer["description"], "kind": body_kind(answer)}))
         .collect();
+    let problems: Vec<&String> = problems.into_iter().map(|(status, _)| status).collect();
     let body = operation.get("requestBody");
     json!({
         "id": operation["operationId"],
@@ -82,6 +110,7 @@ fn call(server: &str, method: &str, path: &str, operation: &Value) -> Value {
         "parameters": parameters,
         "body": body.map(|body| json!({"kind": body_kind(body), "about": body["description"]})),
         "answers": answers,
+        "problems": problems,
         "curl": curl(server, method, path, operation),
     })
 }
