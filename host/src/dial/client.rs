@@ -26,6 +26,10 @@ use crate::domain::tls::Tls;
 /// This many endpoints' own pools are kept, those that were used last.
 const KEPT: usize = 512;
 
+/// What a connection keeps of an answer that nobody has read yet; its head has to
+/// fit. Hundreds of receivers that flood must not fill the memory.
+const ANSWER_BUFFER: usize = 64 * 1024;
+
 pub(super) type Pool = Client<Connector, Full<Bytes>>;
 
 pub(super) fn pool(route: Route, tls: ClientConfig) -> Pool {
@@ -33,6 +37,7 @@ pub(super) fn pool(route: Route, tls: ClientConfig) -> Pool {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
+        .http1_max_buf_size(ANSWER_BUFFER)
         .build(Connector(HttpsConnector::from((route, tls))))
 }
 

@@ -14,7 +14,9 @@ pub(super) struct Background(Option<Runtime>);
 
 impl Background {
     pub(super) fn start() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // Half the processors: with all of them busy, each step of a fresh event's
+        // way would wait for somebody's slice of one to end.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(threads).thread_name("background").on_thread_start(yield_to_others).enable_all();
         match builder.build() {

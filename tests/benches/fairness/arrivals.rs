@@ -29,6 +29,22 @@ struct Made {
 }
 
 impl Arrivals {
+    /// On threads of its own that yield to all others: in life it has its own
+    /// processors.
+    pub(crate) fn start_elsewhere() -> Self {
+        let yielding = || drop(rustix::process::nice(19));
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let elsewhere = builder.worker_threads(1).on_thread_start(yielding).enable_all().build().expect("a runtime");
+        let (started, arrivals) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            elsewhere.block_on(async {
+                started.send(Self::start().await).expect("somebody waits for it");
+                std::future::pending::<()>().await
+            })
+        });
+        arrivals.recv().expect("it starts")
+    }
+
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let address = listener.local_addr().expect("it is bound");

@@ -136,7 +136,7 @@ async fn send(places: &Arc<Vec<Place>>, broken: usize, rate: u64, duration: Dura
 async fn waiting(host: &HostProcess, arrivals: &Arrivals) {
     let waiting = setting("HOOKYARD_BENCH_WAITING", 100_000);
     let duration = Duration::from_secs(setting("HOOKYARD_BENCH_SECONDS", 15));
-    let flood = Arrivals::start().await;
+    let flood = Arrivals::start_elsewhere();
     let greedy = host.tenant("greedy").await;
     let made = greedy.endpoint(&flood.url(), json!({"rate_limit": {"limit": 1, "per": "hour"}})).await;
     let path = format!("/v1/endpoints/{}", hookyard_tests::text(&made["id"]));
