@@ -98,7 +98,7 @@ pub(super) async fn multiply(data: &Path, models: &Models, count: u64) {
 fn row(models: &Models, now: i64, n: u64, count: u64) -> Value {
     let ago = i64::try_from((count - n) * APART_MS).expect("a short time");
     let at = Timestamp::from_millis(now - ago);
-    let model = if n % DEAD == 0 { &models.dead } else { &models.delivered };
+    let model = if n.is_multiple_of(DEAD) { &models.dead } else { &models.delivered };
     let endpoint = &models.endpoints[usize::try_from(n % ENDPOINTS).expect("a small number")];
     let (event, delivery, attempt) = (mint::<EventId>(at), mint::<DeliveryId>(at), mint::<AttemptId>(at));
     json!([

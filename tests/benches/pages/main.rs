@@ -9,7 +9,7 @@
 mod fill;
 mod look;
 
-use hookyard_tests::{Api, HostProcess, Receiver, TempDir, text};
+use hookyard_tests::{Api, HostProcess, Receiver, TempDir};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -79,12 +79,6 @@ async fn run() {
     println!("a first look, with style and scripts: {} bytes at most", visitor.heaviest());
     println!("slower than {WANTED_MS} ms at p95: {slow:?}");
     host.terminate().await;
-}
-
-/// The newest of what a list has.
-async fn first(api: &Api, path: &str) -> String {
-    let list = api.get(path).await.expect(200);
-    text(&list["items"][0]["id"]).to_owned()
 }
 
 fn endpoint_form(name: &str, types: &str) -> serde_json::Value {
