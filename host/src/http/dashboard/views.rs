@@ -88,7 +88,8 @@ fn bytes(count: Value) -> String {
     match count {
         0..1024 => format!("{count} B"),
         1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
-        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
     }
 }
 
@@ -164,6 +165,7 @@ mod tests {
         assert_eq!(thousands(Value::from(1_234_567)), "1\u{202f}234\u{202f}567");
         assert_eq!(thousands(Value::from(12)), "12");
         assert_eq!(bytes(Value::from(1536)), "1.5 KiB");
+        assert_eq!(bytes(Value::from(3_u64 << 30)), "3.0 GiB");
         assert_eq!([5, 1500, 120_000].map(|ms| millis(Value::from(ms))), ["5 ms", "1.5 s", "2 min"]);
         assert_eq!(pretty(Value::from("{\"b\":1,\"a\":2}")), "{\n  \"b\": 1,\n  \"a\": 2\n}");
         assert_eq!(pretty(Value::from("<x>")), "<x>");

@@ -265,7 +265,10 @@ function preview(desk) {
   const ask = follow(() => trial(desk, state), (answer) => answer && present(desk, result, answer));
   const select = async () => {
     const recent = await recently(desk);
-    state.chosen = recent[0]?.id ?? "sample";
+    // What another page has sent somebody here for.
+    const asked = new URLSearchParams(location.search).get("on");
+    if (asked && !recent.some(({ id }) => id === asked)) recent.unshift({ id: asked, title: asked });
+    state.chosen = asked ?? recent[0]?.id ?? "sample";
     const options = [...recent.map(({ id, title }) => [id, title]), ["sample", "A sample of your own"]];
     const picker = choice(options, state.chosen, async (chosen) => {
       state.chosen = chosen;
