@@ -109,15 +109,18 @@ impl List {
         if as_json {
             return print_json(&Value::Array(found));
         }
-        let headings = ["id", "state", "attempts", "endpoint", "event", "updated", "reason"];
+        let headings = ["id", "state", "attempts", "status", "endpoint", "type", "updated", "reason"];
         print(&table(&headings, found.iter().map(row).collect()))
     }
 }
 
 fn row(delivery: &Value) -> Vec<String> {
-    let [id, attempts, endpoint, event, updated, reason] =
-        ["id", "attempt_count", "endpoint_id", "event_id", "updated_at", "reason"].map(|field| cell(delivery, field));
-    vec![id, state(delivery["state"].as_str().unwrap_or_default()), attempts, endpoint, event, updated, reason]
+    let [id, attempts, endpoint, kind, updated, reason] =
+        ["id", "attempt_count", "endpoint_name", "event_type", "updated_at", "reason"]
+            .map(|field| cell(delivery, field));
+    let word = state(delivery["state"].as_str().unwrap_or_default());
+    let answered = status(delivery["last_status"].as_u64());
+    vec![id, word, attempts, answered, endpoint, kind, updated, reason]
 }
 
 /// Until Ctrl-C. A server that restarts is waited for.
@@ -158,10 +161,11 @@ fn print_one(delivery: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return print_json_line(delivery);
     }
-    let [id, attempts, endpoint, event, updated, reason] =
-        ["id", "attempt_count", "endpoint_id", "event_id", "updated_at", "reason"].map(|field| cell(delivery, field));
+    let [updated, id, kind, endpoint, reason] =
+        ["updated_at", "id", "event_type", "endpoint_name", "reason"].map(|field| cell(delivery, field));
     let word = state(delivery["state"].as_str().unwrap_or_default());
-    print(&columns(&[vec![updated, word, id, event, endpoint, format!("attempts {attempts}"), reason]]))
+    let answered = status(delivery["last_status"].as_u64());
+    print(&columns(&[vec![updated, word, answered, id, kind, endpoint, reason]]))
 }
 
 async fn each(client: &Client, ids: &[String], action: &str, as_json: bool) -> Result<(), Failure> {
@@ -182,9 +186,16 @@ fn whole(delivery: &Value) -> String {
     if let Some(reason) = delivery["reason"].as_str() {
         text.push_str(&format!("  {}", clean(reason)));
     }
-    let facts =
-        [("event", "event_id"), ("endpoint", "endpoint_id"), ("made", "created_at"), ("next", "next_attempt_at")];
-    let facts = facts.map(|(name, field)| vec![name.to_owned(), cell(delivery, field)]);
+    let facts = [
+        ["event", "event_type", "event_id"],
+        ["endpoint", "endpoint_name", "endpoint_id"],
+        ["made", "created_at", ""],
+        ["next", "next_attempt_at", ""],
+    ];
+    let facts = facts.map(|[name, of, id]| {
+        let id = delivery[id].as_str().map(clean).unwrap_or_default();
+        vec![name.to_owned(), cell(delivery, of), id]
+    });
     text.push_str(&format!("\n{}", columns(&facts)));
     let list = |field: &str| delivery[field].as_array().into_iter().flatten();
     let steps: Vec<_> = list("steps").map(step).collect();

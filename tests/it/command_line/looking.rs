@@ -135,7 +135,7 @@ async fn a_running_server_is_measured() {
 async fn shells_and_man_are_told_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = hookyard(&["completions", shell]).well().await;
-        assert!(script.contains("rotate-secret") && script.contains("--idempotency-key"), "{shell}");
+        assert!(script.contains("rotate-secret") && script.contains("idempotency-key"), "{shell}");
     }
     let page = hookyard(&["man"]).well().await;
     assert!(page.contains(".TH hookyard 1") && page.contains("hookyard\\-deliveries(1)"), "{page}");

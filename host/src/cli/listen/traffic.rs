@@ -27,12 +27,15 @@ pub(super) struct Copy {
     pub(super) body: Vec<u8>,
 }
 
+/// What a thing is known by, and what is news of it.
+type Key = fn(&Value) -> (String, String);
+
 /// Where copies come from.
 pub(super) struct Traffic {
     noun: &'static str,
     query: Vec<(&'static str, Option<String>)>,
     filter: Option<String>,
-    watch: Watch<fn(&Value) -> (String, String)>,
+    watch: Watch<Key>,
     /// Deliveries whose message was not made when they were seen.
     waiting: BTreeSet<String>,
 }
@@ -48,7 +51,7 @@ impl Traffic {
 
     fn of(noun: &'static str, query: Vec<(&'static str, Option<String>)>, filter: Option<String>) -> Self {
         // Each is news once.
-        let key: fn(&Value) -> (String, String) = |item| (text(item, "id"), String::new());
+        let key: Key = |item| (text(item, "id"), String::new());
         Self { noun, query, filter, watch: Watch::new(key), waiting: BTreeSet::new() }
     }
 
@@ -153,11 +156,12 @@ fn why(whole: &Value) -> String {
 
 /// Of the events that it became, or that it is made of.
 async fn types(client: &Client, whole: &Value) -> Result<Vec<String>, Trouble> {
-    let many = whole["event_ids"].as_array().into_iter().flatten().chain(whole.get("event_id"));
+    if whole["event_type"].is_string() {
+        return Ok(vec![text(whole, "event_type")]);
+    }
     let mut types = Vec::new();
-    for id in many.filter_map(Value::as_str) {
-        let event = client.get(&["events", id], &[]).await?;
-        let kind = text(&event, "type");
+    for id in whole["event_ids"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let kind = text(&client.get(&["events", id], &[]).await?, "type");
         if !types.contains(&kind) {
             types.push(kind);
         }
