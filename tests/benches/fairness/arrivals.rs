@@ -32,7 +32,9 @@ impl Arrivals {
     /// On threads of its own that yield to all others: in life it has its own
     /// processors.
     pub(crate) fn start_elsewhere() -> Self {
-        let yielding = || drop(rustix::process::nice(19));
+        let yielding = || {
+            rustix::process::nice(19).expect("anybody may become less important");
+        };
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let elsewhere = builder.worker_threads(1).on_thread_start(yielding).enable_all().build().expect("a runtime");
         let (started, arrivals) = std::sync::mpsc::channel();
