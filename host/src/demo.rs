@@ -54,7 +54,8 @@ pub(crate) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let host = Host::start(settings, Arc::new(SystemClock), public_url).await?;
 
     let (stop, stopped) = watch::channel(false);
-    let receiving = tokio::spawn(server::serve(receiver, receiver_routes(arrived), Door::default(), Arc::default(), stopped));
+    let receiving =
+        tokio::spawn(server::serve(receiver, receiver_routes(arrived), Door::default(), Arc::default(), stopped));
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(host.serve(listener, async {
         tokio::select! {

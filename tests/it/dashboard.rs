@@ -30,7 +30,8 @@ struct Page {
 
 impl Browser {
     fn new(host: &Host) -> Self {
-        let client = Client::builder().no_proxy().http1_only().redirect(Policy::none()).build().unwrap();
+        let client = Client::builder().no_proxy().http1_only().redirect(Policy::none()).build();
+        let client = client.expect("a client");
         Self { client, base: host.operator.base().to_owned(), cookie: None }
     }
 
@@ -38,8 +39,8 @@ impl Browser {
         let mut browser = Self::new(host);
         let page = browser.post("/sign-in", &[("key", key)]).await;
         assert_eq!(page.status, 303, "{}", page.text);
-        let cookie = page.headers[SET_COOKIE].to_str().unwrap();
-        browser.cookie = Some(cookie.split(';').next().unwrap().to_owned());
+        let cookie = page.headers[SET_COOKIE].to_str().expect("a plain cookie");
+        browser.cookie = cookie.split(';').next().map(str::to_owned);
         browser
     }
 
@@ -87,7 +88,8 @@ impl Page {
 /// The paths of the page table, read out of the sources.
 fn pages() -> Vec<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/http/dashboard/pages");
-    let sources = fs::read_dir(directory).unwrap().flatten().map(|entry| fs::read_to_string(entry.path()).unwrap());
+    let files = fs::read_dir(directory).expect("the pages are there").flatten();
+    let sources = files.map(|entry| fs::read_to_string(entry.path()).expect("a source is text"));
     let paths = sources.flat_map(|source| {
         let lines = source.lines().filter_map(|line| line.trim().strip_prefix("path: \"")?.strip_suffix("\","));
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -109,8 +111,7 @@ struct Things {
 
 impl Things {
     async fn of(host: &Host, receiver: &Receiver) -> Self {
-        receiver
-            .answer_by(|_| Some(Answer::builder().status(500).header("x-evil", EVIL).body(EVIL.to_owned()).unwrap()));
+        receiver.answer_by(|_| Answer::builder().status(500).header("x-evil", EVIL).body(EVIL.to_owned()).ok());
         let tenant = host.tenant("acme").await;
         let evil = json!({"name": EVIL, "tags": [EVIL], "headers": {"x-evil": EVIL}});
         let endpoint = tenant.endpoint(&receiver.url(), evil).await;
