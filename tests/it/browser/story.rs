@@ -102,8 +102,6 @@ async fn send_a_sample(page: &Page) {
 
 async fn map_its_fields(page: &Page) {
     page.click(Role::Link, "Map fields").await;
-    page.click(Role::Button, "Set the type").await;
-    page.click(Role::Anything, "event").await;
     for (rule, field, to, conversion) in [(1, "phone", "contact.phone", "phone"), (2, "total", "total", "number")] {
         page.click(Role::Button, "Add a rule").await;
         page.click(Role::Anything, field).await;
