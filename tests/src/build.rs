@@ -51,7 +51,7 @@ pub fn faulty_disk() -> &'static Path {
 }
 
 /// What was compiled of the first-party plugins, so that a host does not have to.
-pub(crate) fn compiled_into(data: &Path) {
+pub fn compiled_into(data: &Path) {
     let (kept, compiled) = (target_dir().join("compiled"), data.join("compiled"));
     std::fs::create_dir_all(&compiled).expect("the temporary directory can be written");
     for file in std::fs::read_dir(kept).into_iter().flatten().flatten() {

@@ -15,7 +15,8 @@ use crate::hostile_set;
 type Texts = fn(&str) -> String;
 
 pub(super) struct Everything {
-    pub(super) host: Host,
+    /// Stops with this.
+    _host: Host,
     pub(super) tenant: Api,
     /// What `{id}`, `{name}` and `{type}` stand for, by the path before it.
     ids: BTreeMap<&'static str, String>,
@@ -39,7 +40,7 @@ impl Everything {
         endpoints(&tenant, &receiver, say, &mut ids).await;
         requests(&tenant, say, &mut ids).await;
         past(&tenant, say, &mut ids).await;
-        Self { host, tenant, ids, _receiver: receiver }
+        Self { _host: host, tenant, ids, _receiver: receiver }
     }
 
     /// The path with what its names stand for.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Page;
 use crate::list;
@@ -67,12 +67,12 @@ impl Page {
     /// The thing that is called so; where nothing is, the first whose name begins
     /// so.
     pub(super) async fn find(&self, role: Role, name: &str) -> Result<i64, String> {
-        let document = self.ask("DOM.getDocument", json!({"depth": 0})).await?;
+        let document = self.ask_soon("DOM.getDocument", json!({"depth": 0})).await?;
         let root = &document["root"]["backendNodeId"];
         let mut named = Vec::new();
         for word in role.words() {
-            let asking = self.ask("Accessibility.queryAXTree", json!({"backendNodeId": root, "role": word}));
-            let answer = tokio::time::timeout(SOON, asking).await.map_err(|_| "it was not answered")??;
+            let form = json!({"backendNodeId": root, "role": word});
+            let answer = self.ask_soon("Accessibility.queryAXTree", form).await?;
             for node in list(&answer["nodes"]).iter().filter(|node| node["ignored"] != true) {
                 let name = node["name"]["value"].as_str().unwrap_or_default().trim().to_owned();
                 named.extend(node["backendDOMNodeId"].as_i64().map(|node| (name, node)));
@@ -86,13 +86,18 @@ impl Page {
         })
     }
 
+    pub(super) async fn ask_soon(&self, method: &str, parameters: Value) -> Result<Value, String> {
+        let asking = tokio::time::timeout(SOON, self.ask(method, parameters)).await;
+        asking.unwrap_or_else(|_| Err(format!("{method} was not answered")))
+    }
+
     /// Where to click on it, once a click there would reach it.
     pub(super) async fn place(&self, node: i64) -> Result<(f64, f64), String> {
-        self.ask("DOM.scrollIntoViewIfNeeded", json!({"backendNodeId": node})).await?;
-        let resolved = self.ask("DOM.resolveNode", json!({"backendNodeId": node})).await?;
+        self.ask_soon("DOM.scrollIntoViewIfNeeded", json!({"backendNodeId": node})).await?;
+        let resolved = self.ask_soon("DOM.resolveNode", json!({"backendNodeId": node})).await?;
         let object = &resolved["object"]["objectId"];
         let form = json!({"functionDeclaration": PLACE, "objectId": object, "returnByValue": true});
-        let answer = self.ask("Runtime.callFunctionOn", form).await?;
+        let answer = self.ask_soon("Runtime.callFunctionOn", form).await?;
         let place = &answer["result"]["value"];
         place["x"].as_f64().zip(place["y"].as_f64()).ok_or_else(|| place.to_string())
     }

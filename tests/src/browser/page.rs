@@ -27,7 +27,7 @@ pub struct Page {
 impl Page {
     pub(super) async fn open(pipe: Arc<Pipe>, session: String, base: String) -> Self {
         let page = Self { pipe, session, base, expected: Mutex::default() };
-        for domain in ["Page", "Runtime", "Log", "DOM"] {
+        for domain in ["Inspector", "Page", "Runtime", "Log", "DOM"] {
             page.must(&format!("{domain}.enable"), json!({})).await;
         }
         page.must("Runtime.addBinding", json!({"name": tell::CANARY})).await;
@@ -78,10 +78,10 @@ impl Page {
     pub async fn click_css(&self, selector: &str) {
         let (x, y) = self
             .until(selector, async || {
-                let document = self.ask("DOM.getDocument", json!({"depth": 0})).await?;
+                let document = self.ask_soon("DOM.getDocument", json!({"depth": 0})).await?;
                 let form = json!({"nodeId": document["root"]["nodeId"], "selector": selector});
-                let found = self.ask("DOM.querySelector", form).await?;
-                let node = self.ask("DOM.describeNode", json!({"nodeId": found["nodeId"]})).await?;
+                let found = self.ask_soon("DOM.querySelector", form).await?;
+                let node = self.ask_soon("DOM.describeNode", json!({"nodeId": found["nodeId"]})).await?;
                 self.place(node["node"]["backendNodeId"].as_i64().ok_or("it is not there")?).await
             })
             .await;
@@ -96,7 +96,7 @@ impl Page {
                 event["clickCount"] = 1.into();
             }
             // What is clicked may be gone before the button is up.
-            let _gone_on = self.ask("Input.dispatchMouseEvent", event).await;
+            let _gone_on = self.ask_soon("Input.dispatchMouseEvent", event).await;
         }
     }
 
@@ -133,15 +133,15 @@ impl Page {
         let what = format!("a field named {label:?}");
         self.until(&what, async || {
             let node = self.find(Role::Field, label).await?;
-            self.ask("DOM.scrollIntoViewIfNeeded", json!({"backendNodeId": node})).await?;
-            self.ask("DOM.focus", json!({"backendNodeId": node})).await
+            self.ask_soon("DOM.scrollIntoViewIfNeeded", json!({"backendNodeId": node})).await?;
+            self.ask_soon("DOM.focus", json!({"backendNodeId": node})).await
         })
         .await;
     }
 
     pub async fn press(&self, key: &str) {
         for stroke in keys::strokes(key) {
-            let _gone_on = self.ask("Input.dispatchKeyEvent", stroke).await;
+            let _gone_on = self.ask_soon("Input.dispatchKeyEvent", stroke).await;
         }
     }
 

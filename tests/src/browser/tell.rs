@@ -30,6 +30,7 @@ pub(super) fn complaint(told: &Value) -> Option<String> {
             let entry = &what["entry"];
             (entry["level"] == "error").then(|| format!("{}: {} {}", entry["source"], entry["text"], entry["url"]))
         }
+        "Inspector.targetCrashed" => Some("its process has crashed".to_owned()),
         "Page.javascriptDialogOpening" => Some(format!("a dialog: {}", what["message"])),
         "Runtime.bindingCalled" if what["name"] == CANARY => Some(format!("a script of theirs: {}", what["payload"])),
         _ => None,
