@@ -1,6 +1,7 @@
 //! The dashboard as people use it, in a real browser.
 
 mod accessible;
+mod editors;
 mod everything;
 mod live;
 mod newcomer;

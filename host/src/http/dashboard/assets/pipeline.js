@@ -8,7 +8,8 @@ import { jsonOnly } from "./schema-form.js";
 import { lastName, tree } from "./tree.js";
 
 const form = document.querySelector("form[data-pipeline]");
-if (form) begin(form);
+// It is shown once it is whole, so that nothing jumps.
+if (form) begin(form).finally(() => form.closest(".workbench").classList.add("is-ready"));
 
 async function begin(form) {
   const { place, id } = form.dataset;
