@@ -37,10 +37,9 @@ async fn every_page_keeps_the_rules_by_day_and_by_night_on_a_desk_and_on_a_phone
             for path in &paths {
                 page.goto(path).await;
                 page.settled().await;
-                let shift = page.layout_shift().await;
-                let mut here = page.violations().await;
+                let mut here = page.moved().await;
+                here.extend(page.violations().await);
                 here.extend(page.overflow().await);
-                here.extend((shift > 0.0).then(|| format!("things moved by {shift}")));
                 found.extend(here.into_iter().map(|problem| format!("{path} ({width}, {scheme}): {problem}")));
             }
         }

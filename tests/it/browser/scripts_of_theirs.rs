@@ -35,7 +35,7 @@ async fn no_page_runs_what_others_wrote() {
             let path = everything.fill(&path);
             page.goto(&path).await;
             // Whatever was to run has run when this is answered, and fails it.
-            page.layout_shift().await;
+            page.settled().await;
             let complaints = page.complaints().await;
             assert!(complaints.is_empty(), "{path}: {complaints:#?}");
             let theirs = page.evaluate(THEIRS).await;

@@ -49,6 +49,7 @@ async fn a_newcomer_maps_delivers_breaks_mends_and_replays() {
     is_broken.store(false, Ordering::SeqCst);
     page.click(Role::Button, "Retry now").await;
     page.see("Attempt 3 delivered 200").await;
+    page.wait_for("what it can be asked for changes too", "!document.querySelector('#acts button')").await;
     page.screenshot_for_readme("delivery").await;
 
     replay(&page).await;
@@ -101,6 +102,8 @@ async fn send_a_sample(page: &Page) {
 }
 
 async fn map_its_fields(page: &Page) {
+    // A preview of what is half typed is refused.
+    page.expect_complaint("/ask?call=");
     page.click(Role::Link, "Map fields").await;
     for (rule, field, to, conversion) in [(1, "phone", "contact.phone", "phone"), (2, "total", "total", "number")] {
         page.click(Role::Button, "Add a rule").await;

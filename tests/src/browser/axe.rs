@@ -71,11 +71,10 @@ impl Page {
         self.evaluate(quiet).await;
     }
 
-    /// How far what was there already moved while the page was put together.
-    pub async fn layout_shift(&self) -> f64 {
-        let drawn =
-            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(layoutShift))))";
-        self.evaluate(drawn).await.as_f64().expect("a number")
+    /// What was there already and moved while the page was put together.
+    pub async fn moved(&self) -> Vec<String> {
+        let drawn = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(moved))))";
+        texts(&self.evaluate(drawn).await)
     }
 
     /// What is wider than the window, if anything is.

@@ -7,13 +7,16 @@ use serde_json::Value;
 pub(super) const CANARY: &str = "canary";
 
 /// Runs in every document before its own scripts: what the policy refuses is told,
-/// and how far things move that were there already is added up.
+/// and what moves that was there already is noted.
 pub(super) const WATCH: &str = r"
     addEventListener('securitypolicyviolation', (refused) =>
         console.error(`refused by the policy: ${refused.violatedDirective} ${refused.blockedURI} ${refused.sample}`));
-    window.layoutShift = 0;
+    window.moved = [];
     new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value;
+        const what = ({node}) => node?.outerHTML?.slice(0, 100) ?? node?.data;
+        for (const {hadRecentInput, value, sources} of list.getEntries()) {
+            if (!hadRecentInput) window.moved.push(`moved by ${value.toFixed(4)}: ${sources.map(what).join(' and ')}`);
+        }
     }).observe({type: 'layout-shift', buffered: true});
 ";
 
