@@ -126,6 +126,11 @@ export function mapperEditor(config, place, changed) {
     if (target?.isConnected) {
       target.value = path;
       target.dispatchEvent(new Event("input", { bubbles: true }));
+      const to = target.closest(".mapper-row").querySelector("[data-takes=target]");
+      if (to?.value === "") {
+        to.value = targetName(from, state.rules);
+        to.dispatchEvent(new Event("input", { bubbles: true }));
+      }
       // The next field is another rule.
       target = null;
       return;
@@ -140,9 +145,10 @@ export function mapperEditor(config, place, changed) {
     take,
     config: () => {
       const made = {};
-      for (const name of ["type", "subject", "account"]) if (state[name] !== null) made[name] = state[name];
-      if (state.tags.length > 0) made.tags = state.tags;
-      made.rules = state.rules;
+      for (const name of ["type", "subject", "account"]) if (state[name] !== null && !isEmpty(state[name])) made[name] = state[name];
+      const tags = withoutEmptyEnd(state.tags);
+      if (tags.length > 0) made.tags = tags;
+      made.rules = withoutEmptyEnd(state.rules);
       if (state.also !== null) made.also = state.also;
       return made;
     },
@@ -157,6 +163,15 @@ export function mapperEditor(config, place, changed) {
       });
     },
   };
+}
+
+/// What was added and not begun yet is no mistake.
+const isEmpty = (value) => value.from === "" && !value.to && !value.required && !value.convert && !("default" in value);
+
+/// Those at the end only: mistakes are told by number.
+function withoutEmptyEnd(values) {
+  const last = values.findLastIndex((value) => !isEmpty(value));
+  return values.slice(0, last + 1);
 }
 
 function targetName(place, rules) {

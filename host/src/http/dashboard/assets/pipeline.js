@@ -59,8 +59,8 @@ async function begin(form) {
   await Promise.all(steps.map((step) => describe(desk, step)));
   draw(desk);
   area.value = write(desk.steps);
-  desk.preview.ask();
   shadowRun(desk);
+  await Promise.all([desk.preview.now(), ...desk.cards.map((one) => one.ready)]);
 }
 
 /// What the step's plugin says of itself, once for each version.
@@ -133,6 +133,7 @@ function card(desk, step, at) {
     element: make("li", {}, details),
     take: (picked) => editor.take?.(picked),
     takes: () => typeof editor.take === "function",
+    ready: editor.ready,
     open: () => { details.open = true; },
     show: (words, kind) => {
       outcome.textContent = words;
@@ -263,7 +264,7 @@ function preview(desk) {
   const result = document.querySelector("#pipeline-result");
   const shown = make("div", { class: "input-shown" });
   const state = { chosen: "sample", sample: desk.place === "source" ? write(ORDER) : write({ type: "order.placed", tags: ["paid"], data: ORDER.data }) };
-  const ask = follow(() => trial(desk, state), (answer) => answer && present(desk, result, answer));
+  const ask = follow(() => trial(desk, state), (answer) => present(desk, result, answer));
   const select = async () => {
     const recent = await recently(desk);
     // What another page has sent somebody here for.
@@ -281,7 +282,7 @@ function preview(desk) {
     inputs.replaceChildren(labelled("What comes in", picker, hint), shown);
     await showInput(desk, state, shown, ask);
   };
-  return { ask, ready: select() };
+  return { ask, ready: select(), now: async () => present(desk, result, await trial(desk, state)) };
 }
 
 async function recently(desk) {

@@ -100,11 +100,14 @@ function expression(config, endpoint, changed) {
   });
   const words = make("p", { class: "chips" });
   for (const word of ["and", "or", "not", "(", ")"]) words.append(button(word, () => editor.insert(` ${word} `), { class: "quiet" }));
-  if (endpoint) {
-    ask();
-    recentTags().then((tags) => tags.forEach((tag) => words.append(button(tag, () => editor.insert(/^[\w:.*-]+$/.test(tag) ? tag : JSON.stringify(tag)), { class: "chip" }))));
-  }
+  const offer = (tag) => words.append(button(tag, () => editor.insert(/^[\w:.*-]+$/.test(tag) ? tag : JSON.stringify(tag)), { class: "chip" }));
+  const first = async () => {
+    const [made, tags] = await Promise.all([matching(endpoint, text), recentTags()]);
+    answer.replaceChildren(...made);
+    tags.forEach(offer);
+  };
   return {
+    ready: endpoint ? first() : null,
     element: make("div", {}, editor.element, words, answer),
     config: () => ({ expression: text }),
     mark: (list) => {
