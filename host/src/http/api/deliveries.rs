@@ -222,7 +222,7 @@ struct ListParams {
 /// Lists deliveries, newest first.
 ///
 /// A `text` or a `type` is looked for in 3,000 deliveries at a time, and a state or an endpoint beside other
-/// filters in 20,000: `searched` says so, and `next` goes on from there, also where nothing was found.
+/// filters in 6,000: `searched` says so, and `next` goes on from there, also where nothing was found.
 #[utoipa::path(
     get,
     path = "/deliveries",

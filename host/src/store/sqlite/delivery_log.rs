@@ -15,7 +15,7 @@ use crate::store::ledger::{LogPage, LogQuery, Logged};
 
 /// Rows that are looked at for a state or an endpoint, and where their events
 /// have to be read as well.
-const LOOKED_AT: u32 = 20_000;
+const LOOKED_AT: u32 = 6_000;
 const READ: u32 = 3_000;
 
 /// What leads to the rows.
