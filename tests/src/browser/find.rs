@@ -67,6 +67,12 @@ impl Page {
     /// The thing that is called so; where nothing is, the first whose name begins
     /// so.
     pub(super) async fn find(&self, role: Role, name: &str) -> Result<i64, String> {
+        // Asked for the names of what it has not drawn yet, Chromium 156 hangs and
+        // then crashes.
+        let state = self.ask_soon("Runtime.evaluate", json!({"expression": "document.readyState"})).await?;
+        if state["result"]["value"] != "complete" {
+            return Err("the page is not there yet".to_owned());
+        }
         let document = self.ask_soon("DOM.getDocument", json!({"depth": 0})).await?;
         let root = &document["root"]["backendNodeId"];
         let mut named = Vec::new();
