@@ -44,5 +44,5 @@ async fn three_clicks_after_the_demos_link_an_event_of_ones_own_is_delivered() {
     page.screenshot("demo").await;
     page.click(Role::Link, "My receiver").await;
     page.click(Role::Button, "Send a test event").await;
-    page.see("delivered").await;
+    page.see("Attempt 1 delivered 204").await;
 }
