@@ -13,7 +13,7 @@ async fn beside_events(plugin: &str) -> (Host, Api, Browser, Page, String) {
     let tenant = host.tenant("acme").await;
     let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({})).await;
     let event = |n: u32| {
-        let tag = if n % 3 == 0 { "test" } else { "paid" };
+        let tag = if n.is_multiple_of(3) { "test" } else { "paid" };
         json!({"type": "order.placed", "tags": [tag], "data": {"order_id": n, "items": [{"sku": "A1"}, {"sku": "B2"}]}})
     };
     tenant.post("/v1/events", (0..30).map(event).collect()).await.expect(202);

@@ -17,9 +17,10 @@ const RULES: &str = "
 
 /// Everything that is reached by Tab is noted, and whether it shows that it has the
 /// focus, on itself or on what frames or begins it. Of radio buttons that belong
-/// together only one is reached.
+/// together only one is reached. Everything is reached twice: just after a page was
+/// opened Chromium may not have drawn the first of it yet.
 const WALK: &str = "
-    window.walk = {reached: new Set(), unseen: []};
+    window.walk = {reached: new Set(), seen: new Set()};
     walk.name = (e) => `${e.outerHTML.slice(0, 160)}`;
     addEventListener('focusin', ({target}) => {
         walk.reached.add(target);
@@ -28,7 +29,7 @@ const WALK: &str = "
             return style && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
         };
         const {parentElement: frame, firstElementChild: head} = target;
-        if (![target, frame, frame?.parentElement, head].some(ring)) walk.unseen.push(`no visible focus: ${walk.name(target)}`);
+        if ([target, frame, frame?.parentElement, head].some(ring)) walk.seen.add(target);
     });
     walk.all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter((e) =>
         !e.disabled && e.type !== 'hidden' && e.tabIndex >= 0 && !e.closest('[inert]') &&
@@ -37,8 +38,8 @@ const WALK: &str = "
     walk.all.length";
 
 const WALKED: &str = "
-    [...walk.unseen, ...walk.all.filter((e) => e.isConnected && !walk.reached.has(e))
-        .map((e) => `not reached by Tab: ${walk.name(e)}`)]";
+    [...[...walk.reached].filter((e) => !walk.seen.has(e)).map((e) => `no visible focus: ${walk.name(e)}`),
+        ...walk.all.filter((e) => e.isConnected && !walk.reached.has(e)).map((e) => `not reached by Tab: ${walk.name(e)}`)]";
 
 impl Page {
     /// What axe-core has against the page as it is shown now.
