@@ -109,7 +109,10 @@ impl Story {
 
         let form = endpoint_form(&format!("http://{}/hooks", self.receiver_address));
         let endpoint = self.post("/v1/endpoints", key, &form).await?;
-        say(&format!("3. An endpoint that wants orders, but none that are refunded, at\n   {}", text(&endpoint, "url")?));
+        say(&format!(
+            "3. An endpoint that wants orders, but none that are refunded, at\n   {}",
+            text(&endpoint, "url")?
+        ));
 
         say(&format!("4. An order arrives\n{}", indented(ORDER.as_bytes())));
         let path = url.split_once("/in/").map_or("", |(_, token)| token);
