@@ -279,8 +279,10 @@ async fn meta_gets_its_challenge_back_when_it_knows_the_token() {
     let get =
         async |query: &str| tenant.send(tenant.with_key(None).request(Method::GET, &format!("{url}?{query}"))).await;
     let answer = get("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=my-token").await;
-    // A number in JSON's eyes, and text in Meta's.
+    // A number in JSON's eyes, and text in Meta's. A browser does not look whether
+    // it could be a page.
     assert_eq!(answer.headers["content-type"], "text/plain");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     assert_eq!(answer.expect(200), 1_158_201_444);
     let kept = tenant.get("/v1/requests?state=answered").await.expect(200)["items"][0].clone();
     let kept = tenant.get(&format!("/v1/requests/{}", text(&kept["id"]))).await.expect(200);

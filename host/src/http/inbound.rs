@@ -1,7 +1,7 @@
 //! Inbound URLs: any sender, any body, kept byte for byte.
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
@@ -78,10 +78,16 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
         Taken::In(Receipt { request_id, event_ids, .. }) => {
             Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids })).into_response())
         }
-        Taken::Answered(Reply::Text(word)) => Ok(([(CONTENT_TYPE, "text/plain")], word).into_response()),
-        Taken::Answered(Reply::Json(word)) => Ok(([(CONTENT_TYPE, "application/json")], word).into_response()),
+        Taken::Answered(Reply::Text(word)) => Ok(answer("text/plain", word)),
+        Taken::Answered(Reply::Json(word)) => Ok(answer("application/json", word)),
         Taken::Refused { request_id, reason } => Err(ApiError::Unproven(format!("{reason}; kept as {request_id}"))),
     }
+}
+
+/// What the caller asked to hear again. A browser that was sent here by a link must
+/// not take it for a page.
+fn answer(kind: &'static str, word: String) -> Response {
+    ([(CONTENT_TYPE, kind), (X_CONTENT_TYPE_OPTIONS, "nosniff")], word).into_response()
 }
 
 /// Whoever knows the URL may send: the answer to the handshake of HTTP 1.1 Web
