@@ -1,0 +1,61 @@
+//! What opens something is written down nowhere.
+
+use std::fs;
+
+use hookyard::domain::password::Password;
+use hookyard_tests::host::OPERATOR_KEY;
+use hookyard_tests::{HostProcess, TempDir, text};
+use serde_json::{Value, json};
+
+use super::{PASSWORD, Tab, WRONG};
+
+#[tokio::test]
+async fn what_opens_something_is_in_no_file_and_no_log() {
+    let data = TempDir::new();
+    let host = HostProcess::start_logging(data.path(), "trace,hyper=info").await;
+    let admin = host.tenant("acme").await;
+    let made = admin.post("/v1/users", json!({"email": "jane@example.com"})).await.expect(201);
+    let spare = admin.post("/v1/users", json!({"email": "spare@example.com"})).await.expect(201);
+    let portal = admin.post("/v1/portal-sessions", json!({"account": "berlin"})).await.expect(201);
+    let mut tab = Tab::of(host.operator.base());
+    let token = |url: &Value| text(url).rsplit('/').next().unwrap_or_default().to_owned();
+    let link = format!("/link/{}", token(&made["link"]));
+    assert_eq!(tab.post(&link, &[("password", PASSWORD)]).await.status, 303);
+    let first = tab.cookie.clone().expect("a cookie");
+    assert_eq!(tab.sign_in("jane@example.com", PASSWORD).await.status, 303);
+    let second = tab.cookie.clone().expect("a cookie");
+    assert_eq!(tab.sign_in("jane@example.com", WRONG).await.status, 401);
+    tab.cookie = None;
+    assert_eq!(tab.post("/sign-in", &[("key", OPERATOR_KEY)]).await.status, 303);
+    let mut visitor = Tab::of(host.operator.base());
+    visitor.get(&format!("/portal/{}", token(&portal["url"]))).await;
+    assert!(visitor.is_in().await);
+
+    let log = host.kill().await;
+    let log: String = log.iter().map(ToString::to_string).collect();
+    assert!(log.contains("somebody came in by a link"), "the control: what happened is in the log");
+    let files: Vec<Vec<u8>> =
+        ["hookyard.db", "hookyard.db-wal"].iter().filter_map(|file| fs::read(data.path().join(file)).ok()).collect();
+    let in_files = |text: &str| files.iter().any(|file| file.windows(text.len()).any(|part| part == text.as_bytes()));
+    assert!(in_files("jane@example.com"), "the control: she is in a file");
+    let cookie = |cookie: &str| cookie.split_once('=').map(|(_, token)| token.to_owned()).expect("a cookie");
+    let hash = "$argon2id$";
+    let secrets = [
+        token(&made["link"]),
+        token(&spare["link"]),
+        token(&portal["url"]),
+        cookie(&first),
+        cookie(&second),
+        PASSWORD.to_owned(),
+        WRONG.to_owned(),
+        PASSWORD.replace(' ', "+"),
+        OPERATOR_KEY.to_owned(),
+        hash.to_owned(),
+    ];
+    for secret in secrets {
+        assert!(!log.contains(&secret), "{secret} is in the log");
+        assert!(!in_files(&secret), "{secret} is in a file");
+    }
+    // The control: that is what a hash would be found by.
+    assert!(Password::given(PASSWORD.to_owned()).hash([1; 16]).reveal().starts_with(hash));
+}
