@@ -2,11 +2,18 @@
 //! what a collector gets.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
+use hookyard::domain::time::Timestamp;
+use hookyard::domain::trace::{Side, Span, SpanId, TraceParent};
+use hookyard::telemetry::otlp::{Exporter, Tracer, tracer};
 use hookyard_tests::host::{Extra, local};
-use hookyard_tests::{Api, Arrived, Host, Receiver, list, text};
+use hookyard_tests::{Api, Arrived, Host, PATIENCE, Receiver, list, text};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use url::Url;
 
 const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -191,4 +198,60 @@ async fn a_collector_that_takes_nothing_keeps_nobody_waiting() {
     })
     .await;
     assert!(metrics.parse::<u64>().expect("a number") >= 1);
+}
+
+/// As many as may wait, in batches of 512.
+const WAITING: usize = 8192;
+
+/// Both ends of the way to a collector, and no host.
+fn to(collector: Url) -> (Tracer, Exporter) {
+    // As the program does first of all.
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    let (tracer, exporter) = tracer(Some(&collector)).expect("a client");
+    (tracer, exporter.expect("there is a collector"))
+}
+
+fn span(number: usize) -> Span {
+    Span {
+        trace: GIVEN.parse::<TraceParent>().expect("a traceparent").trace,
+        id: SpanId::of("test", [1; 16], u32::try_from(number).expect("a small number")),
+        parent: None,
+        name: "test".to_owned(),
+        side: Side::Inside,
+        began: Timestamp::from_millis(1),
+        took: Duration::from_millis(1),
+        fields: Vec::new(),
+        error: None,
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_says_nothing_does_not_hold_up_the_end() {
+    // The system takes the connections, and nobody reads them.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
+    let url = format!("http://{}", silent.local_addr().expect("it is bound")).parse().expect("a URL");
+    let (tracer, exporter) = to(url);
+    (0..WAITING).for_each(|number| tracer.tell(span(number)));
+    let (_stop, stopped) = watch::channel(true);
+    let running = exporter.run(stopped);
+    tokio::time::timeout(PATIENCE, running).await.expect("one batch after the other would take minutes");
+    assert_eq!((tracer.meters().dropped.get(), tracer.meters().exported.get()), (WAITING as u64, 0));
+}
+
+#[tokio::test]
+async fn as_much_is_sent_as_the_collector_takes() {
+    let mut collector = Receiver::start().await;
+    let url = format!("http://{}", collector.address()).parse().expect("a URL");
+    let (tracer, exporter) = to(url);
+    (0..WAITING).for_each(|number| tracer.tell(span(number)));
+    let (stop, stopped) = watch::channel(false);
+    let began = Instant::now();
+    let running = tokio::spawn(exporter.run(stopped));
+    assert_eq!(spans(&mut collector, WAITING).await.len(), WAITING);
+    let took = began.elapsed();
+    // Half a second before each of sixteen would be eight.
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    stop.send(true).expect("it runs");
+    running.await.expect("it does not panic");
+    assert_eq!((tracer.meters().dropped.get(), tracer.meters().exported.get()), (0, WAITING as u64));
 }

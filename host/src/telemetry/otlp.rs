@@ -5,7 +5,7 @@
 //! encoding alone, and bring prost and an HTTP client that blocks a thread.
 //!
 //! Nothing waits for this: what finds no room, and what the collector does not
-//! take, is dropped and counted.
+//! take, is dropped and counted. Nor does the end of the server, for long.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ const TOGETHER: usize = 512;
 /// How long the first of them waits for others.
 const LINGER: Duration = Duration::from_millis(500);
 const DEADLINE: Duration = Duration::from_secs(10);
+/// What was told by the end is sent within this time or not at all: whoever stops
+/// the server kills it soon, and a collector that hangs is no reason for that.
+const LAST: Duration = Duration::from_secs(5);
 /// A collector that takes nothing is complained of this often.
 const COMPLAINS: Duration = Duration::from_secs(60);
 
@@ -48,6 +51,8 @@ pub struct Exporter {
     client: Client,
     url: Url,
     spans: mpsc::Receiver<Span>,
+    /// What is sent together next.
+    batch: Vec<Span>,
     meters: Arc<Meters>,
     complained: Option<Instant>,
 }
@@ -67,7 +72,8 @@ pub fn tracer(collector: Option<&Url>) -> Result<(Tracer, Option<Exporter>), req
     let (sender, spans) = mpsc::channel(WAITING);
     let meters = Arc::new(Meters::default());
     let tracer = Tracer { spans: Some(sender), meters: meters.clone() };
-    Ok((tracer, Some(Exporter { client, url, spans, meters, complained: None })))
+    let batch = Vec::with_capacity(TOGETHER);
+    Ok((tracer, Some(Exporter { client, url, spans, batch, meters, complained: None })))
 }
 
 impl Tracer {
@@ -94,50 +100,70 @@ impl Tracer {
 }
 
 impl Exporter {
-    /// Sends until `stop` says true, and then what was told by then.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut batch = Vec::with_capacity(TOGETHER);
+    /// Sends until `stop` says true, and then what was told by then, if that is
+    /// taken soon.
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        let mut asked = stop.clone();
+        let out_of_time = async move {
+            drop(asked.wait_for(|stop| *stop).await);
+            tokio::time::sleep(LAST).await;
+        };
+        tokio::select! {
+            () = self.send_all(stop) => {}
+            () = out_of_time => {
+                self.spans.close();
+                self.lose(self.batch.len() + self.spans.len(), "the server stops and does not wait for it any longer");
+            }
+        }
+    }
+
+    async fn send_all(&mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let is_over = tokio::select! {
-                told = self.spans.recv_many(&mut batch, TOGETHER) => told == 0,
+                told = self.spans.recv_many(&mut self.batch, TOGETHER) => told == 0,
                 _ = stop.wait_for(|stop| *stop) => true,
             };
-            if !is_over {
+            // With a batch there already, others are waiting behind it.
+            if !is_over && self.batch.len() < TOGETHER {
                 tokio::select! {
                     () = tokio::time::sleep(LINGER) => {}
                     _ = stop.wait_for(|stop| *stop) => {}
                 }
             }
-            while !batch.is_empty() || is_over {
-                while batch.len() < TOGETHER
+            while !self.batch.is_empty() || is_over {
+                while self.batch.len() < TOGETHER
                     && let Ok(span) = self.spans.try_recv()
                 {
-                    batch.push(span);
+                    self.batch.push(span);
                 }
-                if batch.is_empty() {
+                if self.batch.is_empty() {
                     return;
                 }
-                self.send(&batch).await;
-                batch.clear();
+                self.send().await;
+                self.batch.clear();
             }
         }
     }
 
-    async fn send(&mut self, batch: &[Span]) {
-        let body = request(batch).to_string();
+    async fn send(&mut self) {
+        let body = request(&self.batch).to_string();
         let request = self.client.post(self.url.clone()).header("content-type", "application/json").body(body);
         let problem = match request.send().await {
             Ok(answer) if answer.status().is_success() => {
-                self.meters.exported.add(batch.len() as u64);
+                self.meters.exported.add(self.batch.len() as u64);
                 self.complained = None;
                 return;
             }
             Ok(answer) => words(answer.status()),
             Err(error) => Chain(&error.without_url()).to_string(),
         };
-        self.meters.dropped.add(batch.len() as u64);
+        self.lose(self.batch.len(), &problem);
+    }
+
+    fn lose(&mut self, spans: usize, problem: &str) {
+        self.meters.dropped.add(spans as u64);
         if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINS) {
-            tracing::warn!(spans = batch.len(), problem, "the collector took no traces; they are dropped");
+            tracing::warn!(spans, problem, "the collector took no traces; they are dropped");
             self.complained = Some(Instant::now());
         }
     }
