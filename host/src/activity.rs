@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::RwLock;
+
 use crate::domain::activity::{BUCKET, Bucket, begin};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Outcome, State};
@@ -28,6 +30,9 @@ pub struct Activity(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     buckets: Mutex<HashMap<(TenantId, Timestamp), Bucket>>,
+    /// Held by whoever writes down what is in `buckets`, and by those who add up
+    /// what is here and what is written: on the way it is in neither, or in both.
+    moving: RwLock<()>,
     totals: Totals,
 }
 
@@ -126,21 +131,44 @@ impl Activity {
         });
     }
 
-    /// What was counted since this was asked last. Whoever cannot write it down
-    /// puts it back.
-    pub fn take(&self) -> Vec<Happened> {
+    /// Has what was counted since the last time written down. What could not be is
+    /// there the next time.
+    pub async fn write_down<E, F>(&self, write: impl FnOnce(Vec<Happened>) -> F) -> Result<(), E>
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        let _nobody_adds_up = self.0.moving.write().await;
+        let happened = self.take();
+        if happened.is_empty() {
+            return Ok(());
+        }
+        write(happened.clone()).await.inspect_err(|_| self.put_back(happened))
+    }
+
+    /// One tenant's: what `written` finds, and what is not written down yet.
+    pub async fn with_written<E>(
+        &self,
+        tenant: TenantId,
+        written: impl Future<Output = Result<Vec<(Timestamp, Bucket)>, E>>,
+    ) -> Result<Vec<(Timestamp, Bucket)>, E> {
+        let _nothing_moves = self.0.moving.read().await;
+        let mut found = written.await?;
+        found.extend(self.of(tenant));
+        Ok(found)
+    }
+
+    fn take(&self) -> Vec<Happened> {
         self.buckets().drain().map(|((tenant, at), bucket)| (tenant, at, bucket)).collect()
     }
 
-    pub fn put_back(&self, happened: Vec<Happened>) {
+    fn put_back(&self, happened: Vec<Happened>) {
         let mut buckets = self.buckets();
         for (tenant, at, bucket) in happened {
             buckets.entry((tenant, at)).or_default().add(&bucket);
         }
     }
 
-    /// What one tenant's part of it is, which stays.
-    pub fn of(&self, tenant: TenantId) -> Vec<(Timestamp, Bucket)> {
+    fn of(&self, tenant: TenantId) -> Vec<(Timestamp, Bucket)> {
         let buckets = self.buckets();
         let own = buckets.iter().filter(|((owner, _), _)| *owner == tenant);
         own.map(|((_, at), bucket)| (*at, *bucket)).collect()
@@ -160,6 +188,7 @@ impl Activity {
 mod tests {
     use super::*;
     use crate::domain::activity::WITHIN_MS;
+    use crate::domain::delivery::Unreachable;
     use crate::domain::id::AttemptId;
 
     fn made(outcome: Outcome) -> Option<Made> {
@@ -203,10 +232,82 @@ mod tests {
         assert_eq!(activity.totals().events.get(), 4, "what is put back is not counted again");
     }
 
+    #[tokio::test]
+    async fn whoever_asks_while_it_is_written_down_sees_it_once() {
+        let (now, tenant) = (Timestamp::from_millis(600_000), TenantId::floor(Timestamp::from_millis(1)));
+        let pass = async |turns: usize| {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        };
+        for (turns, fails) in (0..12).flat_map(|turns| [(turns, false), (turns, true)]) {
+            let activity = Activity::default();
+            activity.stored(tenant, 3, now);
+            let store = Mutex::new(Vec::new());
+            let writing = activity.write_down(async |happened: Vec<Happened>| {
+                pass(3).await;
+                if fails {
+                    return Err("no");
+                }
+                store.lock().unwrap().extend(happened.into_iter().map(|(_, at, bucket)| (at, bucket)));
+                pass(3).await;
+                Ok(())
+            });
+            let asking = async {
+                pass(turns).await;
+                let written = async {
+                    pass(2).await;
+                    let found = store.lock().unwrap().clone();
+                    pass(2).await;
+                    Ok::<_, &str>(found)
+                };
+                activity.with_written(tenant, written).await.unwrap()
+            };
+            let (written, found) = tokio::join!(writing, asking);
+            assert_eq!(written.is_err(), fails);
+            assert_eq!(found.iter().map(|(_, bucket)| bucket.events).collect::<Vec<_>>(), [3], "after {turns} turns");
+        }
+    }
+
+    /// The outcome behind this one: whoever adds one has to say where it stands.
+    fn after(outcome: &Outcome) -> Option<Outcome> {
+        use Unreachable::{Broken, Connect, Forbidden, NoToken, TimedOut, Tls, Unresolved};
+        let why = String::new;
+        let next = match outcome {
+            Outcome::Accepted { .. } => return Some(Outcome::Refused { status: 500, retry_after: None, word: None }),
+            Outcome::Refused { .. } => Unresolved(why()),
+            Outcome::Unreachable(Unresolved(_)) => NoToken(why()),
+            Outcome::Unreachable(NoToken(_)) => Forbidden(why()),
+            Outcome::Unreachable(Forbidden(_)) => Connect(why()),
+            Outcome::Unreachable(Connect(_)) => Tls(why()),
+            Outcome::Unreachable(Tls(_)) => TimedOut(Duration::ZERO),
+            Outcome::Unreachable(TimedOut(_)) => Broken(why()),
+            Outcome::Unreachable(Broken(_)) => return None,
+        };
+        Some(Outcome::Unreachable(next))
+    }
+
     #[test]
-    fn every_outcome_has_its_counter_and_both_histograms_their_bounds() {
+    fn every_outcome_has_its_counter() {
+        let (activity, now) = (Activity::default(), Timestamp::from_millis(1));
+        let every = std::iter::successors(Some(Outcome::Accepted { status: 204 }), after);
+        for (at, outcome) in every.enumerate() {
+            let name = outcome.name();
+            activity.settled(TenantId::floor(now), made(outcome), State::Pending, now);
+            let counts: Vec<u64> = activity.totals().attempts.iter().map(Counter::get).collect();
+            assert_eq!(counts.get(at), Some(&1), "{name}: {counts:?}");
+        }
+        assert!(activity.totals().attempts.iter().all(|counter| counter.get() == 1), "a name that no outcome has");
+    }
+
+    #[test]
+    fn both_histograms_have_the_same_bounds() {
         assert!(WITHIN_MS.iter().zip(SECONDS).all(|(ms, seconds)| f64::from(*ms) == seconds * 1000.0));
         assert_eq!(WITHIN_MS.len(), SECONDS.len());
+    }
+
+    #[test]
+    fn attempts_are_in_flight_until_they_end() {
         let activity = Activity::default();
         let flying = [activity.begins(), activity.begins()];
         assert_eq!(activity.totals().in_flight(), 2);

@@ -86,8 +86,8 @@ async fn show(
     Params(params): Params<ActivityParams>,
 ) -> Result<Json<ActivityView>, ApiError> {
     let span = span(params, app.clock.now())?;
-    let mut found = app.ledger.activity(caller.id(), span.since(), span.until()).await?;
-    found.extend(app.intake.activity.of(caller.id()));
+    let written = app.ledger.activity(caller.id(), span.since(), span.until());
+    let found = app.intake.activity.with_written(caller.id(), written).await?;
     let items = span.fill(found).into_iter().map(ActivityStep::from).collect();
     Ok(Json(ActivityView { step_seconds: span.step().as_secs(), items }))
 }
