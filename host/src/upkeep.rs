@@ -18,6 +18,7 @@ use crate::store::{Catalog, Ledger, People, Picture, StoreError};
 use crate::telemetry::Chain;
 
 mod erase;
+mod purge;
 mod sweep;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -38,32 +39,26 @@ pub struct Upkeep {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Does what is to be done until `stop` says true: purges what deleted tenants
-/// leave behind, writes down what plugins used, sweeps out what is over its time
-/// and erases what somebody asked to be erased. A long one of these keeps none
-/// of the others waiting.
+/// Does what is to be done until `stop` says true: writes down what plugins used,
+/// what came in and what happened, purges what deleted tenants leave behind, sweeps
+/// out what is over its time and erases what somebody asked to be erased. A long
+/// one of these keeps none of the others waiting.
 pub async fn run(upkeep: Upkeep, stop: watch::Receiver<bool>) {
-    tokio::join!(tidy(&upkeep, stop.clone()), sweep::run(&upkeep, stop.clone()), erase::run(&upkeep, stop));
+    tokio::join!(
+        tidy(&upkeep, stop.clone()),
+        purge::run(&upkeep, stop.clone()),
+        sweep::run(&upkeep, stop.clone()),
+        erase::run(&upkeep, stop),
+    );
 }
 
 async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(EVERY);
-    // What was purged is still in the log.
-    let mut to_wipe = false;
     let mut swept = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
-        }
-        match purge(upkeep, &stop).await {
-            Ok(purged) => to_wipe |= purged,
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "purging a deleted tenant failed; it is tried again");
-            }
-        }
-        if to_wipe {
-            to_wipe = !matches!(upkeep.ledger.wipe().await, Ok(true));
         }
         if let Err(error) = upkeep.people.end_lapsed(upkeep.clock.now(), PURGED_AT_ONCE).await {
             tracing::error!(error = %Chain(&error), "sessions that are over were not deleted; it is tried again");
@@ -107,13 +102,9 @@ async fn count_events(upkeep: &Upkeep) {
 }
 
 async fn count_activity(upkeep: &Upkeep) {
-    let happened = upkeep.activity.take();
-    if happened.is_empty() {
-        return;
-    }
-    if let Err(error) = upkeep.ledger.add_activity(happened.clone()).await {
+    let written = upkeep.activity.write_down(|happened| upkeep.ledger.add_activity(happened)).await;
+    if let Err(error) = written {
         tracing::error!(error = %Chain(&error), "what happened was not written down; it is tried again");
-        upkeep.activity.put_back(happened);
     }
 }
 
@@ -123,14 +114,4 @@ async fn forget_activity(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Resul
     let before = Timestamp::from_millis(upkeep.clock.now().as_millis().saturating_sub(kept));
     while !*stop.borrow() && upkeep.ledger.forget_activity(before, PURGED_AT_ONCE).await? {}
     Ok(())
-}
-
-/// Answers whether there was anything to purge.
-async fn purge(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<bool, StoreError> {
-    let deleted = upkeep.catalog.deleted_tenants().await?;
-    let is_some = !deleted.is_empty();
-    for tenant in deleted {
-        while !*stop.borrow() && upkeep.ledger.purge(tenant, PURGED_AT_ONCE).await? {}
-    }
-    Ok(is_some)
 }

@@ -53,3 +53,4 @@ mod steps;
 mod store_contract;
 mod tenancy;
 mod traces;
+mod upkeep;
