@@ -127,7 +127,8 @@ fn row(delivery: &Value) -> Vec<String> {
 async fn tail(client: &Client, filter: Filter, as_json: bool) -> Result<(), Failure> {
     let query = filter.query(client).await?;
     let mut watch = Watch::new(|delivery| {
-        (delivery["id"].to_string(), format!("{} {}", delivery["state"], delivery["attempt_count"]))
+        let id = delivery["id"].as_str().unwrap_or_default().to_owned();
+        (id, format!("{} {}", delivery["state"], delivery["attempt_count"]))
     });
     watch.begin(client, "deliveries", &query).await?;
     note("Waiting for deliveries; Ctrl-C ends it.");

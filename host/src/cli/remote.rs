@@ -89,6 +89,14 @@ impl Trouble {
     }
 }
 
+/// A part of a list, newest first.
+pub(super) struct Page {
+    pub(super) items: Vec<Value>,
+    /// The cursor of what is behind it: the last item, or the last that was looked
+    /// at. Nothing at the list's end.
+    pub(super) next: Option<String>,
+}
+
 /// Parameters of a query; those without a value are left out.
 pub(super) type Query<'a> = &'a [(&'a str, Option<String>)];
 
@@ -141,18 +149,31 @@ impl Client {
     pub(super) async fn list(&self, path: &[&str], query: Query<'_>, limit: usize) -> Result<Vec<Value>, Trouble> {
         let (mut found, mut cursor) = (Vec::new(), None);
         while found.len() < limit {
-            let page = (limit - found.len()).min(PAGE).to_string();
-            let place = [("limit", Some(page)), ("cursor", cursor)];
-            let mut answer = self.get(path, &[query, &place].concat()).await?;
-            if let Value::Array(items) = answer["items"].take() {
-                found.extend(items);
-            }
-            cursor = answer["next"].as_str().map(str::to_owned);
+            let page = self.page(path, query, (limit - found.len()).min(PAGE), cursor).await?;
+            found.extend(page.items);
+            cursor = page.next;
             if cursor.is_none() {
                 break;
             }
         }
         Ok(found)
+    }
+
+    /// What one answer has of a list: at most `limit`, from behind the cursor.
+    pub(super) async fn page(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+        limit: usize,
+        cursor: Option<String>,
+    ) -> Result<Page, Trouble> {
+        let place = [("limit", Some(limit.to_string())), ("cursor", cursor)];
+        let mut answer = self.get(path, &[query, &place].concat()).await?;
+        let next = answer["next"].as_str().map(str::to_owned);
+        match answer["items"].take() {
+            Value::Array(items) => Ok(Page { items, next }),
+            _ => Ok(Page { items: Vec::new(), next }),
+        }
     }
 
     /// All of a list that comes whole.

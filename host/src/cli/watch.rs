@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::remote::{Client, PAGE, Query, Trouble};
+use super::remote::{Client, PAGE, Page, Query, Trouble};
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_millis(400);
@@ -19,32 +19,38 @@ pub(super) struct Watch<Key> {
     /// An item's id, and what of it makes it news when it changes.
     key: Key,
     seen: HashMap<String, String>,
-    newest: String,
-    /// What is older was in no page: when it comes into one, it is no news.
+    /// Where the newest page ended, which is its last item or the last that it
+    /// looked at. What is older was not seen: when it comes into a page, it is no
+    /// news.
     floor: String,
 }
 
 impl<Key: Fn(&Value) -> (String, String)> Watch<Key> {
     pub(super) fn new(key: Key) -> Self {
-        Self { key, seen: HashMap::new(), newest: String::new(), floor: String::new() }
+        Self { key, seen: HashMap::new(), floor: String::new() }
     }
 
     /// What is there already is no news.
     pub(super) async fn begin(&mut self, client: &Client, noun: &str, query: Query<'_>) -> Result<(), Trouble> {
-        let page = client.list(&[noun], query, PAGE).await?;
-        self.remember(&page, PAGE);
+        let page = client.page(&[noun], query, PAGE, None).await?;
+        self.remember(&page.items, page.next);
         Ok(())
     }
 
     /// What came or changed since, the oldest first. Changes are seen in the
-    /// newest page.
+    /// newest page. However long the list is, and however little of it a filter
+    /// lets through, what was behind that page is not looked at again.
     pub(super) async fn news(&mut self, client: &Client, noun: &str, query: Query<'_>) -> Result<Vec<Value>, Trouble> {
-        let mut pages = 1;
-        let mut found = client.list(&[noun], query, PAGE).await?;
-        // Ids sort by age: a full page of new ones may not be all of them.
-        while pages < MOST_PAGES && found.len() == pages * PAGE && self.is_new(found.last()) {
-            pages *= 2;
-            found = client.list(&[noun], query, pages * PAGE).await?;
+        let Page { items: mut found, next: end } = client.page(&[noun], query, PAGE, None).await?;
+        let (mut pages, mut next) = (1, end.clone());
+        // Ids sort by age: between the floor and this there may be more that is new.
+        while pages < MOST_PAGES
+            && let Some(cursor) = next.take_if(|next| *next > self.floor)
+        {
+            let page = client.page(&[noun], query, PAGE, Some(cursor)).await?;
+            found.extend(page.items);
+            next = page.next;
+            pages += 1;
         }
         let is_news = |item: &&Value| {
             let (id, state) = (self.key)(item);
@@ -54,22 +60,14 @@ impl<Key: Fn(&Value) -> (String, String)> Watch<Key> {
             }
         };
         let news = found.iter().filter(is_news).rev().cloned().collect();
-        self.remember(&found, pages * PAGE);
+        self.remember(&found, end);
         Ok(news)
     }
 
-    fn is_new(&self, item: Option<&Value>) -> bool {
-        item.is_some_and(|item| (self.key)(item).0 > self.newest)
-    }
-
-    /// `found` is all that there is when it is fewer than were asked for.
-    fn remember(&mut self, found: &[Value], asked: usize) {
+    /// Without an `end`, the page had all that there is.
+    fn remember(&mut self, found: &[Value], end: Option<String>) {
         self.seen = found.iter().map(&self.key).collect();
-        if let Some(newest) = self.seen.keys().max().filter(|newest| **newest > self.newest) {
-            self.newest.clone_from(newest);
-        }
-        let oldest = found.last().filter(|_| found.len() == asked);
-        self.floor = oldest.map(|item| (self.key)(item).0).unwrap_or_default();
+        self.floor = end.unwrap_or_default();
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is followed as it happens: deliveries, and traffic that is forwarded to a
 //! program on this machine.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::Response;
 use hookyard_tests::{Host, Receiver, text};
 use serde_json::{Value, json};
 
@@ -19,6 +22,38 @@ async fn a_delivery_is_printed_as_it_happens() {
     let event = tenant.publish(json!({"type": "order.paid", "data": {}})).await;
     let line: Value = serde_json::from_str(&tail.prints("\"delivered\"").await).expect("a line is a document");
     assert_eq!(line["event_id"], event.as_str(), "and not what was delivered before");
+}
+
+/// A server whose log is long, and in which the filter finds next to nothing: each
+/// answer has looked at so many and says where it stopped.
+#[tokio::test]
+async fn what_fits_seldom_is_not_looked_for_in_the_whole_log_again_and_again() {
+    let mut server = Receiver::start().await;
+    let has_begun = AtomicBool::new(false);
+    server.answer_by(move |asked| {
+        let query = asked.uri.query().unwrap_or_default();
+        let cursor = query.split('&').find_map(|part| part.strip_prefix("cursor="));
+        let (items, next) = match cursor {
+            None if !has_begun.swap(true, Ordering::Relaxed) => (json!([]), "dlv_3"),
+            // So much came meanwhile that one answer does not reach what was there before.
+            None => (json!([]), "dlv_9"),
+            Some("dlv_9") => (json!([{"id": "dlv_7", "state": "pending", "attempt_count": 0}]), "dlv_2"),
+            Some(_) => (json!([]), "dlv_1"),
+        };
+        let answer = json!({"items": items, "next": next, "searched": 3000});
+        Some(Response::new(answer.to_string()))
+    });
+    let tail = hookyard(&["deliveries", "tail", "--type", "order.paid", "--json"])
+        .with("HOOKYARD_SERVER", &format!("http://{}", server.address()))
+        .with("HOOKYARD_KEY", "a-key");
+    let mut tail = tail.running("Waiting for deliveries").await;
+    assert!(tail.prints("dlv_7").await.contains("pending"));
+    // That it asks again says that it has not looked any further before.
+    let mut asked = Vec::new();
+    while asked.len() < 5 {
+        asked.push(server.next().await.uri.query().expect("it says how many").replace("type=order.paid&limit=250", ""));
+    }
+    assert_eq!(asked, ["", "", "&cursor=dlv_9", "", ""]);
 }
 
 #[tokio::test]
