@@ -1,13 +1,13 @@
-//! What the holder of an API key may do.
+//! What the holder of an API key, or a user of the dashboard, may do.
 
 use std::fmt;
 
-/// Each key has one.
+/// Each key has one, and each user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Everything, keys and the audit log included.
+    /// Everything.
     Admin,
-    /// Everything but keys and the audit log.
+    /// Everything but keys, users, the audit log and erasures.
     Member,
     /// Reads, and previews that change nothing.
     Viewer,

@@ -60,7 +60,7 @@ async fn the_first_link_makes_the_operator() {
     let mut tab = Tab::at(&host);
     let path = |link: &str| format!("/link/{}", link.rsplit('/').next().unwrap_or_default());
     assert_eq!(tab.get(&path(&first)).await.status, 410, "the one of the start before");
-    // To look around first, without a name.
+    // What is no address makes nobody, and the link stays good.
     let fields = [("email", "me"), ("name", "Me"), ("password", PASSWORD)];
     assert_eq!(tab.post(&path(&second), &fields).await.status, 422);
     let fields = [("email", "me@example.com"), ("name", "Me"), ("password", PASSWORD)];

@@ -103,7 +103,7 @@ struct AttemptView {
     started_at: Timestamp,
     duration_ms: u64,
     url: String,
-    /// The signature's headers, which each attempt makes anew.
+    /// The headers that each attempt makes anew: the signature's, and `traceparent`.
     signed_headers: Vec<Header>,
     /// `accepted`, `refused`, or why no answer came.
     outcome: String,

@@ -117,8 +117,8 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("secrets", "A secret's name", "partner-key"),
     ("event-types", "An event type", "order.paid"),
     ("dialects", "A dialect's name", "standard-webhooks"),
-    ("in", "What ends the source's URL", "whi_..."),
-    ("inbound", "What ends the source's URL", "whi_..."),
+    ("in", "What ends the source's URL", "wh_..."),
+    ("inbound", "What ends the source's URL", "wh_..."),
 ];
 
 pub(super) fn in_path(path: &str) -> Vec<Value> {

@@ -1,5 +1,5 @@
-//! Who may come in: signing in, members and keys, the audit log, and the
-//! operator's pages.
+//! How somebody comes in: signing in, a link to be taken, a portal that is over.
+//! None of these is shown to who is in already.
 
 use axum::Router;
 
@@ -12,6 +12,7 @@ pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
     ("sign_in.html", include_str!("../templates/sign_in.html")),
     ("link.html", include_str!("../templates/link.html")),
     ("portal_gone.html", include_str!("../templates/portal_gone.html")),
+    ("portal_open.html", include_str!("../templates/portal_open.html")),
 ];
 
 pub(in super::super) fn routes() -> Router<Desk> {
