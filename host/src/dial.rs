@@ -36,7 +36,7 @@ mod client;
 mod names;
 mod route;
 
-use client::{NoConnection, OwnPools, Pool};
+use client::{NoConnection, OwnPools, SharedPools};
 pub use names::{Found, Names, SystemNames};
 use route::{ProxyFailed, Route};
 
@@ -53,7 +53,7 @@ pub struct Dialler {
     urls: Arc<UrlPolicy>,
     route: Route,
     /// For whoever set up nothing of its own.
-    usual: Pool,
+    usual: SharedPools,
     own: OwnPools,
 }
 
@@ -67,7 +67,7 @@ impl Dialler {
     /// Everything goes through `proxy`, if there is one.
     pub fn new(urls: Arc<UrlPolicy>, names: Arc<dyn Names>, proxy: Option<&EgressProxy>) -> Self {
         let route = Route::new(GuardedResolver { urls: urls.clone(), names }, proxy);
-        let usual = client::pool(route.clone(), tls::public_config());
+        let usual = SharedPools::new(route.clone(), tls::public_config());
         Self { urls, route, usual, own: OwnPools::default() }
     }
 
@@ -97,7 +97,7 @@ impl Dialler {
         let request = build(method, url, headers, body)?;
         let answered = match own {
             Some((endpoint, tls)) => self.own.of(endpoint, tls, &self.route).await?.request(request).await,
-            None => self.usual.request(request).await,
+            None => self.usual.of_here().request(request).await,
         };
         let (head, body) = answered.map_err(|error| classify(&error, error.is_connect()))?.into_parts();
         Ok(Reply { head, body })

@@ -14,6 +14,7 @@ mod command_line;
 mod dashboard;
 mod dashboard_pages;
 mod demo;
+mod dialling;
 mod disk;
 mod documents;
 mod door;

@@ -62,6 +62,11 @@ fn memory(host: &HostProcess) -> (u64, u64) {
     (field("VmRSS:"), field("VmHWM:"))
 }
 
+/// What it had at most counts from now on.
+fn forget_most(host: &HostProcess) {
+    std::fs::write(format!("/proc/{}/clear_refs", host.id()), "5").expect("Linux lets its owner do so");
+}
+
 fn open_files(host: &HostProcess) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", host.id())).expect("it runs").count()
 }
@@ -155,6 +160,7 @@ async fn hundreds_of_bad_receivers_at_once_cost_little_memory() {
         bad_endpoints(&tenant, &faulty, receivers / TENANTS, json!({"schedule": []})).await;
         tenants.push(tenant);
     }
+    forget_most(&host);
     let before = memory(&host).0;
     for tenant in &tenants {
         tenant.publish(json!({"type": "a.b", "data": 1})).await;

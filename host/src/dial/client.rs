@@ -1,9 +1,13 @@
-//! A pool of connections that are made with one TLS configuration, and the pools
-//! of endpoints that have a configuration of their own.
+//! Pools of connections: those that anybody shares, and those of endpoints that
+//! have a TLS configuration of their own.
+//!
+//! A connection is driven by the threads of the runtime that dialled it. So each
+//! runtime has pools of its own: what is fresh never waits for a connection that
+//! yields to others (`dispatch/background.rs`).
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +18,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
 use tokio::sync::OnceCell;
 use tower::Service;
 
@@ -32,7 +37,7 @@ const ANSWER_BUFFER: usize = 64 * 1024;
 
 pub(super) type Pool = Client<Connector, Full<Bytes>>;
 
-pub(super) fn pool(route: Route, tls: ClientConfig) -> Pool {
+fn pool(route: Route, tls: ClientConfig) -> Pool {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -77,6 +82,36 @@ impl Service<Uri> for Connector {
     }
 }
 
+/// The pools of whoever set up nothing of its own, by runtime.
+pub(super) struct SharedPools {
+    route: Route,
+    tls: ClientConfig,
+    pools: RwLock<Vec<(runtime::Id, Pool)>>,
+}
+
+impl SharedPools {
+    pub(super) fn new(route: Route, tls: ClientConfig) -> Self {
+        Self { route, tls, pools: RwLock::default() }
+    }
+
+    /// Of the runtime that asks.
+    pub(super) fn of_here(&self) -> Pool {
+        let here = Handle::current().id();
+        let of_here = |pools: &[(runtime::Id, Pool)]| {
+            pools.iter().find(|(runtime, _)| *runtime == here).map(|(_, pool)| pool.clone())
+        };
+        if let Some(pool) = of_here(&self.pools.read().unwrap_or_else(PoisonError::into_inner)) {
+            return pool;
+        }
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        of_here(&pools).unwrap_or_else(|| {
+            let pool = pool(self.route.clone(), self.tls.clone());
+            pools.push((here, pool.clone()));
+            pool
+        })
+    }
+}
+
 /// Pools of endpoints that have TLS of their own. No two share a connection: what
 /// one's certificate opens is not another's.
 #[derive(Default)]
@@ -84,7 +119,7 @@ pub(super) struct OwnPools(Mutex<Shelf>);
 
 #[derive(Default)]
 struct Shelf {
-    pools: HashMap<EndpointId, Kept>,
+    pools: HashMap<(EndpointId, runtime::Id), Kept>,
     /// Counts the uses.
     uses: u64,
 }
@@ -100,16 +135,16 @@ impl OwnPools {
     /// The endpoint's pool, which is made where it is not there or is another's:
     /// once, and on a thread that may take its time.
     pub(super) async fn of(&self, endpoint: EndpointId, tls: &Tls, route: &Route) -> Result<Pool, Unreachable> {
-        let cell = self.cell(endpoint, tls.fingerprint());
+        let cell = self.cell((endpoint, Handle::current().id()), tls.fingerprint());
         let made = cell.get_or_try_init(|| make(tls.clone(), route.clone())).await;
         made.cloned()
     }
 
-    fn cell(&self, endpoint: EndpointId, fingerprint: [u8; 32]) -> Arc<OnceCell<Pool>> {
+    fn cell(&self, whose: (EndpointId, runtime::Id), fingerprint: [u8; 32]) -> Arc<OnceCell<Pool>> {
         let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.uses += 1;
         let last_use = shelf.uses;
-        match shelf.pools.get_mut(&endpoint) {
+        match shelf.pools.get_mut(&whose) {
             Some(kept) if kept.fingerprint == fingerprint => {
                 kept.last_use = last_use;
                 return kept.pool.clone();
@@ -117,9 +152,9 @@ impl OwnPools {
             _ => {}
         }
         let pool = Arc::new(OnceCell::new());
-        shelf.pools.insert(endpoint, Kept { fingerprint, pool: pool.clone(), last_use });
+        shelf.pools.insert(whose, Kept { fingerprint, pool: pool.clone(), last_use });
         if shelf.pools.len() > KEPT {
-            let oldest = shelf.pools.iter().min_by_key(|(_, kept)| kept.last_use).map(|(endpoint, _)| *endpoint);
+            let oldest = shelf.pools.iter().min_by_key(|(_, kept)| kept.last_use).map(|(whose, _)| *whose);
             oldest.and_then(|oldest| shelf.pools.remove(&oldest));
         }
         pool
@@ -141,10 +176,12 @@ mod tests {
     use super::*;
     use crate::domain::time::Timestamp;
 
-    #[test]
-    fn the_pools_that_were_used_last_are_kept() {
+    #[tokio::test]
+    async fn the_pools_that_were_used_last_are_kept() {
         let pools = OwnPools::default();
-        let endpoint = |number: usize| EndpointId::floor(Timestamp::from_millis(i64::try_from(number).unwrap()));
+        let here = Handle::current().id();
+        let endpoint =
+            |number: usize| (EndpointId::floor(Timestamp::from_millis(i64::try_from(number).unwrap())), here);
         let first = pools.cell(endpoint(0), [0; 32]);
         for number in 1..KEPT {
             pools.cell(endpoint(number), [0; 32]);
