@@ -69,13 +69,11 @@ impl HostProcess {
             .kill_on_drop(true)
             .spawn()
             .expect("the program was built");
-        let mut link = None;
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let mut log = Vec::new();
         let address = loop {
             let line = lines.next_line().await.expect("its log can be read").expect("it starts");
             let line = parsed(line);
-            link = link.or_else(|| line["link"].as_str().map(str::to_owned));
             let address = (line["message"] == "ready").then(|| line["address"].as_str().map(str::to_owned)).flatten();
             log.push(line);
             match address {
@@ -90,6 +88,7 @@ impl HostProcess {
             log
         });
         let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
+        let link = std::fs::read_to_string(data.join("operator.link")).ok().map(|text| text.trim().to_owned());
         Self { operator, child, link, log }
     }
 
@@ -115,9 +114,10 @@ impl HostProcess {
         self.operator.with_key(tenant["key"].as_str())
     }
 
-    /// The link that a first start prints, with which somebody becomes its operator.
+    /// The link that a first start writes down, with which somebody becomes its
+    /// operator.
     pub fn first_link(&self) -> &str {
-        self.link.as_deref().expect("nobody is its operator yet, and the log says so")
+        self.link.as_deref().expect("nobody is its operator yet, and a file has the link")
     }
 
     pub fn address(&self) -> SocketAddr {

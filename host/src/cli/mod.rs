@@ -7,6 +7,7 @@ mod deliveries;
 mod doctor;
 mod endpoints;
 mod events;
+mod first_link;
 mod generate;
 mod given;
 mod listen;
@@ -166,15 +167,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let key_file = settings.data.join("operator.key");
+    let data = settings.data.clone();
     let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
-    if let Some(link) = host.first_link().await? {
-        // Who reads the log or sees the screen runs this server.
-        tracing::info!(%link, "nobody is its operator yet: open the link, once, within 24 hours");
-        // Whoever closed standard output does not want to hear it.
-        let _closed = writeln!(io::stdout(), "Sign in as the operator: {link}");
-    }
-    tracing::info!(%address, url = public_url, operator_key = %key_file.display(), "ready");
+    first_link::tell(&data, host.first_link().await?.as_deref())?;
+    tracing::info!(%address, url = public_url, operator_key = %data.join("operator.key").display(), "ready");
     Ok(host.serve(listener, shutdown()).await?)
 }
 

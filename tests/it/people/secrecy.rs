@@ -1,6 +1,7 @@
 //! What opens something is written down nowhere.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use hookyard::domain::password::Password;
 use hookyard_tests::host::OPERATOR_KEY;
@@ -13,6 +14,7 @@ use super::{PASSWORD, Tab, WRONG};
 async fn what_opens_something_is_in_no_file_and_no_log() {
     let data = TempDir::new();
     let host = HostProcess::start_logging(data.path(), "trace,hyper=info").await;
+    let of_operator = host.first_link().rsplit('/').next().unwrap_or_default().to_owned();
     let admin = host.tenant("acme").await;
     let made = admin.post("/v1/users", json!({"email": "jane@example.com"})).await.expect(201);
     let spare = admin.post("/v1/users", json!({"email": "spare@example.com"})).await.expect(201);
@@ -33,7 +35,9 @@ async fn what_opens_something_is_in_no_file_and_no_log() {
 
     let log = host.kill().await;
     let log: String = log.iter().map(ToString::to_string).collect();
-    assert!(log.contains("somebody came in by a link"), "the control: what happened is in the log");
+    for line in ["operator.link", "somebody came in by a link"] {
+        assert!(log.contains(line), "the control: what happened is in the log");
+    }
     let files: Vec<Vec<u8>> =
         ["hookyard.db", "hookyard.db-wal"].iter().filter_map(|file| fs::read(data.path().join(file)).ok()).collect();
     let in_files = |text: &str| files.iter().any(|file| file.windows(text.len()).any(|part| part == text.as_bytes()));
@@ -44,6 +48,7 @@ async fn what_opens_something_is_in_no_file_and_no_log() {
         token(&made["link"]),
         token(&spare["link"]),
         token(&portal["url"]),
+        of_operator,
         cookie(&first),
         cookie(&second),
         PASSWORD.to_owned(),
@@ -58,4 +63,26 @@ async fn what_opens_something_is_in_no_file_and_no_log() {
     }
     // The control: that is what a hash would be found by.
     assert!(Password::given(PASSWORD.to_owned()).hash([1; 16]).reveal().starts_with(hash));
+}
+
+#[tokio::test]
+async fn the_operators_link_is_in_a_file_of_its_own_until_it_was_taken() {
+    let data = TempDir::new();
+    let file = data.path().join("operator.link");
+    // One that others may read, of whatever put it there.
+    fs::write(&file, "x").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("ours");
+    let host = HostProcess::start(data.path()).await;
+    assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+    let link = host.first_link().to_owned();
+    let mut tab = Tab::of(host.operator.base());
+    let me = [("email", "me@example.com"), ("name", "Me"), ("password", PASSWORD)];
+    assert_eq!(tab.post(&link, &me).await.status, 303);
+    assert_eq!(tab.ask("GET /v1/tenants", Value::Null).await.0, 200);
+    host.kill().await;
+
+    let host = HostProcess::start(data.path()).await;
+    assert!(!file.exists(), "there is an operator");
+    let (_, log) = host.terminate().await;
+    assert!(!log.iter().any(|line| line.to_string().contains("/link/")), "{log:?}");
 }
