@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::Failure;
 use super::remote::{Client, Remote, Trouble};
-use super::screen::{bar, confirm, print, print_json};
+use super::screen::{answer, bar, confirm};
 use super::table::{columns, duration};
 
 /// A server is measured, not filled.
@@ -70,7 +70,7 @@ impl Bench {
         let seen = self.publish(&client).await?;
         let took = began.elapsed();
         let report = report(seen, took);
-        if self.remote.json { print_json(&report) } else { print(&text(&report)) }
+        answer(&report, self.remote.json, text)
     }
 
     async fn publish(&self, client: &Client) -> Result<Seen, Failure> {

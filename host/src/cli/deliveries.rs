@@ -4,9 +4,10 @@
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::named::ENDPOINTS;
 use super::remote::{Client, Remote, Trouble, instant};
 use super::requests::message;
-use super::screen::{cell, clean, note, print, print_json, print_json_line, state, status};
+use super::screen::{answer, answer_list, cell, clean, note, print, print_json_line, state_of, status};
 use super::table::{columns, table};
 use super::watch::{Watch, pause};
 
@@ -77,10 +78,7 @@ struct List {
 
 impl Filter {
     async fn query(self, client: &Client) -> Result<Vec<(&'static str, Option<String>)>, Failure> {
-        let endpoint = match self.endpoint {
-            Some(given) => Some(client.id_of("endpoints", "ep_", &given).await?),
-            None => None,
-        };
+        let endpoint = ENDPOINTS.id_if(client, self.endpoint).await?;
         Ok(vec![("event", self.event), ("endpoint", endpoint), ("state", self.state), ("type", self.event_type)])
     }
 }
@@ -93,7 +91,7 @@ impl Deliveries {
             Action::Tail(filter) => tail(&client, filter, as_json).await,
             Action::Show { id } => {
                 let delivery = client.get(&["deliveries", &id], &[]).await?;
-                if as_json { print_json(&delivery) } else { print(&whole(&delivery)) }
+                answer(&delivery, as_json, whole)
             }
             Action::Retry { ids } => each(&client, &ids, "retry", as_json).await,
             Action::Cancel { ids } => each(&client, &ids, "cancel", as_json).await,
@@ -106,11 +104,8 @@ impl List {
         let mut query = self.filter.query(client).await?;
         query.extend([("after", self.after), ("before", self.before)]);
         let found = client.list(&["deliveries"], &query, self.limit.unwrap_or(50)).await?;
-        if as_json {
-            return print_json(&Value::Array(found));
-        }
         let headings = ["id", "state", "attempts", "status", "endpoint", "type", "updated", "reason"];
-        print(&table(&headings, found.iter().map(row).collect()))
+        answer_list(found, as_json, &headings, row)
     }
 }
 
@@ -118,9 +113,8 @@ fn row(delivery: &Value) -> Vec<String> {
     let [id, attempts, endpoint, kind, updated, reason] =
         ["id", "attempt_count", "endpoint_name", "event_type", "updated_at", "reason"]
             .map(|field| cell(delivery, field));
-    let word = state(delivery["state"].as_str().unwrap_or_default());
     let answered = status(delivery["last_status"].as_u64());
-    vec![id, word, attempts, answered, endpoint, kind, updated, reason]
+    vec![id, state_of(delivery), attempts, answered, endpoint, kind, updated, reason]
 }
 
 /// Until Ctrl-C. A server that restarts is waited for.
@@ -164,26 +158,21 @@ fn print_one(delivery: &Value, as_json: bool) -> Result<(), Failure> {
     }
     let [updated, id, kind, endpoint, reason] =
         ["updated_at", "id", "event_type", "endpoint_name", "reason"].map(|field| cell(delivery, field));
-    let word = state(delivery["state"].as_str().unwrap_or_default());
     let answered = status(delivery["last_status"].as_u64());
-    print(&columns(&[vec![updated, word, answered, id, kind, endpoint, reason]]))
+    print(&columns(&[vec![updated, state_of(delivery), answered, id, kind, endpoint, reason]]))
 }
 
 async fn each(client: &Client, ids: &[String], action: &str, as_json: bool) -> Result<(), Failure> {
     for id in ids {
         let delivery = client.post(&["deliveries", id, action], &json!({})).await?;
-        match as_json {
-            true => print_json(&delivery)?,
-            false => print(&columns(&[row(&delivery)]))?,
-        }
+        answer(&delivery, as_json, |delivery| columns(&[row(delivery)]))?;
     }
     Ok(())
 }
 
 /// A delivery as the log of its life.
 fn whole(delivery: &Value) -> String {
-    let word = delivery["state"].as_str().unwrap_or_default();
-    let mut text = format!("{}  {}", cell(delivery, "id"), state(word));
+    let mut text = format!("{}  {}", cell(delivery, "id"), state_of(delivery));
     if let Some(reason) = delivery["reason"].as_str() {
         text.push_str(&format!("  {}", clean(reason)));
     }

@@ -1,11 +1,10 @@
 //! `hookyard endpoints`: outbound webhooks, set up and looked after.
 
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::named::ENDPOINTS;
 use super::remote::{Client, Remote};
-use super::screen::{cell, clean, confirm, note, print, print_json, state};
-use super::table::{columns, table};
+use super::screen::{answer, answer_list, cell, clean, note, state_of};
 use super::{Failure, given};
 
 #[derive(clap::Args)]
@@ -81,15 +80,8 @@ struct Test {
     /// Its data: JSON, @FILE or - [default: the catalogue's example]
     #[arg(long)]
     data: Option<String>,
-    /// Whom or what it is about
-    #[arg(long)]
-    subject: Option<String>,
-    /// The account that it belongs to
-    #[arg(long)]
-    account: Option<String>,
-    /// A tag; several times
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
+    #[command(flatten)]
+    about: given::About,
 }
 
 #[derive(clap::Args)]
@@ -105,11 +97,7 @@ impl Endpoints {
         let (client, as_json) = (self.remote.connect()?, self.remote.json);
         match self.action.unwrap_or(Action::List) {
             Action::List => list(&client, as_json).await,
-            Action::Show { endpoint } => {
-                let id = id_of(&client, &endpoint).await?;
-                let found = client.get(&["endpoints", &id], &[]).await?;
-                if as_json { print_json(&found) } else { print(&facts(&found)) }
-            }
+            Action::Show { endpoint } => ENDPOINTS.show(&client, &endpoint, as_json).await,
             Action::Create(create) => create.run(&client, as_json).await,
             Action::Pause { endpoint } => done(&client, &endpoint, "pause", as_json).await,
             Action::Resume { endpoint } => done(&client, &endpoint, "resume", as_json).await,
@@ -121,27 +109,14 @@ impl Endpoints {
     }
 }
 
-pub(super) async fn id_of(client: &Client, given: &str) -> Result<String, Failure> {
-    client.id_of("endpoints", "ep_", given).await
-}
-
 async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
-    let found = client.list(&["endpoints"], &[], usize::MAX).await?;
-    if as_json {
-        return print_json(&Value::Array(found));
-    }
     let row = |endpoint: &Value| {
         let [id, name, url, types, reason] =
             ["id", "name", "url", "event_types", "reason"].map(|field| cell(endpoint, field));
-        vec![id, name, state(endpoint["state"].as_str().unwrap_or_default()), url, types, reason]
+        vec![id, name, state_of(endpoint), url, types, reason]
     };
-    print(&table(&["id", "name", "state", "url", "types", "reason"], found.iter().map(row).collect()))
-}
-
-/// Every field in a line of its own.
-pub(super) fn facts(of: &Value) -> String {
-    let rows = of.as_object().into_iter().flatten();
-    columns(&rows.map(|(name, _)| vec![name.clone(), cell(of, name)]).collect::<Vec<_>>())
+    let headings = ["id", "name", "state", "url", "types", "reason"];
+    answer_list(ENDPOINTS.all(client).await?, as_json, &headings, row)
 }
 
 impl Create {
@@ -159,13 +134,10 @@ impl Create {
             form["event_types"] = json!(["*"]);
         }
         let made = client.post(&["endpoints"], &form).await?;
-        if as_json {
-            return print_json(&made);
-        }
         for warning in made["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             note(&format!("Mind: {}", clean(warning)));
         }
-        print(&format!("{}  {}\n{}", cell(&made, "id"), state(&cell(&made, "state")), secret(&made)))
+        answer(&made, as_json, |made| format!("{}  {}\n{}", cell(made, "id"), state_of(made), secret(made)))
     }
 }
 
@@ -178,17 +150,14 @@ fn secret(of: &Value) -> String {
 }
 
 async fn done(client: &Client, given: &str, action: &str, as_json: bool) -> Result<(), Failure> {
-    let id = id_of(client, given).await?;
+    let id = ENDPOINTS.id(client, given).await?;
     let endpoint = client.post(&["endpoints", &id, action], &json!({})).await?;
-    if as_json {
-        return print_json(&endpoint);
-    }
-    print(&format!("{id}  {}  {}\n", state(&cell(&endpoint, "state")), cell(&endpoint, "reason")))
+    answer(&endpoint, as_json, |endpoint| format!("{id}  {}  {}\n", state_of(endpoint), cell(endpoint, "reason")))
 }
 
 impl Test {
     async fn run(self, client: &Client, as_json: bool) -> Result<(), Failure> {
-        let id = id_of(client, &self.endpoint).await?;
+        let id = ENDPOINTS.id(client, &self.endpoint).await?;
         let mut form = Map::new();
         if let Some(data) = &self.data {
             let data = serde_json::from_str(&given::text("--data", data)?)
@@ -197,37 +166,32 @@ impl Test {
         }
         let flags = [
             ("type", self.event_type.map(Value::from)),
-            ("subject", self.subject.map(Value::from)),
-            ("account", self.account.map(Value::from)),
-            ("tags", given::some(&self.tags)),
+            ("subject", self.about.subject.map(Value::from)),
+            ("account", self.about.account.map(Value::from)),
+            ("tags", given::some(&self.about.tags)),
         ];
         form.extend(flags.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         let sent = client.post(&["endpoints", &id, "test"], &Value::Object(form)).await?;
-        if as_json {
-            return print_json(&sent);
-        }
-        let delivery = cell(&sent, "delivery_id");
-        print(&format!(
-            "sent {} as {delivery}; `hookyard deliveries show {delivery}` says how it went\n",
-            cell(&sent, "type")
-        ))
+        answer(&sent, as_json, |sent| {
+            let (kind, delivery) = (cell(sent, "type"), cell(sent, "delivery_id"));
+            format!("sent {kind} as {delivery}; `hookyard deliveries show {delivery}` says how it went\n")
+        })
     }
 }
 
 impl Rotate {
     async fn run(self, client: &Client, as_json: bool) -> Result<(), Failure> {
-        let id = id_of(client, &self.endpoint).await?;
+        let id = ENDPOINTS.id(client, &self.endpoint).await?;
         let form = self.overlap.map_or_else(|| json!({}), |seconds| json!({"overlap_seconds": seconds}));
         let rotated = client.post(&["endpoints", &id, "rotate-secret"], &form).await?;
-        if as_json {
-            return print_json(&rotated);
-        }
-        print(&format!("{}the old one signs until {}\n", secret(&rotated), cell(&rotated, "overlap_until")))
+        answer(&rotated, as_json, |rotated| {
+            format!("{}the old one signs until {}\n", secret(rotated), cell(rotated, "overlap_until"))
+        })
     }
 }
 
 async fn delete(client: &Client, given: &str, yes: bool) -> Result<(), Failure> {
-    let id = id_of(client, given).await?;
+    let id = ENDPOINTS.id(client, given).await?;
     let endpoint = client.get(&["endpoints", &id], &[]).await?;
     let pending = [("endpoint", Some(id.clone())), ("state", Some("pending".to_owned()))];
     let waiting = client.list(&["deliveries"], &pending, 1000).await?.len();
@@ -237,7 +201,5 @@ async fn delete(client: &Client, given: &str, yes: bool) -> Result<(), Failure> 
         cell(&endpoint, "name"),
         cell(&endpoint, "url")
     );
-    confirm(&question, yes)?;
-    client.call(Method::DELETE, &["endpoints", &id], None).await?;
-    print(&format!("{id} is deleted\n"))
+    ENDPOINTS.delete(client, &id, &question, yes).await
 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::remote::{Client, Remote, instant};
-use super::screen::{cell, clean, clean_lines, print, print_json, state};
-use super::table::{columns, table};
+use super::screen::{answer, answer_list, cell, clean, clean_lines, print_json, state_of};
+use super::table::columns;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -64,11 +64,8 @@ impl Events {
             Action::Show { id } => print_json(&client.get(&["events", &id], &[]).await?),
             Action::Explain { id } => explain(&client, &id, as_json).await,
             Action::Cancel { id } => {
-                let answer = client.post(&["events", &id, "cancel"], &json!({})).await?;
-                match as_json {
-                    true => print_json(&answer),
-                    false => print(&format!("{} deliveries are cancelled\n", answer["cancelled"])),
-                }
+                let ended = client.post(&["events", &id, "cancel"], &json!({})).await?;
+                answer(&ended, as_json, |ended| format!("{} deliveries are cancelled\n", ended["cancelled"]))
             }
         }
     }
@@ -85,28 +82,24 @@ impl List {
             ("before", self.before),
         ];
         let found = client.list(&["events"], &query, self.limit.unwrap_or(50)).await?;
-        if as_json {
-            return print_json(&Value::Array(found));
-        }
-        let row =
-            |event: &Value| ["id", "type", "subject", "account", "tags", "received_at"].map(|field| cell(event, field));
+        let fields = ["id", "type", "subject", "account", "tags", "received_at"];
         let headings = ["id", "type", "subject", "account", "tags", "received"];
-        print(&table(&headings, found.iter().map(|event| row(event).to_vec()).collect()))
+        answer_list(found, as_json, &headings, |event| fields.map(|field| cell(event, field)).to_vec())
     }
 }
 
 async fn explain(client: &Client, id: &str, as_json: bool) -> Result<(), Failure> {
     let story = client.get(&["events", id, "explain"], &[]).await?;
-    if as_json {
-        return print_json(&story);
-    }
+    answer(&story, as_json, told)
+}
+
+fn told(story: &Value) -> String {
     let mut rows = Vec::new();
     for line in story["endpoints"].as_array().into_iter().flatten() {
-        let word = line["state"].as_str().unwrap_or_default();
-        rows.push(vec![state(word), cell(line, "name"), cell(line, "summary")]);
+        rows.push(vec![state_of(line), cell(line, "name"), cell(line, "summary")]);
         if let Some(advice) = line["advice"].as_str() {
             rows.push(vec![String::new(), String::new(), format!("-> {}", clean(advice))]);
         }
     }
-    print(&format!("{}\n{}", clean_lines(story["summary"].as_str().unwrap_or_default()), columns(&rows)))
+    format!("{}\n{}", clean_lines(story["summary"].as_str().unwrap_or_default()), columns(&rows))
 }

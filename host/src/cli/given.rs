@@ -10,6 +10,20 @@ use super::Failure;
 /// At most this much is read; the API takes less.
 const MOST: u64 = 16 * 1024 * 1024;
 
+/// What an event is about.
+#[derive(clap::Args)]
+pub(super) struct About {
+    /// Whom or what it is about
+    #[arg(long)]
+    pub(super) subject: Option<String>,
+    /// The managed account that it belongs to
+    #[arg(long)]
+    pub(super) account: Option<String>,
+    /// A tag; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+}
+
 /// The text itself, `@FILE`, or `-` for standard input.
 pub(super) fn text(flag: &str, given: &str) -> Result<String, Failure> {
     match (given, given.strip_prefix('@')) {

@@ -12,6 +12,7 @@ mod generate;
 mod given;
 mod listen;
 mod master_key;
+mod named;
 mod plugin;
 mod remote;
 mod replay;

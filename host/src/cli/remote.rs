@@ -184,22 +184,6 @@ impl Client {
         }
     }
 
-    /// The id of what is given by its id or its name.
-    pub(super) async fn id_of(&self, noun: &str, prefix: &str, given: &str) -> Result<String, Failure> {
-        if given.starts_with(prefix) {
-            return Ok(given.to_owned());
-        }
-        let all = self.list(&[noun], &[], usize::MAX).await?;
-        let named = all.iter().filter(|one| one["name"] == given).filter_map(|one| one["id"].as_str());
-        match named.collect::<Vec<_>>()[..] {
-            [id] => Ok(id.to_owned()),
-            [] => Err(Failure(format!("there is nothing called `{}` in `hookyard {noun}`", clean(given)))),
-            _ => {
-                Err(Failure(format!("several are called `{}`: give the id, as `hookyard {noun}` has it", clean(given))))
-            }
-        }
-    }
-
     fn address(&self, path: &[&str], query: Query<'_>) -> Url {
         let mut url = self.server.clone();
         url.path_segments_mut()

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::signal::ctrl_c;
 
+use super::named::ENDPOINTS;
 use super::remote::{Client, Remote, instant};
-use super::screen::{bar, cell, confirm, note, print, print_json};
-use super::{Failure, endpoints, given};
+use super::screen::{answer, bar, cell, confirm, note};
+use super::{Failure, given};
 
 /// Between two looks at it.
 const EVERY: Duration = Duration::from_millis(250);
@@ -53,19 +54,19 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = self.remote.connect()?;
-        let id = endpoints::id_of(&client, &self.endpoint).await?;
+        let id = ENDPOINTS.id(&client, &self.endpoint).await?;
         let path = ["endpoints", &id, "replay"];
         let counted = client.post(&path, &self.form(true)).await?;
         let count = counted["deliveries"].as_u64().unwrap_or(0);
         if self.dry_run || count == 0 {
-            return self.say(&counted, &format!("{count} deliveries would be made again\n"));
+            return self.say(&counted, |_| format!("{count} deliveries would be made again\n"));
         }
         let question =
             format!("Make {count} deliveries ({}) of {id} again, {}?", cell(&counted, "states"), self.pipeline);
         confirm(&question, self.yes)?;
         let replay = client.post(&path, &self.form(false)).await?;
         let ended = self.follow(&client, replay).await?;
-        self.say(&ended, &format!("{}: {} of {count} made again\n", cell(&ended, "state"), ended["made"]))
+        self.say(&ended, |ended| format!("{}: {} of {count} made again\n", cell(ended, "state"), ended["made"]))
     }
 
     fn form(&self, dry_run: bool) -> Value {
@@ -83,8 +84,8 @@ impl Replay {
         form
     }
 
-    fn say(&self, replay: &Value, words: &str) -> Result<(), Failure> {
-        if self.remote.json { print_json(replay) } else { print(words) }
+    fn say(&self, replay: &Value, words: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+        answer(replay, self.remote.json, words)
     }
 
     /// The replay once it has ended, or once somebody does not want to wait.

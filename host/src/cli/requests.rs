@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::named::SOURCES;
 use super::remote::{Client, Remote};
-use super::screen::{cell, clean, clean_lines, print, print_json, state};
-use super::table::table;
+use super::screen::{answer, answer_list, cell, clean, clean_lines, state_of};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -52,15 +52,12 @@ impl Requests {
             Action::List(list) => list.run(&client, as_json).await,
             Action::Show { id } => {
                 let request = client.get(&["requests", &id], &[]).await?;
-                if as_json { print_json(&request) } else { print(&whole(&request)) }
+                answer(&request, as_json, whole)
             }
             Action::Rerun { ids } => {
                 for id in ids {
-                    let answer = client.post(&["requests", &id, "rerun"], &json!({})).await?;
-                    match as_json {
-                        true => print_json(&answer)?,
-                        false => print(&format!("{id} became {}\n", cell(&answer, "event_ids")))?,
-                    }
+                    let rerun = client.post(&["requests", &id, "rerun"], &json!({})).await?;
+                    answer(&rerun, as_json, |rerun| format!("{id} became {}\n", cell(rerun, "event_ids")))?;
                 }
                 Ok(())
             }
@@ -70,28 +67,22 @@ impl Requests {
 
 impl List {
     async fn run(self, client: &Client, as_json: bool) -> Result<(), Failure> {
-        let source = match self.source {
-            Some(given) => Some(client.id_of("sources", "src_", &given).await?),
-            None => None,
-        };
+        let source = SOURCES.id_if(client, self.source).await?;
         let query = [("source", source), ("state", self.state)];
         let found = client.list(&["requests"], &query, self.limit.unwrap_or(50)).await?;
-        if as_json {
-            return print_json(&Value::Array(found));
-        }
         let row = |request: &Value| {
             let [id, source, received, method, bytes, reason] =
                 ["id", "source_id", "received_at", "method", "bytes", "reason"].map(|field| cell(request, field));
-            vec![id, source, received, method, bytes, state(request["state"].as_str().unwrap_or_default()), reason]
+            vec![id, source, received, method, bytes, state_of(request), reason]
         };
         let headings = ["id", "source", "received", "method", "bytes", "state", "reason"];
-        print(&table(&headings, found.iter().map(row).collect()))
+        answer_list(found, as_json, &headings, row)
     }
 }
 
 /// As it came, below what became of it.
 fn whole(request: &Value) -> String {
-    let mut text = format!("{}  {}", cell(request, "id"), state(request["state"].as_str().unwrap_or_default()));
+    let mut text = format!("{}  {}", cell(request, "id"), state_of(request));
     if let Some(reason) = request["reason"].as_str() {
         text.push_str(&format!("  {}", clean(reason)));
     }

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::Failure;
+use super::table::table;
 
 /// Prints text as it is, at once.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -30,6 +31,24 @@ pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
 /// One line of a stream.
 pub(super) fn print_json_line(value: &Value) -> Result<(), Failure> {
     print(&format!("{value}\n"))
+}
+
+/// What the server answered: the document for programs, words for people.
+pub(super) fn answer(of: &Value, as_json: bool, words: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+    if as_json { print_json(of) } else { print(&words(of)) }
+}
+
+/// The same of a list, a row each below headings.
+pub(super) fn answer_list(
+    all: Vec<Value>,
+    as_json: bool,
+    headings: &[&str],
+    row: impl FnMut(&Value) -> Vec<String>,
+) -> Result<(), Failure> {
+    match as_json {
+        true => print_json(&Value::Array(all)),
+        false => print(&table(headings, all.iter().map(row).collect())),
+    }
 }
 
 /// What is beside the point of the output, and must not be in a pipe.
@@ -101,6 +120,11 @@ pub(super) fn state(word: &str) -> String {
         _ => "2",
     };
     paint(colour, &clean(word))
+}
+
+/// The `state` of something.
+pub(super) fn state_of(of: &Value) -> String {
+    state(of["state"].as_str().unwrap_or_default())
 }
 
 /// A status of HTTP.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::remote::{Remote, instant};
-use super::screen::{print, print_json};
+use super::screen::answer;
 use super::{Failure, given};
 
 #[derive(clap::Args)]
@@ -21,15 +21,8 @@ pub(super) struct Send {
     /// The event's data: JSON, @FILE, or - for standard input
     #[arg(long, default_value = "{}")]
     data: String,
-    /// Whom or what it is about
-    #[arg(long)]
-    subject: Option<String>,
-    /// The managed account that it belongs to
-    #[arg(long)]
-    account: Option<String>,
-    /// A tag; may be given several times
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
+    #[command(flatten)]
+    about: given::About,
     /// When it happened: RFC 3339, or how long ago, such as 15m [default: now]
     #[arg(long, value_parser = instant, value_name = "TIME")]
     at: Option<String>,
@@ -63,16 +56,13 @@ impl Send {
         let form = Form {
             r#type: &self.event_type,
             data,
-            subject: self.subject.as_deref(),
-            account: self.account.as_deref(),
-            tags: &self.tags,
+            subject: self.about.subject.as_deref(),
+            account: self.about.account.as_deref(),
+            tags: &self.about.tags,
             occurred_at: self.at.as_deref(),
             deliver_at: self.deliver_at.as_deref(),
         };
-        let answer = client.publish(serde_json::to_string(&form)?, self.idempotency_key.as_deref()).await?;
-        match self.remote.json {
-            true => print_json(&answer),
-            false => print(&format!("{}\n", answer["id"].as_str().unwrap_or_default())),
-        }
+        let published = client.publish(serde_json::to_string(&form)?, self.idempotency_key.as_deref()).await?;
+        answer(&published, self.remote.json, |event| format!("{}\n", event["id"].as_str().unwrap_or_default()))
     }
 }

@@ -1,12 +1,10 @@
 //! `hookyard sources`: inbound webhooks.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::endpoints::facts;
+use super::named::SOURCES;
 use super::remote::{Client, Remote};
-use super::screen::{cell, confirm, print, print_json};
-use super::table::table;
+use super::screen::{answer, answer_list, cell};
 use super::{Failure, given};
 
 #[derive(clap::Args)]
@@ -59,31 +57,20 @@ impl Sources {
         let (client, as_json) = (self.remote.connect()?, self.remote.json);
         match self.action.unwrap_or(Action::List) {
             Action::List => list(&client, as_json).await,
-            Action::Show { source } => {
-                let id = id_of(&client, &source).await?;
-                let found = client.get(&["sources", &id], &[]).await?;
-                if as_json { print_json(&found) } else { print(&facts(&found)) }
-            }
+            Action::Show { source } => SOURCES.show(&client, &source, as_json).await,
             Action::Create(create) => create.run(&client, as_json).await,
             Action::Delete { source, yes } => delete(&client, &source, yes).await,
         }
     }
 }
 
-pub(super) async fn id_of(client: &Client, given: &str) -> Result<String, Failure> {
-    client.id_of("sources", "src_", given).await
-}
-
 async fn list(client: &Client, as_json: bool) -> Result<(), Failure> {
-    let found = client.list(&["sources"], &[], usize::MAX).await?;
-    if as_json {
-        return print_json(&Value::Array(found));
-    }
     let row = |source: &Value| {
         let [id, name, event_type, url] = ["id", "name", "event_type", "url"].map(|field| cell(source, field));
         vec![id, name, cell(&source["verification"], "scheme"), event_type, url]
     };
-    print(&table(&["id", "name", "verification", "type", "url"], found.iter().map(row).collect()))
+    let headings = ["id", "name", "verification", "type", "url"];
+    answer_list(SOURCES.all(client).await?, as_json, &headings, row)
 }
 
 impl Create {
@@ -97,17 +84,13 @@ impl Create {
             }
         }
         let made = client.post(&["sources"], &form).await?;
-        match as_json {
-            true => print_json(&made),
-            false => print(&format!("{}\n{}\n", cell(&made, "id"), cell(&made, "url"))),
-        }
+        answer(&made, as_json, |made| format!("{}\n{}\n", cell(made, "id"), cell(made, "url")))
     }
 }
 
 async fn delete(client: &Client, given: &str, yes: bool) -> Result<(), Failure> {
-    let id = id_of(client, given).await?;
+    let id = SOURCES.id(client, given).await?;
     let source = client.get(&["sources", &id], &[]).await?;
-    confirm(&format!("Delete the source `{}`? Its URL ends at once.", cell(&source, "name")), yes)?;
-    client.call(Method::DELETE, &["sources", &id], None).await?;
-    print(&format!("{id} is deleted\n"))
+    let question = format!("Delete the source `{}`? Its URL ends at once.", cell(&source, "name"));
+    SOURCES.delete(client, &id, &question, yes).await
 }

@@ -16,8 +16,8 @@ pub const MAX_HEADERS: usize = 64;
 /// At most this many bytes in one value.
 pub const MAX_VALUE: usize = 8 * 1024;
 
-/// Fields that belong to the connection and its framing. Whoever could set them
-/// could smuggle a second request (RFC 9112, section 11.2).
+/// Fields that belong to the connection and its framing (RFC 9110, section 7.6.1).
+/// Whoever could set them could smuggle a second request (RFC 9112, section 11.2).
 const CONNECTION: &[&str] = &[
     "connection",
     "content-length",
@@ -66,7 +66,7 @@ impl Header {
             return Err(HeaderError::BadName(name.chars().take(64).collect()));
         }
         let name = name.to_ascii_lowercase();
-        if CONNECTION.contains(&name.as_str()) || HOSTS.contains(&name.as_str()) {
+        if is_of_connection(&name) || HOSTS.contains(&name.as_str()) {
             return Err(HeaderError::Reserved(name));
         }
         if value.len() > MAX_VALUE || !value.bytes().all(|byte| byte == b'\t' || (byte >= 0x20 && byte != 0x7f)) {
@@ -81,7 +81,7 @@ impl Header {
             return Err(HeaderError::BadName(name.chars().take(64).collect()));
         }
         let name = name.to_ascii_lowercase();
-        if CONNECTION.contains(&name.as_str()) { Err(HeaderError::Reserved(name)) } else { Ok(()) }
+        if is_of_connection(&name) { Err(HeaderError::Reserved(name)) } else { Ok(()) }
     }
 
     /// All of `fields`, or the first reason why not.
@@ -93,6 +93,12 @@ impl Header {
         }
         Ok(headers)
     }
+}
+
+/// Whether a field of this name, in lower case, is one connection's, and not what
+/// goes over it.
+pub fn is_of_connection(name: &str) -> bool {
+    CONNECTION.contains(&name)
 }
 
 /// A field name (RFC 9110, section 5.1) of a bearable length.

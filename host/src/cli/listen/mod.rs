@@ -16,12 +16,13 @@ use tokio::sync::mpsc;
 
 use self::target::{Answered, Target};
 use self::traffic::{Copy, Traffic};
+use super::Failure;
 use super::deliveries::lost;
+use super::named::{ENDPOINTS, SOURCES};
 use super::remote::{Client, Remote};
 use super::screen::{clean, note, print, print_json_line, status};
 use super::table::columns;
 use super::watch::pause;
-use super::{Failure, endpoints, sources};
 use crate::clock::{Clock as _, SystemClock};
 
 #[derive(clap::Args)]
@@ -93,11 +94,11 @@ impl Listen {
         let filter = self.filter.clone();
         Ok(match (&self.source, &self.endpoint) {
             (Some(given), _) => {
-                let id = sources::id_of(client, given).await?;
+                let id = SOURCES.id(client, given).await?;
                 (Traffic::of_source(id, filter), format!("the source `{}`", clean(given)))
             }
             (None, Some(given)) => {
-                let id = endpoints::id_of(client, given).await?;
+                let id = ENDPOINTS.id(client, given).await?;
                 (Traffic::of_endpoints(Some(id), filter), format!("the endpoint `{}`", clean(given)))
             }
             (None, None) => (Traffic::of_endpoints(None, filter), "every endpoint's messages".to_owned()),

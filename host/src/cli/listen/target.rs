@@ -9,26 +9,11 @@ use url::Host;
 
 use super::super::Failure;
 use super::traffic::Copy;
+use crate::domain::header::is_of_connection;
 use crate::telemetry::Chain;
 
 /// A program with a breakpoint in it may take its time, but not for ever.
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// These are of one connection (RFC 9110, section 7.6.1), or are said anew.
-const NOT_COPIED: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 pub(super) struct Target {
     http: reqwest::Client,
@@ -87,7 +72,8 @@ impl Target {
 fn headers(copy: &Copy) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &copy.headers {
-        let known = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !NOT_COPIED.contains(&name.as_str()));
+        // What is of a connection, this one says anew.
+        let known = HeaderName::from_bytes(name.as_bytes()).ok().filter(|name| !is_of_connection(name.as_str()));
         // What the server took, it can send; what it cannot is not for us to mend.
         let Some((name, value)) = known.zip(HeaderValue::from_bytes(value.as_bytes()).ok()) else { continue };
         match copy.repeats_headers {
