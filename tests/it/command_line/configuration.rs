@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use hookyard_tests::{Api, Host, Receiver, TempDir, list};
+use hookyard_tests::{Api, Host, PATIENCE, Receiver, TempDir, list};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::hookyard;
 
@@ -83,6 +84,9 @@ async fn another_tenant_becomes_the_same_with_the_secrets_that_a_file_cannot_hav
 
     let before = entries(&other).await;
     assert_eq!(typed().well().await, "4 unchanged\n");
+    let again = hookyard(&["import", path(&file), "--json"]).by(&other).with("CRM_VALUE", "x").with("CRM_KEY", "x");
+    let kept = ["secrets.crm.value", "sources.shop.verification.secret", "endpoints.crm.headers.x-key.value"];
+    assert_eq!(again.json().await["kept"], json!(kept), "it is said that no secret is replaced");
     assert_eq!(entries(&other).await, before);
     let without = |mut document: Value| {
         document.as_object_mut().expect("a table").remove("plugins");
@@ -122,6 +126,67 @@ async fn a_difference_is_shown_field_by_field_and_then_made() {
     let left = hookyard(&["endpoints", "--json"]).by(&tenant).json().await;
     assert_eq!(left[0]["rate_limit"], json!({"limit": 5, "per": "second"}));
     assert_eq!(list(&left).len(), 1);
+}
+
+/// A tenant of one source and as many endpoints.
+fn tenant_of(endpoints: &[Value]) -> String {
+    json!({"format": 1, "sources": [{"name": "shop"}], "endpoints": endpoints}).to_string()
+}
+
+#[tokio::test]
+async fn an_import_that_fails_says_where_and_is_gone_on_with() {
+    let (host, receiver, dir) = (Host::start().await, Receiver::start().await, TempDir::new());
+    let tenant = host.tenant("acme").await;
+    let file = dir.path().join("acme.json");
+    let endpoint =
+        |name: &str, url: &str| json!({"name": name, "url": url, "event_types": ["*"], "paused": name == "a"});
+    let with = |url: &str| {
+        let endpoints =
+            ["a", "b", "c"].map(|name| endpoint(name, if name == "b" { url } else { "https://example.com" }));
+        fs::write(&file, tenant_of(&endpoints)).expect("it can be written");
+    };
+    with("http://10.0.0.1/");
+    let import = ["import", path(&file), "--yes"];
+    let told = hookyard(&import).by(&tenant).badly("stopped at the endpoint `b`: url: ").await;
+    let lines = told.lines().skip(5).collect::<Vec<_>>();
+    let [source, endpoint] = lines[..] else { panic!("{told}") };
+    assert!(source.starts_with("source shop  http") && endpoint.starts_with("endpoint a  whsec_"), "{told}");
+    let by_program = [&import[..], &["--json"]].concat();
+    let told = hookyard(&by_program).by(&tenant).badly("0 of 2 changes are made and stay: import again").await;
+    let told: Value = serde_json::from_str(&told).expect("JSON, in spite of it");
+    assert_eq!((&told["done"], &told["stopped_at"]["name"], &told["unchanged"]), (&json!(0), &json!("b"), &json!(2)));
+
+    with(&receiver.url());
+    let said = hookyard(&import).by(&tenant).well().await;
+    assert!(said.starts_with("created  endpoint b\ncreated  endpoint c\n2 unchanged\n"), "{said}");
+    assert_eq!(hookyard(&import).by(&tenant).well().await, "4 unchanged\n");
+}
+
+#[tokio::test]
+async fn an_import_that_is_interrupted_has_told_what_it_made() {
+    let (host, dir) = (Host::start().await, TempDir::new());
+    let tenant = host.tenant("acme").await;
+    // It is asked for a word and says nothing, so that making `b` takes its time.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
+    let url = format!("http://{}/", silent.local_addr().expect("it is bound"));
+    let file = dir.path().join("acme.json");
+    let endpoint = |name: &str| match name {
+        "b" => json!({"name": "b", "url": url, "event_types": ["*"], "dialect": "dmtolead"}),
+        name => json!({"name": name, "url": "https://example.com", "event_types": ["*"]}),
+    };
+    fs::write(&file, tenant_of(&["a", "b", "c"].map(endpoint))).expect("it can be written");
+    let mut import = hookyard(&["import", path(&file), "--yes"]).by(&tenant).running_at_once();
+    // Whoever ended it now would know the secret of what was made.
+    import.prints("endpoint a  whsec_").await;
+    let asked = tokio::time::timeout(PATIENCE, silent.accept()).await.expect("it is asked").expect("a connection");
+    import.interrupt().await;
+    import.notes_until("Stopping after this one").await;
+    drop((asked, silent));
+    import.prints("endpoint b  ").await;
+    import.notes_until("stopped at the endpoint `c`: you interrupted it before; 3 of 4 changes are made").await;
+
+    let said = hookyard(&["import", path(&file), "--yes"]).by(&tenant).well().await;
+    assert!(said.starts_with("created  endpoint c\n3 unchanged\n"), "{said}");
 }
 
 #[tokio::test]

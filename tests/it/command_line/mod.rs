@@ -74,15 +74,20 @@ impl Typed {
     }
 
     /// Goes on until it is dropped.
-    pub(super) async fn running(mut self, ready: &str) -> Running {
+    pub(super) async fn running(self, ready: &str) -> Running {
+        let mut running = self.running_at_once();
+        running.notes_until(ready).await;
+        running
+    }
+
+    /// The same, whether it is ready or not.
+    pub(super) fn running_at_once(mut self) -> Running {
         self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.0.spawn().expect("the program was built");
         let notes = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let printed = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let keys = child.stdin.take().expect("it is piped");
-        let mut running = Running { printed, notes, keys, _child: child };
-        running.notes_until(ready).await;
-        running
+        Running { printed, notes, keys, child }
     }
 }
 
@@ -91,7 +96,7 @@ pub(super) struct Running {
     printed: Lines<BufReader<ChildStdout>>,
     notes: Lines<BufReader<ChildStderr>>,
     keys: ChildStdin,
-    _child: Child,
+    child: Child,
 }
 
 impl Running {
@@ -120,6 +125,13 @@ impl Running {
             panic!("it ended without `{words}`");
         };
         tokio::time::timeout(PATIENCE, looking).await.expect("it says so");
+    }
+
+    /// As Ctrl-C does it.
+    pub(super) async fn interrupt(&self) {
+        let pid = self.child.id().expect("it has not ended").to_string();
+        let killed = Command::new("kill").args(["-INT", &pid]).status().await.expect("there is a `kill`");
+        assert!(killed.success());
     }
 
     pub(super) async fn types(&mut self, line: &str) {

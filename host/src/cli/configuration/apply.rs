@@ -1,13 +1,17 @@
 //! Does what a plan says, a call of the API each. What was done stays done when
-//! a later one fails: a second import goes on from there.
+//! a later one fails or somebody interrupts: a second import goes on from there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::ProgressBar;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use tokio::signal::ctrl_c;
 
 use super::super::remote::{Client, Trouble};
-use super::super::screen::bar;
+use super::super::screen::{bar, clean, note, print, shown};
 use super::Failure;
 use super::kind::Kind;
 use super::plan::{Act, Change, Field, Plan};
@@ -18,77 +22,165 @@ pub(super) type Ids = BTreeMap<(Kind, String), String>;
 
 /// What the makers of new things have to be told, once.
 pub(super) struct Made {
-    pub(super) kind: Kind,
-    pub(super) name: String,
+    kind: Kind,
+    name: String,
     /// What is signed with, or where requests go to.
-    pub(super) told: Value,
+    told: Value,
 }
 
-pub(super) async fn apply(client: &Client, plan: Plan, ids: &Ids) -> Result<Vec<Made>, Failure> {
-    let bar = bar(plan.changes.len() as u64, "imported");
-    let mut made = Vec::new();
+/// How far an import came.
+pub(super) struct Progress {
+    made: Vec<Made>,
+    done: usize,
+    of: usize,
+    /// What it stopped at, and why; nothing when all is done.
+    stopped: Option<(Kind, String, String)>,
+    /// Who reads it; a program gets all of it in one document.
+    as_json: bool,
+    bar: ProgressBar,
+}
+
+pub(super) async fn apply(client: &Client, plan: Plan, ids: &Ids, as_json: bool) -> Result<Progress, Failure> {
+    let mut progress = Progress::none(plan.changes.len(), as_json);
+    progress.bar = bar(plan.changes.len() as u64, "imported");
+    let is_interrupted = interrupted();
     for change in plan.changes {
         let (kind, name) = (change.kind, change.name.clone());
-        match one(client, change, ids).await {
-            Ok(told) => made.extend(told.map(|told| Made { kind, name, told })),
-            Err(trouble) => {
-                bar.finish_and_clear();
-                tell(&made)?;
-                let problem = "what stands before it was done; mend it and import again";
-                return Err(Failure(format!("{} `{name}`: {trouble} ({problem})", kind.word())));
-            }
+        if is_interrupted.load(Ordering::Relaxed) {
+            progress.stopped = Some((kind, name, "you interrupted it before".to_owned()));
+            break;
         }
-        bar.inc(1);
+        if let Err(failure) = one(client, change, ids, &mut progress).await {
+            progress.stopped = Some((kind, name, failure.0));
+            break;
+        }
+        progress.done += 1;
+        progress.bar.inc(1);
     }
-    bar.finish_and_clear();
-    Ok(made)
+    progress.bar.finish_and_clear();
+    Ok(progress)
 }
 
-/// Also when a later one fails: a secret is shown this once.
-pub(super) fn tell(made: &[Made]) -> Result<(), Failure> {
-    let line = |made: &Made| format!("{} {}  {}\n", made.kind.word(), made.name, super::shown(&made.told));
-    super::print(&made.iter().map(line).collect::<String>())
+/// Set by Ctrl-C. What is being done then is done to its end: a secret of something
+/// new comes with the answer, and never again.
+fn interrupted() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = flag.clone();
+    tokio::spawn(async move {
+        // An error means that there are no signals to wait for.
+        let Ok(()) = ctrl_c().await else { return };
+        set.store(true, Ordering::Relaxed);
+        note("Stopping after this one; Ctrl-C again ends it at once.");
+        if let Ok(()) = ctrl_c().await {
+            std::process::exit(1);
+        }
+    });
+    flag
 }
 
-async fn one(client: &Client, change: Change, ids: &Ids) -> Result<Option<Value>, Trouble> {
+impl Progress {
+    /// Nothing is done yet, of so many changes.
+    pub(super) fn none(of: usize, as_json: bool) -> Self {
+        Self { made: Vec::new(), done: 0, of, stopped: None, as_json, bar: ProgressBar::hidden() }
+    }
+
+    /// At once, and not in the end: whoever ends this program must not have lost
+    /// what is shown only this once.
+    fn tell(&mut self, kind: Kind, name: &str, told: &Value) -> Result<(), Failure> {
+        if told.is_null() {
+            return Ok(());
+        }
+        self.made.push(Made { kind, name: name.to_owned(), told: told.clone() });
+        let line = format!("{} {}  {}\n", kind.word(), clean(name), shown(told));
+        if self.as_json { Ok(()) } else { self.bar.suspend(|| print(&line)) }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Map<String, Value> {
+        let made = self.made.iter();
+        let made = made.map(|made| json!({"kind": made.kind.word(), "name": made.name, "told": made.told}));
+        let stopped = self.stopped.as_ref();
+        let stopped = stopped.map(|(kind, name, why)| json!({"kind": kind.word(), "name": name, "problem": why}));
+        let told = [("made", made.collect()), ("done", json!(self.done)), ("stopped_at", stopped.into())];
+        told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// That all of it is done, or where it stopped.
+    pub(super) fn end(self) -> Result<(), Failure> {
+        let Self { done, of, stopped, .. } = self;
+        let Some((kind, name, why)) = stopped else { return Ok(()) };
+        Err(Failure(format!(
+            "stopped at the {} `{}`: {why}; {done} of {of} changes are made and stay: import again, and it goes on from \
+             there",
+            kind.word(),
+            clean(&name),
+        )))
+    }
+}
+
+async fn one(client: &Client, change: Change, ids: &Ids, progress: &mut Progress) -> Result<(), Failure> {
     let Change { kind, name, act } = change;
     let key = (kind, name);
     let id = ids.get(&key).unwrap_or(&key.1);
     match act {
-        Act::Delete => client.call(Method::DELETE, &[kind.noun(), id], None).await.map(|_| None),
-        Act::Create(wanted) => create(client, kind, &key.1, wanted).await,
-        Act::Change(..) if kind == Kind::Secret => Ok(None),
-        Act::Change(_, wanted) if kind == Kind::EventType => create(client, kind, &key.1, wanted).await,
-        Act::Change(fields, wanted) => change_fields(client, kind, id, &fields, &wanted).await.map(|()| None),
+        Act::Delete => {
+            client.call(Method::DELETE, &[kind.noun(), id], None).await?;
+        }
+        Act::Create(wanted) => create(client, (kind, &key.1), wanted, progress).await?,
+        Act::Change(..) if kind == Kind::Secret => {}
+        Act::Change(_, wanted) if kind == Kind::EventType => {
+            create(client, (kind, &key.1), wanted, progress).await?;
+        }
+        Act::Change(fields, wanted) => change_fields(client, kind, id, &fields, &wanted).await?,
     }
+    Ok(())
 }
 
-async fn create(client: &Client, kind: Kind, name: &str, wanted: Wanted) -> Result<Option<Value>, Trouble> {
+async fn create(
+    client: &Client,
+    (kind, name): (Kind, &str),
+    wanted: Wanted,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
     let Wanted { mut fields, first } = wanted;
     let paused = fields.shift_remove("paused");
     fields.retain(|_, value| !value.is_null());
     match kind {
         Kind::Secret => {
             let body = json!({"value": first});
-            client.call(Method::PUT, &["secrets", name], Some(&body)).await.map(|_| None)
+            client.call(Method::PUT, &["secrets", name], Some(&body)).await?;
         }
         Kind::EventType => {
             fields.shift_remove("type");
-            client.call(Method::PUT, &["event-types", name], Some(&Value::Object(fields))).await.map(|_| None)
+            client.call(Method::PUT, &["event-types", name], Some(&Value::Object(fields))).await?;
         }
         Kind::Source => {
             let made = client.post(&["sources"], &Value::Object(fields)).await?;
-            Ok(Some(made["url"].clone()).filter(|url| !url.is_null()))
+            progress.tell(kind, name, &made["url"])?;
         }
         Kind::Endpoint => {
             let was_given = first.is_some();
             fields.extend(first.map(|secret| ("secret".to_owned(), secret)));
-            let made = client.post(&["endpoints"], &Value::Object(fields)).await?;
+            let made = client.post(&["endpoints"], &Value::Object(fields)).await.map_err(unsure)?;
+            if !was_given {
+                progress.tell(kind, name, &made["secret"])?;
+            }
             if let Some(id) = made["id"].as_str().filter(|_| paused == Some(json!(true))) {
                 client.post(&["endpoints", id, "pause"], &json!({})).await?;
             }
-            Ok(Some(made["secret"].clone()).filter(|secret| !secret.is_null() && !was_given))
         }
+    }
+    Ok(())
+}
+
+/// Without an answer, an endpoint may have been made all the same, with a secret
+/// that nobody was told.
+fn unsure(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Problem(problem) => Trouble::Problem(problem).into(),
+        Trouble::Unreachable(said) | Trouble::NotHookyard(said) => Failure(format!(
+            "{said} (if it was made, `hookyard endpoints rotate-secret` gives it a secret that you know)"
+        )),
     }
 }
 

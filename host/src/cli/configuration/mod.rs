@@ -16,14 +16,14 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use self::apply::{Ids, apply, tell};
+use self::apply::{Ids, Progress, apply};
 use self::file::Document;
 use self::kind::{Absent, Kind};
 use self::plan::Plan;
 use self::wanted::Present;
 use super::Failure;
 use super::remote::{Client, Remote, Trouble};
-use super::screen::{clean, confirm, note, print, print_json, shown};
+use super::screen::{clean, confirm, note, print, print_json};
 
 #[derive(clap::Args)]
 #[command(
@@ -43,8 +43,8 @@ pub(super) struct Export {
 #[derive(clap::Args)]
 #[command(
     after_help = "Things are matched by name; what a file leaves out is what it is when nobody says anything. Importing a file again changes
-nothing. Where a secret is needed, give it in the file, or \"env:VARIABLE\" to have it taken from there; what has its
-secret already keeps it. Examples:
+nothing; one that stopped half-way is gone on with. Where a secret is needed, give it in the file, or \"env:VARIABLE\" to
+have it taken from there; what has its secret already keeps it, unless the field that it is in changes. Examples:
   hookyard import acme.toml --dry-run                only the difference
   hookyard import acme.toml                          shows it, asks, does it
   hookyard import acme.toml --prune --yes            deletes what is not in the file, too"
@@ -111,23 +111,31 @@ impl Import {
         if !self.remote.json {
             print(&plan.text())?;
         }
-        if plan.changes.is_empty() || self.dry_run {
-            return self.end(difference, &[]);
+        if !plan.kept.is_empty() {
+            note(&format!(
+                "In the file and not taken from it, because a secret that is there is not replaced by an import: {}",
+                clean(&plan.kept.join(", "))
+            ));
+        }
+        let count = plan.changes.len();
+        if count == 0 || self.dry_run {
+            return self.end(difference, Progress::none(count, self.remote.json));
         }
         // What was asked for by a program is in its answer, not before it.
-        confirm(&format!("Make these {} changes?", plan.changes.len()), self.yes)?;
-        let made = apply(&client, plan, &ids).await?;
-        self.end(difference, &made)
+        confirm(&format!("Make these {count} changes?"), self.yes)?;
+        let progress = apply(&client, plan, &ids, self.remote.json).await?;
+        self.end(difference, progress)
     }
 
-    fn end(&self, mut difference: Value, made: &[apply::Made]) -> Result<(), Failure> {
-        if !self.remote.json {
-            return tell(made);
+    fn end(&self, mut difference: Value, progress: Progress) -> Result<(), Failure> {
+        if let Value::Object(parts) = &mut difference
+            && self.remote.json
+        {
+            parts.extend(progress.json());
+            parts.insert("applied".to_owned(), (!self.dry_run).into());
+            print_json(&difference)?;
         }
-        let told = made.iter().map(|made| json!({"kind": made.kind.word(), "name": made.name, "told": made.told}));
-        difference["made"] = told.collect();
-        difference["applied"] = (!self.dry_run).into();
-        print_json(&difference)
+        progress.end()
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::screen::{clean, shown, state};
 use super::file::Document;
-use super::kind::{Absent, Kind, bare, missing_parts};
+use super::kind::{Absent, Kind, bare, missing_parts, secret_parts};
 use super::wanted::{Present, Wanted, wanted};
 
 /// A value of this length is shown in a line.
@@ -36,6 +36,8 @@ pub(super) struct Field {
 pub(super) struct Plan {
     pub(super) changes: Vec<Change>,
     unchanged: usize,
+    /// Secrets that the file has and that stay as they are.
+    pub(super) kept: Vec<String>,
     /// What is there and not in the file, and stays.
     beside: Vec<(Kind, String)>,
 }
@@ -43,7 +45,8 @@ pub(super) struct Plan {
 impl Plan {
     /// What makes `present` what `document` says.
     pub(super) fn new(document: &Document, present: &Present, prune: bool) -> Result<Self, String> {
-        let (mut changes, mut unchanged, mut named, mut missing) = (Vec::new(), 0, BTreeSet::new(), Vec::new());
+        let (mut changes, mut unchanged, mut kept) = (Vec::new(), 0, Vec::new());
+        let (mut named, mut missing) = (BTreeSet::new(), Vec::new());
         for kind in Kind::ALL {
             for (name, item) in items(document, kind)? {
                 let at = format!("{} `{}`", kind.word(), clean(&name));
@@ -57,7 +60,9 @@ impl Plan {
                     changes.push(Change { kind, name, act: Act::Create(wanted) });
                     continue;
                 };
-                match differences(kind, before, &wanted, item) {
+                let fields = differences(kind, before, &wanted, item);
+                kept.extend(kept_of(kind, &wanted, &fields).map(|part| format!("{}.{name}.{part}", kind.list())));
+                match fields {
                     fields if fields.is_empty() => unchanged += 1,
                     fields if fields.iter().any(|field| field.name == "signature") => {
                         return Err(format!(
@@ -79,7 +84,7 @@ impl Plan {
             deleted = std::mem::take(&mut beside).into_iter().rev().collect();
         }
         changes.extend(deleted.into_iter().map(|(kind, name)| Change { kind, name, act: Act::Delete }));
-        Ok(Self { changes, unchanged, beside })
+        Ok(Self { changes, unchanged, kept, beside })
     }
 
     /// For people: what is made, changed field by field, and deleted.
@@ -119,7 +124,8 @@ impl Plan {
         };
         let changes: Vec<Value> = self.changes.iter().map(change).collect();
         let beside = self.beside.iter().map(|(kind, name)| json!({"kind": kind.word(), "name": name}));
-        json!({"changes": changes, "unchanged": self.unchanged, "stays": beside.collect::<Vec<_>>()})
+        let beside: Vec<Value> = beside.collect();
+        json!({"changes": changes, "unchanged": self.unchanged, "kept": self.kept, "stays": beside})
     }
 }
 
@@ -167,6 +173,24 @@ fn missing_of(kind: Kind, wanted: &Wanted) -> Vec<String> {
     value.into_iter().chain(wanted.fields.iter().flat_map(|(name, value)| missing_parts(name, value))).collect()
 }
 
+/// Secrets that the file brings for what has its own: only a field that changes is
+/// sent, all of it, and headers and logins with a new URL.
+fn kept_of<'w>(kind: Kind, wanted: &'w Wanted, changed: &[Field]) -> impl Iterator<Item = String> + use<'w> {
+    let sent: BTreeSet<String> = changed
+        .iter()
+        .flat_map(|field| match &*field.name {
+            "url" => vec!["url".to_owned(), "headers".to_owned(), "auth".to_owned()],
+            name => vec![name.split('.').next().unwrap_or_default().to_owned()],
+        })
+        .collect();
+    let first = wanted.first.as_ref().filter(|first| first.is_string()).and(kind.first()).map(str::to_owned);
+    let parts = wanted.fields.iter().filter(move |(name, _)| !sent.contains(*name)).flat_map(|(name, value)| {
+        let given = secret_parts(name, value).into_iter();
+        given.filter(|part| value.pointer(part).is_some_and(Value::is_string)).map(move |part| (name, part))
+    });
+    first.into_iter().chain(parts.map(|(name, part)| format!("{name}{}", part.replace('/', "."))))
+}
+
 fn short(value: &Value) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
@@ -210,6 +234,27 @@ mod tests {
             "created  source shop\nstays    endpoint crm, which is not in the file; --prune deletes it\n0 unchanged\n";
         check(json!({"sources": other}), false, stays);
         check(json!({"sources": other}), true, "created  source shop\ndeleted  endpoint crm\n0 unchanged\n");
+    }
+
+    #[test]
+    fn a_secret_that_is_there_is_kept_and_that_is_said() {
+        let there = json!({"name": "crm", "url": "https://a.example/", "event_types": ["*"], "state": "active",
+            "active": true, "ordered": false, "headers": {"x-key": {"value": null, "secret": true}}});
+        let kept = |change: Value| {
+            let mut wanted = json!({"name": "crm", "url": "https://a.example", "event_types": ["*"], "secret": "whsec_x",
+                "headers": {"x-key": {"value": "hush", "secret": true}}});
+            wanted.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            let Value::Object(document) = json!({"endpoints": [wanted]}) else { panic!("a table") };
+            Plan::new(&document, &present(there.clone()), false).map(|plan| plan.kept.join(" "))
+        };
+        let all = "endpoints.crm.secret endpoints.crm.headers.x-key.value";
+        assert_eq!(kept(json!({})).as_deref(), Ok(all));
+        assert_eq!(kept(json!({"tags": ["a"]})).as_deref(), Ok(all), "another field changes");
+        let other = json!({"headers": {"x-key": {"value": "hush", "secret": true}, "x-a": "1"}});
+        for sent in [other, json!({"url": "https://b.example"})] {
+            assert_eq!(kept(sent).as_deref(), Ok("endpoints.crm.secret"));
+        }
+        assert_eq!(kept(json!({"secret": null, "headers": {"x-key": {"secret": true}}})).as_deref(), Ok(""));
     }
 
     #[test]
