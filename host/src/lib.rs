@@ -16,8 +16,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -69,6 +69,7 @@ use intake::Intake;
 use reach::Reach;
 use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
+use shutdown::Standing;
 use store::seal::Seal;
 use store::sqlite::SqliteStore;
 use store::{Catalog, Ledger, People, Picture};
@@ -91,6 +92,9 @@ pub enum RunError {
     House(house::HouseError),
     Client(reqwest::Error),
     Dialects(dialects::LoadError),
+    /// A task that goes on for as long as the server does has ended: a fault of ours.
+    /// What it held is found again by the next start.
+    Ended(&'static str),
     /// The disk failed while it served. What is on it is read again by a process
     /// that remembers nothing: start it anew.
     Disk,
@@ -114,6 +118,11 @@ impl fmt::Display for RunError {
                 f,
                 "{who} speaks the dialect `{dialect}`, which is not there: put {dialect}.toml back into the directory \
                  that `dialects` names"
+            ),
+            Self::Ended(task) => write!(
+                f,
+                "`{task}` ended without being asked to, which it must not (a panic's message is on standard error), so \
+                 nothing more is accepted; what was acknowledged is kept. Start again, and report it"
             ),
             Self::Disk => f.write_str(
                 "the disk failed (the log has the cause), so nothing more is accepted; what was acknowledged is kept. \
@@ -263,6 +272,7 @@ impl Host {
             shadows: http::Turns::default(),
             guesses: http::Guesses::default(),
             ready: AtomicBool::new(true),
+            retired: OnceLock::new(),
             started_at,
             traffic: Arc::default(),
         });
@@ -283,27 +293,39 @@ impl Host {
     }
 
     /// Serves until `shutdown` is over, then drains: open exchanges end,
-    /// deliveries in flight are settled, the store is closed. When the disk fails
-    /// it ends without: nothing can be settled any more.
+    /// deliveries in flight are settled, the store is closed. It does so by itself
+    /// when a task is missing that it cannot do without. When the disk fails it ends
+    /// at once: nothing can be settled any more.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self { app, dispatch, arrivals, noticed, replays, store, door, exporter } = self;
         let (stop, stopped) = watch::channel(false);
-        let dispatching = tokio::spawn(dispatch::run(dispatch, app.handoff.clone(), arrivals, stopped.clone()));
+        let mut standing = Standing::default();
+        // The task that claims is begun in there, and takes this with it.
+        let handoff = app.handoff.of_claimer(standing.presence("claiming"));
+        let dispatching = standing.spawn("dispatch", dispatch::run(dispatch, handoff, arrivals, stopped.clone()));
         // What attempts in flight come to is still told.
         let (all_told, told) = watch::channel(false);
-        let exporting = exporter.map(|exporter| tokio::spawn(exporter.run(told.clone())));
-        let noticing = tokio::spawn(intake::notify::run(app.intake.clone(), noticed, told));
-        let replaying = tokio::spawn(intake::replay::run(app.intake.clone(), replays, stopped.clone()));
-        let upkeep = tokio::spawn(upkeep::run(upkeep_of(&app), stopped.clone()));
-        let preparing = tokio::spawn(prepare_rest(app.clone()));
+        let exporting = exporter.map(|exporter| standing.spawn("traces", exporter.run(told.clone())));
+        let noticing = standing.spawn("notices", intake::notify::run(app.intake.clone(), noticed, told));
+        let replaying = standing.spawn("replays", intake::replay::run(app.intake.clone(), replays, stopped.clone()));
+        let upkeep = standing.spawn("upkeep", upkeep::run(upkeep_of(&app), stopped.clone()));
+        let preparing = standing.spawn("plugins", prepare_rest(app.clone()));
+        let router = http::router(app.clone());
         let serving =
-            tokio::spawn(http::server::serve(listener, http::router(app.clone()), door, app.traffic.clone(), stopped));
+            standing.spawn("connections", http::server::serve(listener, router, door, app.traffic.clone(), stopped));
         let end = tokio::select! {
             () = shutdown => Ok(()),
             () = store.failed() => Err(RunError::Disk),
+            task = standing.first_ended() => Err(RunError::Ended(task)),
         };
+        app.retire(match &end {
+            Err(RunError::Ended(task)) => {
+                tracing::error!(task, "a task ended without being asked to; the server cannot do without it");
+                format!("`{task}` has ended")
+            }
+            _ => "stopping".to_owned(),
+        });
         tracing::info!("stopping: no more connections, deliveries in flight end");
-        app.retire();
         // The next start begins it again.
         preparing.abort();
         // No receiver is left only when all three have ended already.
@@ -311,8 +333,8 @@ impl Host {
         let _served = serving.await;
         let _kept_up = upkeep.await;
         let _replayed = replaying.await;
-        let _prepared_or_aborted = preparing.await;
-        if end.is_err() {
+        let _aborted = preparing.await;
+        if matches!(end, Err(RunError::Disk)) {
             dispatching.abort();
         } else if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
             tracing::warn!("deliveries were still in flight; the next start takes them over");
@@ -345,13 +367,14 @@ fn upkeep_of(app: &http::App) -> Upkeep {
     }
 }
 
-/// Makes ready what takes long. While that fails, its steps wait and everything
-/// else goes on.
+/// Makes ready what takes long, and then has nothing more to do. While that fails,
+/// its steps wait and everything else goes on.
 async fn prepare_rest(app: http::App) {
     while let Err(error) = house::register_later(&app.picture, &*app.catalog, &app.sandbox, &*app.clock).await {
         tracing::error!(error = %telemetry::Chain(&error), "a first-party plugin is missing; it is tried again");
         tokio::time::sleep(MISSING).await;
     }
+    std::future::pending().await
 }
 
 /// Every dialect that somebody speaks is there.

@@ -50,6 +50,7 @@ mod signatures;
 mod signing;
 mod soak;
 mod ssrf;
+mod standing;
 mod steps;
 mod store_contract;
 mod tenancy;

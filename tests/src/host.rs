@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use hookyard::RunError;
 use hookyard::clock::{Clock, SystemClock};
 use hookyard::config::{Door, MasterKey, Settings};
 use hookyard::dial::{Names, SystemNames};
@@ -22,7 +23,7 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
-use crate::{TempDir, build};
+use crate::{PATIENCE, TempDir, build};
 
 /// The operator's key of every host under test.
 pub const OPERATOR_KEY: &str = "operator-key-for-tests-only";
@@ -34,6 +35,7 @@ pub const MASTER_KEY: [u8; 32] = [42; 32];
 pub struct TestClock {
     ahead: AtomicI64,
     stride: AtomicI64,
+    is_broken: AtomicBool,
 }
 
 impl TestClock {
@@ -46,10 +48,16 @@ impl TestClock {
     pub fn hurry(&self, by: Duration) {
         self.stride.store(millis(by), Ordering::SeqCst);
     }
+
+    /// Whoever looks at it next panics, and nobody else.
+    pub fn break_once(&self) {
+        self.is_broken.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
+        assert!(!self.is_broken.swap(false, Ordering::SeqCst), "the clock is broken, as the test wants it");
         let stride = self.stride.load(Ordering::SeqCst);
         let ahead = stride + self.ahead.fetch_add(stride, Ordering::SeqCst);
         Timestamp::from_millis(SystemClock.now().as_millis() + ahead)
@@ -85,7 +93,7 @@ pub struct Host {
     /// none.
     pub first_link: Option<String>,
     address: SocketAddr,
-    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), RunError>>)>,
     data: Arc<TempDir>,
 }
 
@@ -142,7 +150,7 @@ impl Host {
             let told_or_dropped = async {
                 let _either = stopped.await;
             };
-            host.serve(listener, told_or_dropped).await.expect("the disk does not fail");
+            host.serve(listener, told_or_dropped).await
         });
         let operator = Api::new(base, Some(OPERATOR_KEY));
         Self { operator, clock, first_link, address, running: Some((stop, serving)), data }
@@ -197,8 +205,15 @@ impl Host {
     pub async fn stop(&mut self) {
         if let Some((stop, serving)) = self.running.take() {
             let _ends_by_itself = stop.send(());
-            serving.await.expect("the host does not panic");
+            serving.await.expect("the host does not panic").expect("nothing fails");
         }
+    }
+
+    /// Why it ended without being told to.
+    pub async fn ended(&mut self) -> RunError {
+        let (_stop, serving) = self.running.take().expect("it runs");
+        let ended = tokio::time::timeout(PATIENCE, serving).await.expect("it ends");
+        ended.expect("the host does not panic").expect_err("nobody told it to stop")
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Handoff {
     pub lanes: Lanes,
     sender: mpsc::UnboundedSender<Held>,
     errands: mpsc::UnboundedSender<Errand>,
+    /// Goes with whoever claims.
+    _presence: Option<Arc<dyn Send + Sync>>,
 }
 
 /// The receiving end.
@@ -76,10 +78,16 @@ pub fn handoff(lanes: Lanes) -> (Handoff, Arrivals) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let (errands, errands_in) = mpsc::unbounded_channel();
     let nudge = lanes.nudge().clone();
-    (Handoff { lanes, sender, errands }, Arrivals { receiver, errands: errands_in, nudge })
+    (Handoff { lanes, sender, errands, _presence: None }, Arrivals { receiver, errands: errands_in, nudge })
 }
 
 impl Handoff {
+    /// For the task that claims what waits in the store: when that one ends, so does
+    /// `presence`.
+    pub fn of_claimer(&self, presence: impl Send + Sync + 'static) -> Self {
+        Self { _presence: Some(Arc::new(presence)), ..self.clone() }
+    }
+
     /// Has an endpoint's receiver verified, and comes back when that is done.
     /// It takes a slot like a delivery: a tenant whose receivers hang waits for
     /// itself. Answers whether there was room.

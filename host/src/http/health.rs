@@ -1,6 +1,5 @@
 //! Whether the server lives and whether it should be sent traffic.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -34,7 +33,8 @@ async fn live() -> &'static str {
     "ok"
 }
 
-/// Says whether the server should be sent traffic: a write goes through.
+/// Says whether the server should be sent traffic: a write goes through, and
+/// nothing is missing that the server cannot do without.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -45,12 +45,13 @@ async fn live() -> &'static str {
         (status = 503, body = String, content_type = "text/plain", description = "It should not")
     )
 )]
-async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    if !app.ready.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
-    }
-    match why_not(&app).await {
-        None => (StatusCode::OK, "ready"),
+async fn ready(State(app): State<App>) -> (StatusCode, String) {
+    let why_not = match app.retired.get() {
+        Some(why) => Some(why.clone()),
+        None => why_not(&app).await.map(str::to_owned),
+    };
+    match why_not {
+        None => (StatusCode::OK, "ready".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }

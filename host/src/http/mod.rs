@@ -4,8 +4,8 @@
 //! here: but for the handshake that a caller asks for, and for hosts that a step
 //! was granted, an answer never waits for a receiver.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 
@@ -78,6 +78,8 @@ pub struct Parts {
     /// Who tries to sign in.
     pub guesses: Guesses,
     pub ready: AtomicBool,
+    /// Why it is not, for good.
+    pub retired: OnceLock<String>,
     pub started_at: Timestamp,
     pub traffic: Arc<Traffic>,
 }
@@ -86,8 +88,10 @@ pub struct Parts {
 pub type App = Arc<Parts>;
 
 impl Parts {
-    /// Answers `/readyz` with no from now on.
-    pub fn retire(&self) {
+    /// Answers `/readyz` with no from now on, and says why.
+    pub fn retire(&self, why: String) {
+        // Whoever was first has said the cause.
+        let _retired_already = self.retired.set(why);
         self.ready.store(false, Ordering::Release);
     }
 }
