@@ -35,7 +35,9 @@ struct Attention {
     disabled_endpoints: Vec<DisabledEndpoint>,
     open_circuits: Vec<OpenCircuit>,
     quarantined_requests: QuarantinedCount,
-    /// That have failed five times or more in a row since the server started.
+    /// That have failed five times or more in a row since the server started. It counts in memory only: after a
+    /// restart one is named once it has failed five times again; what was told before is in your
+    /// `plugin.faulting` events.
     faulting_plugins: Vec<FaultingPlugin>,
 }
 
