@@ -42,6 +42,7 @@ pub mod house;
 pub mod http;
 pub mod intake;
 pub mod notices;
+pub mod oidc;
 pub mod reach;
 pub mod recall;
 pub mod sandbox;

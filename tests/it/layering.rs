@@ -18,6 +18,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("config", one(&[])),
         ("telemetry", one(&[])),
         ("chat", one(&[])),
+        ("oidc", one(&[])),
         ("dialects", one(&[])),
         ("clock", one(&[])),
         ("gate", one(&[])),
@@ -33,7 +34,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("dispatch", two(&["sandbox", "compose", "dial"])),
         ("house", two(&["sandbox"])),
         ("upkeep", two(&["sandbox"])),
-        ("http", two(&["sandbox", "intake", "compose", "house", "config"])),
+        ("http", two(&["sandbox", "intake", "compose", "house", "config", "oidc"])),
     ])
 }
 

@@ -347,6 +347,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
         dialects: None,
         chat: None,
         otlp: None,
+        oidc: None,
         compiler: data.path().join("there is none"),
     };
     let host = hookyard::Host::start(settings, Arc::new(SystemClock), "http://127.0.0.1:4".to_owned()).await;

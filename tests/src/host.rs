@@ -14,6 +14,7 @@ use hookyard::domain::address::AddressPolicy;
 use hookyard::domain::chat::ChatSettings;
 use hookyard::domain::egress::EgressProxy;
 use hookyard::domain::key::KeyText;
+use hookyard::domain::oidc::OidcSettings;
 use hookyard::domain::retention::Retention;
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::url::UrlPolicy;
@@ -76,6 +77,8 @@ pub struct Extra {
     pub egress: Option<EgressProxy>,
     /// Where spans are sent.
     pub otlp: Option<reqwest::Url>,
+    /// Whom people may sign in with.
+    pub oidc: Option<OidcSettings>,
     pub door: Door,
     /// What names stand for, other than the system says.
     pub names: Option<Arc<dyn Names>>,
@@ -130,6 +133,7 @@ impl Host {
             dialects: extra.dialects,
             chat: extra.chat,
             otlp: extra.otlp,
+            oidc: extra.oidc,
             compiler: build::hookyard().to_owned(),
         };
         let listener = TcpListener::bind(settings.listen).await.expect("loopback has a port");

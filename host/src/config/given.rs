@@ -75,6 +75,22 @@ pub struct Given {
     /// OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as http://127.0.0.1:4318
     #[arg(long, env = "HOOKYARD_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+    /// OpenID provider that people may sign in with, by the URL that it calls itself; the client's secret is
+    /// HOOKYARD_OIDC_CLIENT_SECRET
+    #[arg(long, env = "HOOKYARD_OIDC_ISSUER")]
+    pub oidc_issuer: Option<String>,
+    /// What the provider calls this server
+    #[arg(long, env = "HOOKYARD_OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+    /// The secret that it knows it by.
+    #[arg(skip)]
+    pub oidc_client_secret: Option<Hidden>,
+    /// What people know the provider by [default: the issuer's host]
+    #[arg(long, env = "HOOKYARD_OIDC_NAME")]
+    pub oidc_name: Option<String>,
+    /// The claim that names somebody's e-mail address, one that people cannot change by themselves [default: email]
+    #[arg(long, env = "HOOKYARD_OIDC_EMAIL_CLAIM")]
+    pub oidc_email_claim: Option<String>,
 }
 
 impl Given {
@@ -101,6 +117,11 @@ impl Given {
             chat_url: self.chat_url.or(other.chat_url),
             chat_model: self.chat_model.or(other.chat_model),
             otlp_endpoint: self.otlp_endpoint.or(other.otlp_endpoint),
+            oidc_issuer: self.oidc_issuer.or(other.oidc_issuer),
+            oidc_client_id: self.oidc_client_id.or(other.oidc_client_id),
+            oidc_client_secret: self.oidc_client_secret.or(other.oidc_client_secret),
+            oidc_name: self.oidc_name.or(other.oidc_name),
+            oidc_email_claim: self.oidc_email_claim.or(other.oidc_email_claim),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - `given`: what may be set, and where it comes from. A new setting begins here.
 //! - `settle`: what that comes to, each setting read; `way_out`: whom that lets
 //!   the server dial, and through what.
+//! - `provider`: whom people may sign in with.
 //! - `place`: the data directory and the database's file.
 //! - `keys`: the operator's key and the master key, from the environment or
 //!   made; `rotation`: the master key that takes another's place.
@@ -20,12 +21,14 @@ use ipnet::IpNet;
 use crate::domain::chat::ChatSettings;
 use crate::domain::egress::EgressProxy;
 use crate::domain::key::KeyText;
+use crate::domain::oidc::OidcSettings;
 use crate::domain::retention::Retention;
 use crate::domain::url::UrlPolicy;
 
 mod given;
 mod keys;
 mod place;
+mod provider;
 mod rotation;
 mod settle;
 mod way_out;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub chat: Option<ChatSettings>,
     /// Where spans are sent, as OTLP over HTTP.
     pub otlp: Option<url::Url>,
+    /// The OpenID provider that people may sign in with.
+    pub oidc: Option<OidcSettings>,
     /// The program whose `compile` subcommand compiles plugins: this one.
     pub compiler: PathBuf,
 }

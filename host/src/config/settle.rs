@@ -20,6 +20,7 @@ impl Given {
         let retention = self.retention()?;
         let listen = self.listens_on()?;
         let (urls, egress) = self.way_out()?;
+        let oidc = self.provider()?;
         let (data, database) = Place { data: self.data, database: self.database }.settle()?;
         let door = door(self.max_connections, self.max_connections_per_address, self.proxies.as_deref())?;
         let public_url = self.public_url.map(public_url).transpose()?;
@@ -44,6 +45,7 @@ impl Given {
             dialects: self.dialects,
             chat,
             otlp,
+            oidc,
             compiler,
             data,
         })

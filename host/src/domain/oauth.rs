@@ -178,7 +178,7 @@ impl Seconds {
 }
 
 /// The reason that RFC 6749, section 5.2, has a word for.
-fn refusal(body: &[u8]) -> Option<&'static str> {
+pub(super) fn refusal(body: &[u8]) -> Option<&'static str> {
     #[derive(Deserialize)]
     struct Refused {
         error: String,
