@@ -2,6 +2,7 @@
 //! reaches. By HTTP, as a browser does it.
 
 mod cookies;
+mod forms;
 mod links;
 mod passwords;
 mod portal;

@@ -2,6 +2,7 @@
 //! out of fields whose names are paths with a type: `rate_limit:rate:null?`,
 //! `tags[]`, `retry.schedule`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
@@ -12,6 +13,19 @@ use url::{Url, form_urlencoded};
 use super::client::is_local_path;
 use super::page::segment;
 use crate::domain::time::Timestamp;
+
+/// Whoever has a cookie may send what no page of ours has. A page with every event
+/// type that a tenant can describe has some hundred fields.
+const MAX_FIELDS: usize = 2000;
+/// Values in a list of several fields. Each field's are looked for among all before.
+const MAX_VALUES: usize = 1000;
+/// Names in a field's path. Each is a value in a value, and whatever writes or drops
+/// them goes as deep in the stack.
+const MAX_DEPTH: usize = 8;
+/// Bytes in a text with holes, and in what comes of it: a hole may be there more
+/// than once, and what goes into it may be long.
+const MAX_HOLED: usize = 2 * 1024;
+const MAX_FILLED: usize = 8 * 1024;
 
 /// What is said to a form that another site sent.
 pub(super) const ELSEWHERE: &str =
@@ -50,22 +64,21 @@ impl Form {
     }
 
     pub(super) fn call(&self, now: Timestamp) -> Result<Call, Problem> {
-        let (method, target) = method_and_target(&self.filled(self.said("_call").unwrap_or_default()))?;
+        if self.0.len() > MAX_FIELDS {
+            return Err(problem("", format!("a form has at most {MAX_FIELDS} fields; send fewer")));
+        }
+        let too_long = || problem("_call", "the form names a call that is too long, or fields that it has not");
+        let call = self.said("_call").unwrap_or_default();
+        let call = filled(call, |name| self.said(name).filter(|_| name.starts_with('_')).map(str::trim));
+        let (method, target) = method_and_target(&call.ok_or_else(too_long)?)?;
         let mut body = Value::Object(Map::new());
         for (name, text) in self.0.iter().filter(|(name, _)| !name.starts_with('_')) {
             let field = Field::of(name);
             if let Some(value) = field.value(text, now)? {
-                put(&mut body, &field, value);
+                put(&mut body, &field, value)?;
             }
         }
         Ok(Call { method, target, body })
-    }
-
-    /// The call with what was typed in its holes: `PUT /v1/secrets/{_name}`. Fields
-    /// whose names begin with `_` are not in the body.
-    fn filled(&self, call: &str) -> String {
-        let asked = self.0.iter().filter(|(name, _)| name.starts_with('_') && name != "_call");
-        asked.fold(call.to_owned(), |call, (name, text)| call.replace(&format!("{{{name}}}"), &segment(text.trim())))
     }
 
     /// Whether the answer is to be shown, once.
@@ -75,15 +88,8 @@ impl Form {
 
     /// Where to go now that it is done, where the form says.
     pub(super) fn next(&self, answer: &Value) -> Option<String> {
-        let mut next = String::new();
-        let mut rest = self.said("_then")?;
-        while let Some((before, behind)) = rest.split_once('{') {
-            let (name, behind) = behind.split_once('}')?;
-            next += before;
-            next += &segment(answer.pointer(&format!("/{}", name.replace('.', "/")))?.as_str()?);
-            rest = behind;
-        }
-        next += rest;
+        let in_answer = |name: &str| answer.pointer(&format!("/{}", name.replace('.', "/")))?.as_str();
+        let next = filled(self.said("_then")?, in_answer)?;
         is_local_path(&next).then_some(next)
     }
 
@@ -101,6 +107,24 @@ impl Form {
         }
         Value::Object(typed)
     }
+}
+
+/// A text with its holes filled: `PUT /v1/secrets/{_name}`. None where nothing is
+/// for one of them, or where it gets long.
+fn filled<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+    let mut rest = Some(text).filter(|text| text.len() <= MAX_HOLED)?;
+    let mut filled = String::new();
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, behind) = behind.split_once('}')?;
+        let value = value(name).filter(|value| value.len() <= MAX_FILLED)?;
+        filled += before;
+        filled += &segment(value);
+        if filled.len() > MAX_FILLED {
+            return None;
+        }
+        rest = behind;
+    }
+    Some(filled + rest)
 }
 
 /// `POST /v1/events` apart. A form can name nothing but the API.
@@ -247,34 +271,36 @@ pub(super) fn instant(text: &str, now: Timestamp) -> String {
 }
 
 /// Puts a value where the field's path says. What is a list already gets more.
-fn put(body: &mut Value, field: &Field<'_>, value: Value) {
+fn put(body: &mut Value, field: &Field<'_>, value: Value) -> Result<(), Problem> {
+    if field.path.split('.').count() > MAX_DEPTH {
+        return Err(problem(field.path, format!("a field's name is at most {MAX_DEPTH} names with dots between")));
+    }
     let mut place = body;
-    let mut names = field.path.split('.').peekable();
-    while let Some(name) = names.next() {
+    for name in field.path.split('.') {
         if !place.is_object() {
             *place = Value::Object(Map::new());
         }
-        let Value::Object(object) = place else { return };
+        let Value::Object(object) = place else { return Ok(()) };
         place = object.entry(name).or_insert(Value::Null);
-        if names.peek().is_none() {
-            break;
-        }
     }
     match (place, field.is_list, value) {
-        (Value::Array(items), true, value) => add(items, vec![value]),
-        (Value::Array(items), false, Value::Array(more)) => add(items, more),
-        (place, true, value) => *place = Value::Array(vec![value]),
-        (place, false, value) => *place = value,
+        (Value::Array(items), true, value) => add(items, vec![value], field.path),
+        (Value::Array(items), false, Value::Array(more)) => add(items, more, field.path),
+        (place, is_list, value) => {
+            *place = if is_list { Value::Array(vec![value]) } else { value };
+            Ok(())
+        }
     }
 }
 
 /// What is picked and typed is meant once.
-fn add(items: &mut Vec<Value>, more: Vec<Value>) {
-    for value in more {
-        if !items.contains(&value) {
-            items.push(value);
-        }
+fn add(items: &mut Vec<Value>, more: Vec<Value>, field: &str) -> Result<(), Problem> {
+    if items.len() + more.len() > MAX_VALUES {
+        return Err(problem(field, format!("this is a list of more than {MAX_VALUES} values; leave some out")));
     }
+    let mut known: HashSet<String> = items.iter().map(Value::to_string).collect();
+    items.extend(more.into_iter().filter(|value| known.insert(value.to_string())));
+    Ok(())
 }
 
 /// Whether a request was made by a page of ours: the browser says so, or at least
@@ -388,6 +414,38 @@ mod tests {
         let (typed, call) = named("../a b");
         assert_eq!(call, Ok(("/v1/secrets/..%2Fa%20b".to_owned(), json!({"value": "x"}))));
         assert_eq!(typed, json!({"_name": "../a b", "value": "x"}));
+    }
+
+    #[test]
+    fn holes_do_not_multiply_what_is_in_them() {
+        let holes = |count: usize, long: usize| {
+            let (call, text) = (format!("GET /v1/{}", "{_a}".repeat(count)), "x".repeat(long));
+            let form = form(&[("_call", &call), ("_a", &text), ("_then", &format!("/{}", "{a}".repeat(count)))]);
+            let call = form.call(NOW).map(|call| call.target.len()).map_err(|problem| problem.field);
+            (call, form.next(&json!({"a": text})).map(|next| next.len()))
+        };
+        assert_eq!(holes(8, 1000), (Ok(8004), Some(8001)));
+        for (count, long) in [(9, 1000), (1, 9000), (700, 1), (250_000, 1_000_000)] {
+            assert_eq!(holes(count, long), (Err("_call".to_owned()), None), "{count} of {long}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_not_deeper_or_longer_than_pages_need() {
+        let refused = |fields: &[(&str, &str)]| {
+            let fields = [&[("_call", "POST /v1/x")], fields].concat();
+            form(&fields).call(NOW).map(|call| call.body).map_err(|problem| problem.field)
+        };
+        let deep = "a.a.a.a.a.a.a.a";
+        assert!(refused(&[(deep, "1")]).is_ok());
+        let deeper = format!("{deep}.a");
+        assert_eq!(refused(&[(&deeper, "1")]), Err(deeper.clone()));
+        assert_eq!(refused(&[("a", "1"); 2000]), Err(String::new()));
+        let lines: String = (0..1000).map(|number| format!("{number}\n")).collect();
+        assert!(refused(&[("l[]", ""), ("l:lines", &lines)]).is_ok());
+        assert_eq!(refused(&[("l[]", "x"), ("l:lines", &lines)]), Err("l".to_owned()));
+        // What is JSON by itself is the API's to judge.
+        assert!(refused(&[("d:json", &format!("[{}0]", "0,".repeat(5000)))]).is_ok());
     }
 
     #[test]
