@@ -39,8 +39,8 @@ impl Flow {
 }
 
 /// What is left, without a number for it: the instant at which it is full again.
-/// A new one is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A new one is full. One that is full sooner is less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket {
     /// Nanoseconds since 1970.
     full_at: i64,

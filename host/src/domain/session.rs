@@ -89,6 +89,15 @@ impl Holder {
             Self::Portal(tenant, _) => Whose::Tenant(*tenant),
         }
     }
+
+    /// Who it is, for a line of the log: a user's id, or by what else they are in.
+    pub fn who(&self) -> String {
+        match self {
+            Self::User(_, id) => id.to_string(),
+            Self::Key(..) => "key".to_owned(),
+            Self::Portal(..) => "portal".to_owned(),
+        }
+    }
 }
 
 impl Session {

@@ -1,7 +1,7 @@
 //! Passwords: what a right one opens, and what wrong ones tell whoever guesses.
 
 use hookyard_tests::{Host, text};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{HOUR, PASSWORD, Tab, WRONG, at, user};
@@ -64,6 +64,51 @@ async fn guessing_becomes_slow_and_time_mends_it() {
     assert_eq!(tab.sign_in("john@example.com", WRONG).await.status, 401);
     host.clock.advance(HOUR);
     assert_eq!(tab.sign_in("jane@example.com", PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn guessing_from_elsewhere_keeps_nobody_out() {
+    let host = Host::start().await;
+    let admin = host.tenant("acme").await;
+    user(&host, &admin, "jane@example.com", "member").await;
+    let mut tab = Tab::at(&host);
+    for _ in 0..20 {
+        assert_eq!(tab.sign_in_from("203.0.113.9", "jane@example.com", WRONG).await.status, 401);
+    }
+    assert_eq!(tab.sign_in_from("203.0.113.9", "jane@example.com", PASSWORD).await.status, 429);
+    assert_eq!(tab.sign_in_from("198.51.100.7", "jane@example.com", PASSWORD).await.status, 303);
+}
+
+#[tokio::test]
+async fn ones_own_account_at_an_address_does_not_make_guesses_of_anothers_free() {
+    const MALLORYS: &str = "my very own password";
+    let host = Host::start().await;
+    let (acme, other) = (host.tenant("acme").await, host.tenant("other").await);
+    user(&host, &acme, "jane@example.com", "member").await;
+    let made = other.post("/v1/users", json!({"email": "jane@example.com"})).await.expect(201);
+    let mut tab = Tab::at(&host);
+    assert_eq!(tab.post(text(&made["link"]), &[("password", MALLORYS)]).await.status, 303);
+    for _ in 0..19 {
+        assert_eq!(tab.sign_in("jane@example.com", WRONG).await.status, 401);
+    }
+    assert_eq!(tab.sign_in("jane@example.com", MALLORYS).await.status, 303);
+    assert_eq!(tab.sign_in("jane@example.com", WRONG).await.status, 401);
+    assert_eq!(tab.sign_in("jane@example.com", WRONG).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_network_becomes_slow_whichever_of_its_addresses_tries() {
+    let host = Host::start().await;
+    let mut tab = Tab::at(&host);
+    let mut from = async |address: String| {
+        let request = tab.request(Method::POST, "/sign-in").header("sec-fetch-site", "same-origin");
+        tab.send(request.header("x-forwarded-for", address).body("key=hk_nobodys")).await.status.as_u16()
+    };
+    for number in 0..400 {
+        assert_eq!(from(format!("2001:db8:1:{number:x}::1")).await, 401, "{number}");
+    }
+    assert_eq!(from("2001:db8:1:ffff::1".to_owned()).await, 429);
+    assert_eq!(from("2001:db8:2:ffff::1".to_owned()).await, 401);
 }
 
 #[tokio::test]

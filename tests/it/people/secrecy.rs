@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use hookyard::domain::password::Password;
 use hookyard_tests::host::OPERATOR_KEY;
 use hookyard_tests::{HostProcess, TempDir, text};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{PASSWORD, Tab, WRONG};
@@ -35,7 +36,7 @@ async fn what_opens_something_is_in_no_file_and_no_log() {
 
     let log = host.kill().await;
     let log: String = log.iter().map(ToString::to_string).collect();
-    for line in ["operator.link", "somebody came in by a link"] {
+    for line in ["operator.link", "somebody came in by a link", "somebody signed in"] {
         assert!(log.contains(line), "the control: what happened is in the log");
     }
     let files: Vec<Vec<u8>> =
@@ -85,4 +86,26 @@ async fn the_operators_link_is_in_a_file_of_its_own_until_it_was_taken() {
     assert!(!file.exists(), "there is an operator");
     let (_, log) = host.terminate().await;
     assert!(!log.iter().any(|line| line.to_string().contains("/link/")), "{log:?}");
+}
+
+#[tokio::test]
+async fn the_log_says_who_came_from_where_and_which_proxy_is_not_believed() {
+    let data = TempDir::new();
+    let host = HostProcess::start_with(data.path(), &[("HOOKYARD_PROXIES", "192.0.2.0/24")]).await;
+    let admin = host.tenant("acme").await;
+    let key = admin.post("/v1/keys", json!({"role": "viewer"})).await.expect(201);
+    let mut tab = Tab::of(host.operator.base());
+    for key in ["hk_nobodys", "hk_nobodys", text(&key["key"])] {
+        let request = tab.request(Method::POST, "/sign-in").header("sec-fetch-site", "same-origin");
+        tab.send(request.header("x-forwarded-for", "203.0.113.9").body(format!("key={key}"))).await;
+    }
+    assert!(tab.is_in().await);
+    let (_, log) = host.terminate().await;
+    let said = |start: &str| -> Vec<&Value> {
+        let starts = |line: &&Value| line["message"].as_str().is_some_and(|message| message.starts_with(start));
+        log.iter().filter(starts).map(|line| &line["address"]).collect()
+    };
+    assert_eq!(said("X-Forwarded-For is not believed"), ["127.0.0.1"], "once");
+    assert_eq!(said("somebody could not sign in"), ["127.0.0.1", "127.0.0.1"]);
+    assert_eq!(said("somebody signed in"), ["127.0.0.1"]);
 }

@@ -77,6 +77,13 @@ impl Tab {
         self.post("/sign-in", &[("email", email), ("password", password)]).await
     }
 
+    /// The same through a proxy that says where they are.
+    pub(super) async fn sign_in_from(&mut self, address: &str, email: &str, password: &str) -> Shown {
+        let fields = form(&[("email", email), ("password", password)]);
+        let request = self.request(Method::POST, "/sign-in").header("sec-fetch-site", "same-origin");
+        self.send(request.header("x-forwarded-for", address).body(fields)).await
+    }
+
     /// Whether it is shown a page, and not where to sign in.
     pub(super) async fn is_in(&mut self) -> bool {
         let shown = self.get("/endpoints").await;

@@ -14,7 +14,6 @@ use crate::domain::key::KeyText;
 use crate::domain::password::{Password, SALT_LEN};
 use crate::domain::role::Role;
 use crate::domain::user::{Email, User, Whose};
-use crate::http::guesses::{self, Peer, Tried};
 
 /// One person is a user of few tenants. More are not tried: each takes a hash.
 const MAX_PLACES: u32 = 16;
@@ -64,15 +63,23 @@ impl From<ApiError> for Unproven {
 
 /// Looks at a key where one was given, or else at address and password.
 pub(super) async fn proven(app: &App, fields: &Fields, parts: &Parts) -> Proof {
-    let address = guesses::address(parts.extensions.get::<Peer>(), &parts.headers).map(Tried::Address);
-    match fields.get("key") {
-        Some(key) => by_key(app, key, address),
-        None => by_password(app, fields, address).await,
+    let proof = match fields.get("key") {
+        Some(key) => by_key(app, key, parts),
+        None => by_password(app, fields, parts).await,
+    };
+    let address = app.guesses.address(parts).map(tracing::field::display);
+    match &proof {
+        Ok(holder) => tracing::info!(whose = %holder.whose(), who = %holder.who(), address, "somebody signed in"),
+        // Not as whom: it may be the password that stands in the wrong field. Tries
+        // that were not looked at are not worth a line each.
+        Err(Unproven::Wrong) => tracing::warn!(address, "somebody could not sign in"),
+        Err(Unproven::Wait(_) | Unproven::Which(_) | Unproven::Failed(_)) => {}
     }
+    proof
 }
 
-fn by_key(app: &App, key: &str, address: Option<Tried>) -> Proof {
-    let tries: Vec<Tried> = address.into_iter().collect();
+fn by_key(app: &App, key: &str, parts: &Parts) -> Proof {
+    let tries = app.guesses.counted(parts, None);
     let now = app.clock.now();
     app.guesses.begin(&tries, now).map_err(Unproven::Wait)?;
     let hash = KeyText::given(key.trim()).hash();
@@ -86,9 +93,9 @@ fn by_key(app: &App, key: &str, address: Option<Tried>) -> Proof {
     Ok(Holder::Key(whose, hash))
 }
 
-async fn by_password(app: &App, fields: &Fields, address: Option<Tried>) -> Proof {
+async fn by_password(app: &App, fields: &Fields, parts: &Parts) -> Proof {
     let email: Email = fields.get("email").unwrap_or_default().parse().map_err(|_| Unproven::Wrong)?;
-    let tries: Vec<Tried> = std::iter::once(Tried::Account(email.clone())).chain(address).collect();
+    let tries = app.guesses.counted(parts, Some(&email));
     app.guesses.begin(&tries, app.clock.now()).map_err(Unproven::Wait)?;
     let users = app.people.by_email(&email, MAX_PLACES).await.map_err(ApiError::from)?;
     let password = Password::given(fields.text("password"));
@@ -107,11 +114,14 @@ async fn by_password(app: &App, fields: &Fields, address: Option<Tried>) -> Proo
     Ok(Holder::User(user.whose, user.id))
 }
 
-/// Those whose password it is. Where there is nobody, as long is hashed as for
-/// somebody: how long it takes tells nothing.
+/// Passwords that are hashed at least, whoever has the address: how long it takes
+/// does not tell somebody with a user of their own at it whether there is another.
+const HASHES: usize = 2;
+
+/// Those whose password it is.
 fn right(mut users: Vec<User>, password: &Password) -> Vec<User> {
     users.retain(|user| user.password.is_some());
-    if users.is_empty() {
+    for _ in users.len()..HASHES {
         let _as_long = password.hash([0; SALT_LEN]);
     }
     users.retain(|user| user.password.as_ref().is_some_and(|hash| hash.is_of(password)));
