@@ -20,6 +20,9 @@ use super::user::Whose;
 pub const IDLE: Duration = Duration::from_secs(12 * 60 * 60);
 /// And nobody stays signed in for longer.
 pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// So many are signed in as one user, or with one key, at once: one person has a few
+/// browsers, and whoever signs in without end is in nobody's way but their own.
+pub const MOST_OF_HOLDER: u32 = 50;
 /// A link that was not taken by then is forgotten.
 pub const LINK: Duration = Duration::from_secs(24 * 60 * 60);
 /// That somebody is still there is written down this often at most.

@@ -55,8 +55,10 @@ pub trait People: Send + Sync {
     /// ended.
     fn take_link(&self, hash: TokenHash, taking: Taking, session: Session, now: Timestamp) -> Reply<'_, ()>;
 
-    /// Refused with [`super::StoreError::OverLimit`] when its tenant would have
-    /// more than `max` by portals or more than `max` by others.
+    /// Ends the oldest of the same holder beyond
+    /// [`crate::domain::session::MOST_OF_HOLDER`]. Refused with
+    /// [`super::StoreError::OverLimit`] when its tenant would have more than `max` by
+    /// portals or more than `max` by others.
     fn open_session<'a>(&'a self, session: &'a Session, max: u32) -> Reply<'a, ()>;
 
     /// A session, which may be over, and its user if it has one. None when the

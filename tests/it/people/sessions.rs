@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hookyard::domain::session::MOST_OF_HOLDER;
 use hookyard_tests::host::{Extra, local};
 use hookyard_tests::{Host, text};
 use reqwest::StatusCode;
@@ -79,6 +80,22 @@ async fn a_key_signs_in_and_takes_the_session_with_it() {
     assert!(tabs[1].is_in().await);
     admin.delete(&format!("/v1/keys/{}", text(&long["id"]))).await.expect(204);
     assert!(!tabs[1].is_in().await, "it was revoked");
+}
+
+#[tokio::test]
+async fn whoever_signs_in_without_end_loses_their_own_sessions() {
+    let host = Host::start().await;
+    let admin = host.tenant("acme").await;
+    let made = admin.post("/v1/keys", json!({"role": "viewer"})).await.expect(201);
+    let (_, mut jane) = user(&host, &admin, "jane@example.com", "admin").await;
+    let mut tabs: Vec<Tab> = (0..=MOST_OF_HOLDER).map(|_| Tab::at(&host)).collect();
+    for tab in &mut tabs {
+        assert_eq!(tab.post("/sign-in", &[("key", text(&made["key"]))]).await.status, 303);
+        host.clock.advance(Duration::from_millis(2));
+    }
+    assert!(!tabs[0].is_in().await, "the oldest");
+    assert!(tabs[1].is_in().await && tabs[50].is_in().await);
+    assert!(jane.is_in().await);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use hookyard::domain::id::{TenantId, UserId};
 use hookyard::domain::key::KeyHash;
 use hookyard::domain::password::PasswordHash;
 use hookyard::domain::role::Role;
-use hookyard::domain::session::{Capability, Holder, Link, PortalScope, Session, TokenHash};
+use hookyard::domain::session::{Capability, Holder, Link, MOST_OF_HOLDER, PortalScope, Session, TokenHash};
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::user::{User, Whose};
 use hookyard::store::StoreError;
@@ -234,6 +234,31 @@ contract! {
         store.people.open_session(&session(3, of(&jane)), 1).await?;
         assert!(matches!(store.people.open_session(&session(4, of(&jane)), 1).await, Err(StoreError::OverLimit)));
         assert!(!is_open(store, 2).await? && !is_open(store, 4).await?);
+        Ok(())
+    }
+
+    async fn whoever_is_in_too_often_loses_the_oldest(store: &Store) -> Kept {
+        let acme = a_tenant(store, "acme").await?;
+        let (jane, john) = (user(acme, "jane@example.com"), user(acme, "john@example.com"));
+        for user in [&jane, &john] {
+            store.people.create_user(user, MANY).await?;
+        }
+        store.people.open_session(&session(0, of(&john)), MANY).await?;
+        let key = Holder::Key(Whose::Tenant(acme), KeyHash([9; 32]));
+        let most = u8::try_from(MOST_OF_HOLDER).expect("few");
+        for (holder, first) in [(of(&jane), 1), (key, 101)] {
+            // The last is the newest also by a clock that was set back.
+            for number in 0..=most {
+                let created_at = if number == most { NOW } else { NOW + SECOND * (1 + u32::from(number)) };
+                let one = Session { created_at, ..session(first + number, holder.clone()) };
+                store.people.open_session(&one, 1000).await?;
+            }
+            assert!(!is_open(store, first).await?, "the oldest");
+            for number in 1..=most {
+                assert!(is_open(store, first + number).await?, "{number}");
+            }
+        }
+        assert!(is_open(store, 0).await?, "of somebody else");
         Ok(())
     }
 

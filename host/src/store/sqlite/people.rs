@@ -14,7 +14,7 @@ use crate::domain::audit::Entry;
 use crate::domain::id::{TenantId, UserId};
 use crate::domain::key::KeyHash;
 use crate::domain::role::Role;
-use crate::domain::session::{Holder, Link, Session, TokenHash};
+use crate::domain::session::{Holder, Link, MOST_OF_HOLDER, Session, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, User, Whose};
 use crate::store::people::{People, Taking};
@@ -347,9 +347,31 @@ async fn open_session(conn: &mut SqliteConnection, session: &Session, max: Optio
         .bind(session.ends_at.as_millis())
         .execute(&mut *conn)
         .await?;
+    end_oldest(conn, session).await?;
     let Some(max) = max else { return Ok(()) };
     let row = sqlx::query(COUNT).bind(id_text(&whose)).bind(is_persons).fetch_one(conn).await?;
     if Columns(&row).int::<u32>("sessions")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
+}
+
+/// Of a user, and with a key.
+pub(super) const END_OLDEST: [&str; 2] = [
+    "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions
+        WHERE owner = ?1 AND user_id = ?2 AND hash <> ?3 ORDER BY created_at DESC LIMIT -1 OFFSET ?4)",
+    "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions
+        WHERE owner = ?1 AND key_hash = ?2 AND hash <> ?3 ORDER BY created_at DESC LIMIT -1 OFFSET ?4)",
+];
+
+/// Ends those of the same holder beyond what one has, but never the new one. Of
+/// portals each was made for somebody.
+async fn end_oldest(conn: &mut SqliteConnection, new: &Session) -> Written {
+    let [of_user, with_key] = END_OLDEST;
+    let ending = match &new.holder {
+        Holder::User(whose, user) => sqlx::query(of_user).bind(id_text(whose)).bind(id_text(user)),
+        Holder::Key(whose, key) => sqlx::query(with_key).bind(id_text(whose)).bind(key.0.as_slice()),
+        Holder::Portal(..) => return Ok(()),
+    };
+    ending.bind(new.hash.0.as_slice()).bind(i64::from(MOST_OF_HOLDER - 1)).execute(conn).await?;
+    Ok(())
 }
 
 async fn session(
