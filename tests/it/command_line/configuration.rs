@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use hookyard_tests::{Api, Host, PATIENCE, Receiver, TempDir, list};
+use axum::http::Response;
+use hookyard_tests::{Api, Host, PATIENCE, Receiver, TempDir, list, text};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -155,11 +156,41 @@ async fn an_import_that_fails_says_where_and_is_gone_on_with() {
     let told = hookyard(&by_program).by(&tenant).badly("0 of 2 changes are made and stay: import again").await;
     let told: Value = serde_json::from_str(&told).expect("JSON, in spite of it");
     assert_eq!((&told["done"], &told["stopped_at"]["name"], &told["unchanged"]), (&json!(0), &json!("b"), &json!(2)));
+    assert_eq!(told["applied"], json!(false));
 
     with(&receiver.url());
     let said = hookyard(&import).by(&tenant).well().await;
     assert!(said.starts_with("created  endpoint b\ncreated  endpoint c\n2 unchanged\n"), "{said}");
     assert_eq!(hookyard(&import).by(&tenant).well().await, "4 unchanged\n");
+}
+
+#[tokio::test]
+async fn a_secret_is_told_also_where_the_new_endpoint_cannot_be_paused() {
+    let (host, receiver, dir) = (Host::start().await, Receiver::start().await, TempDir::new());
+    let tenant = host.tenant("acme").await;
+    // It does not take the handshake, and what is not verified cannot be paused.
+    receiver.answer_by(|_| Some(Response::builder().status(500).body(String::new()).expect("a status")));
+    let endpoint =
+        json!({"name": "crm", "url": receiver.url(), "event_types": ["*"], "dialect": "cloudevents", "paused": true});
+    let file = dir.path().join("acme.json");
+    fs::write(&file, tenant_of(&[endpoint])).expect("it can be written");
+    let told = hookyard(&["import", path(&file), "--yes", "--json"]).by(&tenant);
+    let told = told.badly("stopped at the endpoint `crm`: ").await;
+    let told: Value = serde_json::from_str(&told).expect("JSON, in spite of it");
+    let made = &told["made"][1];
+    assert!(made["name"] == "crm" && text(&made["told"]).starts_with("whsec_"), "{told}");
+}
+
+#[tokio::test]
+async fn a_name_from_a_file_moves_no_cursor() {
+    let (host, dir) = (Host::start().await, TempDir::new());
+    let tenant = host.tenant("acme").await;
+    let file = dir.path().join("acme.json");
+    let sources = [json!({"name": "a\u{1b}[2J"})];
+    fs::write(&file, json!({"format": 1, "sources": sources}).to_string()).expect("it can be written");
+    let import = hookyard(&["import", path(&file), "--yes"]).by(&tenant);
+    let told = import.badly("stopped at the source `a\u{fffd}[2J`: name: has a control character").await;
+    assert!(told.contains("source a\u{fffd}[2J") && !told.contains('\u{1b}'), "{told}");
 }
 
 #[tokio::test]

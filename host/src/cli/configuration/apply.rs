@@ -95,6 +95,11 @@ impl Progress {
         if self.as_json { Ok(()) } else { self.bar.suspend(|| print(&line)) }
     }
 
+    /// Whether it did not stop before the end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.stopped.is_none()
+    }
+
     /// For programs.
     pub(super) fn json(&self) -> Map<String, Value> {
         let made = self.made.iter();

@@ -132,7 +132,7 @@ impl Import {
             && self.remote.json
         {
             parts.extend(progress.json());
-            parts.insert("applied".to_owned(), (!self.dry_run).into());
+            parts.insert("applied".to_owned(), (!self.dry_run && progress.is_whole()).into());
             print_json(&difference)?;
         }
         progress.end()
