@@ -342,12 +342,13 @@ impl Host {
         }
         let _all_told = all_told.send(true);
         let _noticed = noticing.await;
-        if let Some(exporting) = exporting {
-            let _exported = exporting.await;
-        }
         upkeep::count(&upkeep_of(&app)).await;
         drop(app);
         store.close().await;
+        // Last: whoever does not wait that long has lost nothing of what is kept.
+        if let Some(exporting) = exporting {
+            let _exported = exporting.await;
+        }
         tracing::info!("stopped");
         end
     }
