@@ -67,6 +67,7 @@ use domain::usage::day;
 use gate::Gate;
 use handoff::lanes::Lanes;
 use intake::Intake;
+use oidc::Provider;
 use reach::Reach;
 use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
@@ -213,6 +214,7 @@ impl Host {
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let people: Arc<dyn People> = store.clone();
+        let provider = settings.oidc.map(Provider::new).transpose().map_err(RunError::Client)?;
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
         let recall = Recall::new(ledger.clone(), picture.clone(), chat);
         let dialler = Arc::new(Dialler::new(urls.clone(), names, settings.egress.as_ref()));
@@ -272,6 +274,8 @@ impl Host {
             origin,
             shadows: http::Turns::default(),
             guesses: http::Guesses::default(),
+            provider,
+            begun: http::Begun::default(),
             ready: AtomicBool::new(true),
             retired: OnceLock::new(),
             started_at,

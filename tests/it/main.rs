@@ -34,6 +34,7 @@ mod loading;
 mod matrix;
 mod metrics;
 mod numbers;
+mod oidc;
 mod openapi;
 mod operations;
 mod pace;

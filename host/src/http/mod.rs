@@ -19,6 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::url::UrlPolicy;
 use crate::handoff::Handoff;
 use crate::intake::Intake;
+use crate::oidc::Provider;
 use crate::sandbox::Sandbox;
 use crate::store::{Catalog, Ledger, People, Picture};
 
@@ -49,6 +50,7 @@ mod turns;
 
 pub use guesses::Guesses;
 pub(crate) use links::first as first_link;
+pub use sign_in::Begun;
 pub use traffic::Traffic;
 pub use turns::Turns;
 
@@ -77,6 +79,10 @@ pub struct Parts {
     pub shadows: Turns,
     /// Who tries to sign in.
     pub guesses: Guesses,
+    /// The operator's OpenID provider, where there is one, and who is on the way to
+    /// it and back.
+    pub provider: Option<Provider>,
+    pub begun: Begun,
     pub ready: AtomicBool,
     /// Why it is not, for good.
     pub retired: OnceLock<String>,

@@ -20,11 +20,17 @@ use crate::domain::user::{User, Whose};
 use crate::store::StoreError;
 use crate::telemetry::Chain;
 
-/// With this prefix a browser takes it from this very host and over TLS only
-/// (RFC 6265bis, section 4.1.3.2).
-const SECURE_NAME: &str = "__Host-hookyard";
-/// Over plain HTTP no browser would keep the other.
-const PLAIN_NAME: &str = "hookyard";
+/// What a cookie is called.
+pub(super) struct CookieName {
+    /// With its prefix a browser takes it from this very host and over TLS only
+    /// (RFC 6265bis, section 4.1.3.2).
+    pub(super) over_tls: &'static str,
+    /// Over plain HTTP no browser would keep the other.
+    pub(super) plain: &'static str,
+}
+
+/// Of the cookie that keeps somebody signed in.
+const SESSION: CookieName = CookieName { over_tls: "__Host-hookyard", plain: "hookyard" };
 /// A browser may have one of its own and one in a frame.
 const MOST_COOKIES: usize = 4;
 
@@ -71,7 +77,12 @@ fn is_somebody_there(headers: &HeaderMap) -> bool {
 
 /// What the browser shows, at most a few.
 pub(super) fn tokens(app: &App, headers: &HeaderMap) -> Vec<TokenText> {
-    let name = if is_secure(app) { SECURE_NAME } else { PLAIN_NAME };
+    shown(app, headers, &SESSION)
+}
+
+/// What it shows in cookies of this name, at most a few.
+pub(super) fn shown(app: &App, headers: &HeaderMap, name: &CookieName) -> Vec<TokenText> {
+    let name = if is_secure(app) { name.over_tls } else { name.plain };
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| TokenText::given(value)).take(MOST_COOKIES).collect()
@@ -174,19 +185,14 @@ pub(super) fn is_secure(app: &App) -> bool {
 
 /// The cookie that keeps somebody signed in, until `lasts` has passed at most.
 pub(super) fn cookie(app: &App, token: &TokenText, lasts: Duration) -> HeaderValue {
-    if is_secure(app) {
-        written(&format!(
-            "{SECURE_NAME}={}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax",
-            token.reveal(),
-            lasts.as_secs()
-        ))
-    } else {
-        written(&format!(
-            "{PLAIN_NAME}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax",
-            token.reveal(),
-            lasts.as_secs()
-        ))
-    }
+    lax_cookie(app, &SESSION, token, lasts)
+}
+
+/// One that comes along when a link or a redirect of another site leads here, and
+/// with nothing else that other sites do.
+pub(super) fn lax_cookie(app: &App, name: &CookieName, token: &TokenText, lasts: Duration) -> HeaderValue {
+    let (name, secure) = if is_secure(app) { (name.over_tls, " Secure;") } else { (name.plain, "") };
+    written(&format!("{name}={}; Path=/; Max-Age={};{secure} HttpOnly; SameSite=Lax", token.reveal(), lasts.as_secs()))
 }
 
 /// The same for a page that others show in a frame. A browser that blocks cookies
@@ -195,7 +201,8 @@ pub(super) fn cookie(app: &App, token: &TokenText, lasts: Duration) -> HeaderVal
 pub(super) fn framed_cookie(app: &App, token: &TokenText, lasts: Duration) -> HeaderValue {
     match is_secure(app) {
         true => written(&format!(
-            "{SECURE_NAME}={}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=None; Partitioned",
+            "{}={}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=None; Partitioned",
+            SESSION.over_tls,
             token.reveal(),
             lasts.as_secs()
         )),

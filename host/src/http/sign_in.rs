@@ -1,5 +1,5 @@
-//! The ways in and out: `/sign-in`, `/sign-out`, links, portals, and the operator's
-//! way into a tenant.
+//! The ways in and out: `/sign-in`, `/sign-out`, the operator's OpenID provider,
+//! links, portals, and the operator's way into a tenant.
 //!
 //! Whoever fails is told the same, whatever was wrong: that an address is
 //! somebody's is nobody else's business.
@@ -26,8 +26,10 @@ use crate::domain::session::{Holder, LONGEST, Session, TokenText};
 mod answers;
 mod credentials;
 mod link;
+mod oidc;
 
 use answers::Fields;
+pub use oidc::Begun;
 
 /// At most this many bytes in what somebody types to sign in.
 const MAX_FORM: usize = 16 * 1024;
@@ -37,6 +39,8 @@ const MAX_SESSIONS: u32 = 10_000;
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-in/oidc", get(oidc::begin).post(oidc::choose))
+        .route("/sign-in/oidc/callback", get(oidc::come_back))
         .route("/sign-out", post(sign_out))
         .route("/link/{token}", get(link::show).post(link::take))
         .route("/portal/{token}", get(portal))
@@ -49,8 +53,29 @@ async fn show(State(desk): State<Desk>, RawQuery(query): RawQuery, headers: Head
     let then = Fields::parse(query.unwrap_or_default().as_bytes()).then();
     match session::visitor(&desk.app, &headers).await {
         Some(visitor) if visitor.me["kind"] != "portal" => Redirect::to(&then).into_response(),
-        _ => desk.bare("sign_in.html", json!({"then": then, "is_plain": is_exposed(&desk.app)}), StatusCode::OK),
+        _ => page(&desk, StatusCode::OK, Typed { then, ..Typed::default() }),
     }
+}
+
+/// What the page where one signs in shows of what was tried.
+#[derive(Default)]
+struct Typed<'a> {
+    then: String,
+    email: String,
+    problem: Value,
+    /// Of whom somebody is to choose one.
+    tenants: Vec<String>,
+    /// Sent back with the choice, where somebody need not prove anything again.
+    proof: Option<&'a TokenText>,
+}
+
+fn page(desk: &Desk, status: StatusCode, typed: Typed<'_>) -> Response {
+    let provider = desk.app.provider.as_ref().map(|provider| provider.settings.name.as_str());
+    let context = json!({
+        "then": typed.then, "form": {"email": typed.email}, "problem": typed.problem, "tenants": typed.tenants,
+        "proof": typed.proof.map(TokenText::reveal), "provider": provider, "is_plain": is_exposed(&desk.app),
+    });
+    desk.bare("sign_in.html", context, status)
 }
 
 /// Whether what is typed can be read on its way: over plain HTTP from elsewhere.

@@ -5,18 +5,17 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
 use super::answers::Fields;
-use super::{ApiError, App, Desk, Holder, problem};
+use super::{ApiError, App, Desk, Holder, Typed, problem};
 use crate::domain::key::KeyText;
 use crate::domain::password::{Password, SALT_LEN};
 use crate::domain::role::Role;
 use crate::domain::user::{Email, User, Whose};
 
 /// One person is a user of few tenants. More are not tried: each takes a hash.
-const MAX_PLACES: u32 = 16;
+pub(super) const MAX_PLACES: u32 = 16;
 
 /// By what somebody is signed in from now on.
 pub(super) type Proof = Result<Holder, Unproven>;
@@ -47,11 +46,8 @@ impl Unproven {
             }
             Self::Failed(error) => return axum::response::IntoResponse::into_response(error),
         };
-        let form = json!({"email": fields.text("email")});
-        let context = json!({
-            "then": then, "form": form, "problem": problem, "tenants": tenants, "is_plain": super::is_exposed(&desk.app),
-        });
-        super::not_kept(desk.bare("sign_in.html", context, status))
+        let typed = Typed { then, email: fields.text("email"), problem, tenants, proof: None };
+        super::not_kept(super::page(desk, status, typed))
     }
 }
 
@@ -128,7 +124,8 @@ fn right(mut users: Vec<User>, password: &Password) -> Vec<User> {
     users
 }
 
-fn place(app: &App, user: &User) -> String {
+/// What somebody is asked about who is a user in more than one place.
+pub(super) fn place(app: &App, user: &User) -> String {
     match user.whose {
         Whose::Operator => "The whole server".to_owned(),
         Whose::Tenant(tenant) => app.picture.tenant(tenant).map(|part| part.tenant.name.clone()).unwrap_or_default(),
