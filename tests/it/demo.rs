@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hookyard_tests::{HostProcess, PATIENCE, Receiver, TempDir, build};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -108,4 +110,34 @@ async fn a_first_start_makes_keys_that_only_the_owner_reads() {
         .expect("the program was built");
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success() && said.contains("another"), "{said}");
+}
+
+/// As a container does, in which everybody may come.
+#[tokio::test]
+async fn whoever_listens_everywhere_is_told_to_say_the_public_url() {
+    for (public_url, is_told) in [(None, true), (Some("https://hooks.example.com"), false)] {
+        let data = TempDir::new();
+        build::compiled_into(data.path());
+        let mut server = Command::new(build::hookyard())
+            .args(["serve", "--listen", "0.0.0.0:0", "--data"])
+            .arg(data.path())
+            .args(public_url.into_iter().flat_map(|url| ["--public-url", url]))
+            .env("HOOKYARD_MASTER_KEY", STANDARD.encode(hookyard_tests::host::MASTER_KEY))
+            .env_remove("HOOKYARD_LOG")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program was built");
+        let mut lines = BufReader::new(server.stderr.take().expect("it is piped")).lines();
+        let starting = async {
+            let mut log = String::new();
+            while !log.contains("\"message\":\"ready\"") {
+                log.push_str(&lines.next_line().await.expect("it is text").expect("it starts"));
+            }
+            log
+        };
+        let log = tokio::time::timeout(PATIENCE, starting).await.expect("it starts");
+        assert_eq!(log.contains("say HOOKYARD_PUBLIC_URL"), is_told, "{log}");
+    }
 }

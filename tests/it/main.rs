@@ -21,6 +21,7 @@ mod door;
 mod durability;
 mod explain;
 mod faulty;
+mod first_event;
 mod golden;
 mod hostile;
 mod hostile_set;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use hookyard_tests::{Host, TempDir, build};
 
@@ -41,23 +42,69 @@ fn the_files_set_what_the_program_knows() {
     }
 }
 
-/// systemd itself reads the unit.
 #[test]
-fn systemd_finds_nothing_wrong_with_the_unit() {
-    let unit = file("hookyard.service");
+fn every_flag_is_on_the_page_of_settings() {
+    let page = file("../docs/settings.md");
+    let flags = settings(&help()).into_iter().filter(|word| word.starts_with("--") && word != "--help");
+    let missed: Vec<String> = flags.filter(|flag| !page.contains(&format!("`{flag}`"))).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+}
+
+/// systemd itself reads the units.
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
     // Loaded code is made executable once it is written: with this the server
     // could not run a plugin.
+    let unit = file("hookyard.service");
     assert!(!unit.lines().any(|line| line.trim() == "MemoryDenyWriteExecute=yes"), "{unit}");
     let place = TempDir::new();
-    let path = place.path().join("hookyard.service");
     let program = build::hookyard().display().to_string();
     assert!(unit.contains("/usr/local/bin/hookyard"), "{unit}");
-    fs::write(&path, unit.replace("/usr/local/bin/hookyard", &program)).expect("it can be written");
-    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output();
+    let units = ["hookyard.service", "hookyard-backup.service", "hookyard-backup.timer"].map(|name| {
+        let path = place.path().join(name);
+        fs::write(&path, file(name).replace("/usr/local/bin/hookyard", &program)).expect("it can be written");
+        path
+    });
+    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units).output();
     let verified = verified.expect("tests/run installs systemd");
     let said = String::from_utf8_lossy(&verified.stderr);
-    let ours: Vec<&str> = said.lines().filter(|line| line.contains("hookyard.service")).collect();
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("hookyard")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{said}");
+}
+
+/// What the unit does at night, done as systemd would have it done.
+#[tokio::test]
+async fn the_nightly_copy_is_made_and_old_ones_go() {
+    let host = Host::start().await;
+    let place = TempDir::new();
+    let copies = place.path().join("copies");
+    let unit = file("hookyard-backup.service");
+    let night = || {
+        for line in unit.lines().filter(|line| line.starts_with("Exec")) {
+            let (_, command) = line.split_once('=').expect("a command");
+            let command = command.replace("$$", "$").replace("%%", "%");
+            let command = command.replace("/usr/local/bin/hookyard", &build::hookyard().display().to_string());
+            let command = command.replace("/var/backups/hookyard", &copies.display().to_string());
+            let mut shell = Command::new("sh");
+            let ended = shell.args(["-c", &command]).env("HOOKYARD_DATA", host.data()).output().expect("it runs");
+            assert!(ended.status.success(), "{command}: {}", String::from_utf8_lossy(&ended.stderr));
+        }
+    };
+    let only_copy = || {
+        let entries = fs::read_dir(&copies).expect("it was made");
+        let entries: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+        assert_eq!(entries.len(), 1, "{entries:?}");
+        entries[0].clone()
+    };
+    night();
+    let aged = copies.join("hookyard-old.db");
+    fs::rename(only_copy(), &aged).expect("it can be named");
+    let two_weeks_and_more = Duration::from_secs(16 * 86_400);
+    let file = fs::File::open(&aged).expect("it is there");
+    let made = file.metadata().and_then(|made| made.modified()).expect("it has a time");
+    file.set_modified(made - two_weeks_and_more).expect("it can be aged");
+    night();
+    assert_ne!(only_copy(), aged, "the old one is gone and the new one is there");
 }
 
 #[tokio::test]

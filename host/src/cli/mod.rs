@@ -168,6 +168,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let listener = bind(&settings).await?;
     let address = listener.local_addr()?;
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    if settings.public_url.is_none() && address.ip().is_unspecified() {
+        tracing::warn!(
+            url = public_url,
+            "links and sources' URLs begin with an address that nobody can open: say HOOKYARD_PUBLIC_URL"
+        );
+    }
     let data = settings.data.clone();
     let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
     first_link::tell(&data, host.first_link().await?.as_deref())?;

@@ -1,11 +1,11 @@
 //! Signatures of every kind, verified by other people's code: key pairs that the
 //! server makes, and whole messages as RFC 9421 has them.
 
+mod documented;
 mod leaks;
 mod master_key;
 mod messages;
 mod pairs;
-mod readme;
 
 use hookyard_tests::{Api, Arrived};
 use serde_json::{Map, Value};

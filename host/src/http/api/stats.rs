@@ -42,7 +42,7 @@ struct StatsParams {
 struct Stats {
     /// Since when, at midnight UTC.
     since: Timestamp,
-    /// What a unit of fuel is; see the README.
+    /// The version of the table that says what a unit of fuel is (`host/docs/pipelines.md`).
     fuel_table: &'static str,
     /// The tenant's, where the operator gave it one.
     plan: Option<String>,

@@ -1,4 +1,4 @@
-//! What the README says of verifying is what verifies.
+//! What the page on signatures says of verifying is what verifies.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,11 @@ use tokio::process::Command;
 
 use super::headers;
 
-/// The first block of a language in the section on signatures.
+/// The page's first block of a language.
 fn block(language: &str) -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(readme).expect("it is there");
-    let section =
-        readme.split("\n## Signatures").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
-    let block = section.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/docs/signatures.md");
+    let page = fs::read_to_string(page).expect("it is there");
+    let block = page.split(&format!("```{language}\n")).nth(1).and_then(|rest| rest.split("```").next());
     block.expect("a block").to_owned()
 }
 
@@ -42,7 +40,7 @@ async fn ask(command: &mut Command, place: &TempDir, question: &Value) -> String
 }
 
 #[tokio::test]
-async fn the_readmes_node_verifies_v1a() {
+async fn the_pages_node_verifies_v1a() {
     let place = TempDir::new();
     fs::write(place.path().join("verify.mjs"), block("js")).unwrap();
     let asking = r#"
@@ -72,7 +70,7 @@ async fn the_readmes_node_verifies_v1a() {
 }
 
 #[tokio::test]
-async fn the_readmes_python_verifies_messages_by_the_published_keys() {
+async fn the_pages_python_verifies_messages_by_the_published_keys() {
     let place = TempDir::new();
     fs::write(place.path().join("verify.py"), block("python")).unwrap();
     let asking = "
