@@ -96,8 +96,14 @@ pub struct Host {
     /// none.
     pub first_link: Option<String>,
     address: SocketAddr,
-    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), RunError>>)>,
+    running: Option<Running>,
     data: Arc<TempDir>,
+}
+
+struct Running {
+    /// Said or dropped, it ends.
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<Result<(), RunError>>,
 }
 
 impl Host {
@@ -157,7 +163,7 @@ impl Host {
             host.serve(listener, told_or_dropped).await
         });
         let operator = Api::new(base, Some(OPERATOR_KEY));
-        Self { operator, clock, first_link, address, running: Some((stop, serving)), data }
+        Self { operator, clock, first_link, address, running: Some(Running { stop, serving }), data }
     }
 
     /// By its own clock.
@@ -207,7 +213,7 @@ impl Host {
 
     /// Stops as SIGTERM does.
     pub async fn stop(&mut self) {
-        if let Some((stop, serving)) = self.running.take() {
+        if let Some(Running { stop, serving }) = self.running.take() {
             let _ends_by_itself = stop.send(());
             serving.await.expect("the host does not panic").expect("nothing fails");
         }
@@ -215,7 +221,7 @@ impl Host {
 
     /// Why it ended without being told to.
     pub async fn ended(&mut self) -> RunError {
-        let (_stop, serving) = self.running.take().expect("it runs");
+        let Running { stop: _stop, serving } = self.running.take().expect("it runs");
         let ended = tokio::time::timeout(PATIENCE, serving).await.expect("it ends");
         ended.expect("the host does not panic").expect_err("nobody told it to stop")
     }
