@@ -87,7 +87,14 @@ pub(crate) const ROUTES: &[Route] = &[
     ("POST", "/v1/keys", Admin, ""),
     ("GET", "/v1/keys/{id}", Admin, ""),
     ("DELETE", "/v1/keys/{id}", Admin, ""),
+    ("GET", "/v1/operator/audit", Operator, ""),
     ("GET", "/v1/operator/status", Operator, ""),
+    ("GET", "/v1/operator/users", Operator, ""),
+    ("POST", "/v1/operator/users", Operator, r#"{"email": "new@example.com"}"#),
+    ("GET", "/v1/operator/users/{id}", Operator, ""),
+    ("PATCH", "/v1/operator/users/{id}", Operator, r#"{"name": "stolen"}"#),
+    ("DELETE", "/v1/operator/users/{id}", Operator, ""),
+    ("POST", "/v1/operator/users/{id}/link", Operator, ""),
     ("POST", "/v1/portal-sessions", Member, ""),
     ("GET", "/v1/plugins", Viewer, ""),
     ("POST", "/v1/plugins", Member, "no component"),
@@ -119,17 +126,17 @@ pub(crate) const ROUTES: &[Route] = &[
     ("GET", "/v1/tenants/{id}", Operator, ""),
     ("PATCH", "/v1/tenants/{id}", Operator, r#"{"name": "stolen"}"#),
     ("DELETE", "/v1/tenants/{id}", Operator, ""),
-    ("GET", "/v1/tenants/{id}/audit", Operator, ""),
-    ("GET", "/v1/tenants/{id}/keys", Operator, ""),
-    ("POST", "/v1/tenants/{id}/keys", Operator, ""),
-    ("GET", "/v1/tenants/{id}/keys/{key}", Operator, ""),
-    ("DELETE", "/v1/tenants/{id}/keys/{key}", Operator, ""),
-    ("GET", "/v1/tenants/{id}/users", Operator, ""),
-    ("POST", "/v1/tenants/{id}/users", Operator, r#"{"email": "new@example.com"}"#),
-    ("GET", "/v1/tenants/{id}/users/{user}", Operator, ""),
-    ("PATCH", "/v1/tenants/{id}/users/{user}", Operator, r#"{"name": "stolen"}"#),
-    ("DELETE", "/v1/tenants/{id}/users/{user}", Operator, ""),
-    ("POST", "/v1/tenants/{id}/users/{user}/link", Operator, ""),
+    ("GET", "/v1/tenants/{tenant}/audit", Operator, ""),
+    ("GET", "/v1/tenants/{tenant}/keys", Operator, ""),
+    ("POST", "/v1/tenants/{tenant}/keys", Operator, ""),
+    ("GET", "/v1/tenants/{tenant}/keys/{id}", Operator, ""),
+    ("DELETE", "/v1/tenants/{tenant}/keys/{id}", Operator, ""),
+    ("GET", "/v1/tenants/{tenant}/users", Operator, ""),
+    ("POST", "/v1/tenants/{tenant}/users", Operator, r#"{"email": "new@example.com"}"#),
+    ("GET", "/v1/tenants/{tenant}/users/{id}", Operator, ""),
+    ("PATCH", "/v1/tenants/{tenant}/users/{id}", Operator, r#"{"name": "stolen"}"#),
+    ("DELETE", "/v1/tenants/{tenant}/users/{id}", Operator, ""),
+    ("POST", "/v1/tenants/{tenant}/users/{id}/link", Operator, ""),
     ("POST", "/v1/try", Viewer, r#"{"event": {"type": "a.b", "data": 1}, "steps": []}"#),
     ("GET", "/v1/users", Admin, ""),
     ("POST", "/v1/users", Admin, r#"{"email": "new@example.com"}"#),
@@ -210,12 +217,14 @@ pub(crate) async fn things_of(host: &Host, tenant: &Api, receiver: &Receiver) ->
     })
     .await;
     let user = tenant.post("/v1/users", json!({"email": "jane@example.com"})).await.expect(201);
+    let operator = host.operator.post("/v1/operator/users", json!({"email": "me@example.com"})).await.expect(201);
     let key = tenant.get("/v1/keys").await.expect(200)["items"][0]["id"].clone();
     let tenants = host.operator.get("/v1/tenants").await.expect(200);
     let itself = list(&tenants["items"]).iter().find(|one| one["name"] == "owner").expect("it is listed");
     let ids = [
         ("/tenants", text(&itself["id"])),
         ("/keys", text(&key)),
+        ("/operator/users", text(&operator["id"])),
         ("/users", text(&user["id"])),
         ("/endpoints", text(&endpoint["id"])),
         ("/sources", text(&source["id"])),
@@ -260,6 +269,9 @@ const PAGES: [&str; 3] = ["dashboard", "sign_in", "sign_in.rs"];
 /// Every method of every route that the sources have.
 fn routes_of_the_sources() -> BTreeSet<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/http");
+    let again = fs::read_to_string(root.join("api/mod.rs")).expect("a source is text");
+    let again: Vec<(&str, &str)> = once_more(&again).collect();
+    assert!(again.len() > 3, "the routes that stand in several places are not where they were: {again:?}");
     let mut files = Vec::new();
     sources(&root, &mut files);
     let mut found = BTreeSet::new();
@@ -278,7 +290,11 @@ fn routes_of_the_sources() -> BTreeSet<(String, String)> {
             found.extend(methods.into_iter().map(|method| (method, format!("{base}{path}"))));
         }
         if file.starts_with(root.join("api")) {
-            found.extend(described(&source).map(|(method, path)| (method, format!("{base}{path}"))));
+            let noun = file.file_stem().and_then(|stem| stem.to_str()).expect("a plain name");
+            let places = again.iter().filter(|(_, of)| *of == noun).map(|(place, _)| *place);
+            for place in std::iter::once("").chain(places) {
+                found.extend(described(&source).map(|(method, path)| (method, format!("{base}{place}{path}"))));
+            }
         }
         for other in ["nest_service", "route_service", "MethodFilter", "MethodRouter"] {
             assert!(!source.contains(other), "{} has routes that are not read: {other}", file.display());
@@ -293,6 +309,15 @@ fn described(source: &str) -> impl Iterator<Item = (String, &str)> {
         let (method, rest) = said.split_once(',').expect("it begins with its method");
         let path = rest.split_once("path = \"").and_then(|(_, path)| path.split_once('"'));
         (method.trim().to_uppercase(), path.expect("it has a path").0)
+    })
+}
+
+/// The places and the files in `below("/operator", users::routes())`: what stands
+/// there as well.
+fn once_more(source: &str) -> impl Iterator<Item = (&str, &str)> {
+    source.split("below(\"").skip(1).map(|call| {
+        let (place, rest) = call.split_once("\", ").expect("a place and routes");
+        (place, rest.split_once("::routes()").expect("the routes of a file").0)
     })
 }
 
@@ -344,6 +369,8 @@ fn routes_are_read_as_they_are_written() {
     assert_eq!(methods("post(shadow::shadow)"), ["POST"]);
     let annotation = "#[utoipa::path(\n    get,\n    path = \"/a/{id}\",\n    tag = \"a\")]";
     assert_eq!(described(annotation).collect::<Vec<_>>(), [("GET".to_owned(), "/a/{id}")]);
+    let calls = ".merge(below(\"/x/{y}\", a::routes()))\n.merge(b::routes())";
+    assert_eq!(once_more(calls).collect::<Vec<_>>(), [("/x/{y}", "a")]);
 }
 
 /// The keys of one tenant by their roles, and two that open nothing any more.

@@ -184,8 +184,8 @@ async fn every_operation_says_what_it_does_and_shows_a_body_that_it_takes() {
 const OTHERWISE: [(&str, u16, &str); 4] = [
     ("POST /v1/plugins/{name}/rollback", 409, "nothing was upgraded that could be taken back"),
     ("DELETE /v1/plugins/{name}", 404, "its only version was deleted before"),
-    ("DELETE /v1/tenants/{id}/users/{user}", 404, "the tenant deleted its user before"),
-    ("DELETE /v1/tenants/{id}/keys/{key}", 404, "the tenant revoked its key before"),
+    ("POST /v1/tenants/{tenant}/users", 409, "the tenant made somebody with the address before"),
+    ("DELETE /v1/tenants/{tenant}/users/{id}", 404, "the tenant deleted its user before"),
 ];
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::domain::notice::{Disabled, Failing, Notice};
 use crate::domain::retry::Jitter;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
+use crate::domain::user::Whose;
 use crate::handoff::lanes::{Noted, Turn};
 use crate::shutdown::stopped;
 use crate::store::StoreError;
@@ -227,7 +228,7 @@ async fn disable(dispatch: &Dispatch, sent_to: &Endpoint, reason: String) -> Res
     endpoint.status = Status::Disabled { reason: reason.clone() };
     let entry = Entry {
         id: mint(dispatch.clock.now()),
-        tenant: endpoint.tenant,
+        whose: Whose::Tenant(endpoint.tenant),
         by: Author::Hookyard,
         action: Action::EndpointDisabled,
         target: endpoint.id.to_string(),

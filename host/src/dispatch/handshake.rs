@@ -14,6 +14,7 @@ use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::handshake::{HandshakeKind, NotVerified};
 use crate::domain::header::Header;
 use crate::domain::signing::Unsigned;
+use crate::domain::user::Whose;
 use crate::handoff::Errand;
 use crate::store::StoreError;
 use crate::store::picture::SealedEndpoint;
@@ -132,7 +133,7 @@ fn entry(dispatch: &Dispatch, before: &Endpoint, after: &Endpoint, by: Author) -
     };
     Entry {
         id: mint(dispatch.clock.now()),
-        tenant: after.tenant,
+        whose: Whose::Tenant(after.tenant),
         by,
         action,
         target: after.id.to_string(),

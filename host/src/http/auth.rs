@@ -20,7 +20,8 @@ use crate::domain::audit::{Action, Author, Change, Entry};
 use crate::domain::id::{KeyId, TenantId};
 use crate::domain::key::{Key, KeyHash, KeyText};
 use crate::domain::role::Role;
-use crate::domain::session::PortalScope;
+use crate::domain::session::{PortalScope, TokenHash};
+use crate::domain::user::Whose;
 use crate::store::picture::TenantPicture;
 
 /// Somebody who is signed in at a browser: an extension of a call that the
@@ -28,12 +29,15 @@ use crate::store::picture::TenantPicture;
 #[derive(Clone)]
 pub(super) struct SignedIn {
     pub(super) who: Who,
+    /// The session that the browser showed.
+    pub(super) session: TokenHash,
 }
 
 /// As whom.
 #[derive(Clone)]
 pub(super) enum Who {
-    Operator,
+    /// As the operator's own log calls them; to tenants all are `operator`.
+    Operator(Author),
     Tenant {
         tenant: TenantId,
         role: Role,
@@ -49,7 +53,7 @@ impl SignedIn {
     /// What a portal's visitor is kept to.
     pub(super) fn scope(&self) -> Option<&Arc<PortalScope>> {
         match &self.who {
-            Who::Operator => None,
+            Who::Operator(_) => None,
             Who::Tenant { scope, .. } => scope.as_ref(),
         }
     }
@@ -107,14 +111,19 @@ impl TenantCaller {
     /// What the audit log is to say of what it is about to do.
     pub(super) fn entry(&self, app: &App, action: Action, target: impl Display, changes: Vec<Change>) -> Entry {
         let (id, target) = (mint(app.clock.now()), target.to_string());
-        Entry { id, tenant: self.id(), by: self.author(), action, target, changes }
+        Entry { id, whose: Whose::Tenant(self.id()), by: self.author(), action, target, changes }
     }
 }
 
 /// Whoever runs the server.
-pub(super) struct Operator(());
+pub(super) struct Operator(Author);
 
 impl Operator {
+    /// As whom the operator's own log knows them.
+    pub(super) fn author(&self) -> Author {
+        self.0.clone()
+    }
+
     /// What the audit log of a tenant is to say.
     pub(super) fn entry(
         &self,
@@ -123,7 +132,8 @@ impl Operator {
         (action, target): (Action, impl Display),
         changes: Vec<Change>,
     ) -> Entry {
-        Entry { id: mint(app.clock.now()), tenant, by: Author::Operator, action, target: target.to_string(), changes }
+        let (id, whose, target) = (mint(app.clock.now()), Whose::Tenant(tenant), target.to_string());
+        Entry { id, whose, by: Author::Operator, action, target, changes }
     }
 }
 
@@ -135,7 +145,7 @@ impl FromRequestParts<App> for Anybody {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match who(parts, app)? {
-            Caller::Operator => Ok(Self(())),
+            Caller::Operator(_) => Ok(Self(())),
             Caller::Tenant(_, standing) => enough(parts, &standing).map(|()| Self(())),
         }
     }
@@ -146,7 +156,7 @@ impl FromRequestParts<App> for TenantCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match who(parts, app)? {
-            Caller::Operator => Err(ApiError::Forbidden),
+            Caller::Operator(_) => Err(ApiError::Forbidden),
             Caller::Tenant(tenant, standing) => enough(parts, &standing).map(|()| Self(tenant, standing)),
         }
     }
@@ -157,14 +167,14 @@ impl FromRequestParts<App> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match who(parts, app)? {
-            Caller::Operator => Ok(Self(())),
+            Caller::Operator(author) => Ok(Self(author)),
             Caller::Tenant(..) => Err(ApiError::Forbidden),
         }
     }
 }
 
 enum Caller {
-    Operator,
+    Operator(Author),
     Tenant(Arc<TenantPicture>, Standing),
 }
 
@@ -179,7 +189,7 @@ fn who(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
 /// have it judged is refused.
 fn signed_in_as(signed_in: &SignedIn, parts: &Parts, app: &App) -> Result<Caller, ApiError> {
     match &signed_in.who {
-        Who::Operator => Ok(Caller::Operator),
+        Who::Operator(author) => Ok(Caller::Operator(author.clone())),
         Who::Tenant { scope: Some(_), .. } if parts.extensions.get::<Judged>().is_none() => Err(ApiError::Forbidden),
         Who::Tenant { tenant, role, author, key, scope: _ } => {
             let part = app.picture.tenant(*tenant).ok_or(ApiError::Unauthenticated)?;
@@ -196,7 +206,7 @@ fn by_key(parts: &Parts, app: &App) -> Result<Caller, ApiError> {
             Some(end) => Err(ApiError::KeyExpired(end)),
             None => Ok(Caller::Tenant(tenant, Standing::of(&key))),
         },
-        None if app.operator.0.ct_eq(&hash.0).into() => Ok(Caller::Operator),
+        None if app.operator.0.ct_eq(&hash.0).into() => Ok(Caller::Operator(Author::Operator)),
         None => Err(ApiError::KeyUnknown),
     }
 }

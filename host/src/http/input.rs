@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -87,15 +87,17 @@ fn whole_path(path: Option<String>, problem: &str) -> String {
     }
 }
 
-/// An identifier in the path. What is none cannot name anything: 404.
+/// An identifier in the path, the last where there are several. What is none
+/// cannot name anything: 404.
 pub(super) struct Id<T>(pub(super) T);
 
 impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
-        text.parse().map(Self).map_err(|_| ApiError::NotFound)
+        let places = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
+        let last = places.iter().last().and_then(|(_, text)| text.parse().ok());
+        last.map(Self).ok_or(ApiError::NotFound)
     }
 }
 

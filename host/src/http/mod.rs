@@ -25,6 +25,7 @@ use crate::store::{Catalog, Ledger, People, Picture};
 
 pub mod api;
 mod auth;
+mod caretaker;
 mod dashboard;
 mod error;
 mod exchange;

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
 
@@ -17,6 +17,23 @@ pub(super) struct Page<T> {
     items: Vec<T>,
     /// Give it as `cursor` to get the next page; null on the last.
     next: Option<String>,
+}
+
+/// Which page of a list is asked for, where nothing else can be.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+impl Paging {
+    /// The id that the page is behind, and how many items it has at most.
+    pub(super) fn parse<Id: FromStr>(&self) -> Result<(Option<Id>, u32), ApiError> {
+        let limit = limit(self.limit)?;
+        Ok((cursor(self.cursor.as_deref())?, limit))
+    }
 }
 
 /// How many items a page has, one more being asked of the store to see whether
@@ -35,6 +52,18 @@ pub(super) fn cursor<Id: FromStr>(cursor: Option<&str>) -> Result<Option<Id>, Ap
 }
 
 impl<T> Page<T> {
+    /// The page of a list that is in memory, newest first.
+    pub(super) fn among<Row, Id: Display + FromStr + Ord>(
+        rows: impl Iterator<Item = Row>,
+        paging: &Paging,
+        id: impl Fn(&Row) -> Id,
+        view: impl Fn(Row) -> T,
+    ) -> Result<Self, ApiError> {
+        let (older_than, limit) = paging.parse::<Id>()?;
+        let found = rows.filter(|row| older_than.as_ref().is_none_or(|than| id(row) < *than)).take(limit as usize + 1);
+        Ok(Self::of(found.collect(), limit, id, view))
+    }
+
     /// A page of at most `limit` out of `found`, which has one more if there is
     /// another page.
     pub(super) fn of<Row, Id: Display>(

@@ -143,7 +143,12 @@ fn of_operator(app: &App, session: &Session, name: &str) -> Visitor {
             "kind": "operator", "name": name, "role": null, "tenant": null, "account": null, "can_write": true,
             "is_admin": true, "is_operator": true, "capabilities": [],
         });
-        let (signed_in, session) = (SignedIn { who: Who::Operator }, label(session));
+        let author = match session.holder {
+            Holder::User(_, id) => Author::User { id, name: Some(name.to_owned()) },
+            Holder::Key(..) | Holder::Portal(..) => Author::Operator,
+        };
+        let signed_in = SignedIn { who: Who::Operator(author), session: session.hash };
+        let session = label(session);
         Visitor { signed_in, me, session, frame_ancestors: None }
     })
 }
@@ -164,7 +169,8 @@ fn in_tenant(app: &App, session: &Session, (kind, name): (&str, &str), who: Who)
         "capabilities": capabilities,
     });
     let frame_ancestors = scope.as_ref().and_then(|scope| frame_ancestors(scope));
-    Some(Visitor { me, session: label(session), frame_ancestors, signed_in: SignedIn { who } })
+    let signed_in = SignedIn { who, session: session.hash };
+    Some(Visitor { me, session: label(session), frame_ancestors, signed_in })
 }
 
 /// Who may show a portal's pages in a frame, as the policy has it.

@@ -19,6 +19,7 @@ use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::upgrade::{Moved, Repinned};
+use crate::domain::user::Whose;
 
 /// Tenants, keys, sources, endpoints, plugins and named secrets.
 ///
@@ -41,9 +42,9 @@ pub trait Catalog: Send + Sync {
     /// Changes nothing: for an entry about what the ledger is about to do.
     fn note(&self) -> Reply<'_, ()>;
 
-    /// The entries of a tenant that `query` finds, the newest first; those of a
-    /// deleted tenant until they are purged.
-    fn audit(&self, tenant: TenantId, query: AuditQuery) -> Reply<'_, Vec<Entry>>;
+    /// The entries that `query` finds, of a tenant or of the operator's own, the
+    /// newest first; those of a deleted tenant until they are purged.
+    fn audit(&self, whose: Whose, query: AuditQuery) -> Reply<'_, Vec<Entry>>;
 
     /// Stores the tenant and its first key.
     fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()>;

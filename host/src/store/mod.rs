@@ -41,7 +41,8 @@ pub enum StoreError {
     Changed,
     /// Something of the tenant uses it.
     InUse,
-    /// The tenant would have no admin key that is valid.
+    /// The tenant would have no admin key that is valid, or the operator nobody who
+    /// can sign in.
     LastAdmin,
     /// What it would be made of is not kept any more.
     Gone,
@@ -66,7 +67,7 @@ impl fmt::Display for StoreError {
             Self::NotFound => f.write_str("there is no such row"),
             Self::Changed => f.write_str("it has changed since it was looked at"),
             Self::InUse => f.write_str("something uses it"),
-            Self::LastAdmin => f.write_str("no valid admin key would be left"),
+            Self::LastAdmin => f.write_str("no admin would be left who can come in"),
             Self::Gone => f.write_str("what it would be made of is not kept any more"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),

@@ -15,7 +15,7 @@ use crate::domain::user::{Email, User, Whose};
 /// Promises that every engine keeps, and `tests/it/store_contract` checks: an
 /// e-mail address is taken once by the operator and once in each tenant; a link
 /// is taken once, with all that it leads to; whoever is deleted or gets another
-/// password is signed out in the same transaction.
+/// password or address is signed out in the same transaction.
 ///
 /// Without a tenant id, because nobody knows yet whose they are:
 /// [`Self::by_email`], [`Self::link`], [`Self::take_link`] and what is asked of a
@@ -29,10 +29,14 @@ pub trait People: Send + Sync {
     /// it would have more than `max`.
     fn create_user<'a>(&'a self, user: &'a User, max: u32) -> Reply<'a, ()>;
 
-    /// Writes name and role.
-    fn update_user<'a>(&'a self, user: &'a User) -> Reply<'a, ()>;
+    /// Writes address, name and role. Another address ends their links and their
+    /// sessions, but for `keeping`. [`super::StoreError::Changed`] when they are not
+    /// what they `were` any more.
+    fn update_user<'a>(&'a self, user: &'a User, were: &'a User, keeping: Option<TokenHash>) -> Reply<'a, ()>;
 
-    /// Ends their sessions and links as well.
+    /// Ends their sessions and links as well. Refused with
+    /// [`super::StoreError::LastAdmin`] when nobody of the operator's would be left,
+    /// or nobody who has a password where they have one.
     fn delete_user(&self, whose: Whose, user: UserId) -> Reply<'_, ()>;
 
     fn user(&self, whose: Whose, user: UserId) -> Reply<'_, Option<User>>;

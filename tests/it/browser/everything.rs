@@ -35,6 +35,8 @@ impl Everything {
             let builder = axum::http::Response::builder().status(status).header("content-type", "text/html");
             Some(builder.header("x-answer", &answer).body(answer.clone()).expect("an answer"))
         });
+        let operator = json!({"email": "root@example.com", "name": say("operator")});
+        host.operator.post("/v1/operator/users", operator).await.expect(201);
         let mut ids = BTreeMap::from([("/operator/tenants/", text(&made["id"]).to_owned())]);
         catalogue(&tenant, say, &mut ids).await;
         endpoints(&tenant, &receiver, say, &mut ids).await;

@@ -4,6 +4,7 @@
 mod cookies;
 mod forms;
 mod links;
+mod operators;
 mod passwords;
 mod portal;
 mod secrecy;

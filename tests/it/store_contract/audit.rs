@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hookyard::domain::audit::{Action, Author, Change, Entry};
 use hookyard::domain::id::{AuditId, TenantId, TypedId as _};
+use hookyard::domain::user::Whose;
 use hookyard::store::StoreError;
 use hookyard::store::catalog::AuditQuery;
 use serde_json::json;
@@ -15,7 +16,7 @@ use super::given::{NOW, SECOND, a_tenant, endpoint, id, source};
 fn entry(tenant: TenantId, action: Action, target: &str) -> Entry {
     Entry {
         id: id(),
-        tenant,
+        whose: Whose::Tenant(tenant),
         by: Author::Key { id: id(), name: Some("ci".to_owned()) },
         action,
         target: target.to_owned(),
@@ -24,7 +25,7 @@ fn entry(tenant: TenantId, action: Action, target: &str) -> Entry {
 }
 
 async fn all(store: &Store, tenant: TenantId) -> Result<Vec<Entry>, StoreError> {
-    store.catalog.audit(tenant, AuditQuery { limit: 100, ..AuditQuery::default() }).await
+    store.catalog.audit(Whose::Tenant(tenant), AuditQuery { limit: 100, ..AuditQuery::default() }).await
 }
 
 contract! {
@@ -39,6 +40,19 @@ contract! {
         let by_itself = Entry { by: Author::Hookyard, ..entry(tenant, Action::EndpointDisabled, "ep_1") };
         store.catalog.noting(by_itself.clone()).note().await?;
         assert_eq!(all(store, tenant).await?, [by_itself, by_operator, by_key]);
+        Ok(())
+    }
+
+    async fn the_operators_own_entries_are_no_tenants(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let noted = entry(tenant, Action::UserCreated, "usr_1");
+        let own = Entry { id: id(), whose: Whose::Operator, ..noted.clone() };
+        for entry in [&noted, &own] {
+            store.catalog.noting(entry.clone()).note().await?;
+        }
+        assert_eq!(all(store, tenant).await?, [noted]);
+        let query = AuditQuery { limit: 100, ..AuditQuery::default() };
+        assert_eq!(store.catalog.audit(Whose::Operator, query).await?, [own]);
         Ok(())
     }
 
@@ -83,7 +97,8 @@ contract! {
         }
         store.catalog.noting(entry(other, Action::SourceCreated, "a")).note().await?;
         let found = async |query: AuditQuery| -> Result<Vec<usize>, StoreError> {
-            let found = store.catalog.audit(tenant, AuditQuery { limit: query.limit.max(1), ..query }).await?;
+            let query = AuditQuery { limit: query.limit.max(1), ..query };
+            let found = store.catalog.audit(Whose::Tenant(tenant), query).await?;
             Ok(found.iter().map(|entry| entries.iter().position(|one| one == entry).expect("its own") + 1).collect())
         };
         let any = || AuditQuery { limit: 10, ..AuditQuery::default() };

@@ -67,11 +67,16 @@ contract! {
         assert!(store.people.users(jane.whose, Some(john.id), 9).await? == [jane.clone()]);
         assert!(store.people.users(Whose::Tenant(other), None, 9).await?.is_empty());
 
-        let changed = User { name: "Jane Doe".to_owned(), role: Role::Admin, ..jane.clone() };
-        store.people.update_user(&changed).await?;
+        let email = "jane.doe@example.com".parse().expect("an address");
+        let changed = User { email, name: "Jane Doe".to_owned(), role: Role::Admin, ..jane.clone() };
+        store.people.update_user(&changed, &jane, None).await?;
         assert!(store.people.user(jane.whose, jane.id).await? == Some(changed.clone()));
         let foreign = User { whose: Whose::Tenant(other), ..changed.clone() };
-        assert!(matches!(store.people.update_user(&foreign).await, Err(StoreError::NotFound)));
+        assert!(matches!(store.people.update_user(&foreign, &changed, None).await, Err(StoreError::NotFound)));
+        let late = User { name: "Jane".to_owned(), ..jane.clone() };
+        assert!(matches!(store.people.update_user(&late, &jane, None).await, Err(StoreError::Changed)));
+        let twin = User { email: john.email.clone(), ..changed.clone() };
+        assert!(matches!(store.people.update_user(&twin, &changed, None).await, Err(StoreError::NameTaken)));
         assert!(matches!(store.people.delete_user(foreign.whose, jane.id).await, Err(StoreError::NotFound)));
         assert!(store.people.user(jane.whose, jane.id).await? == Some(changed));
         Ok(())
@@ -136,6 +141,57 @@ contract! {
         assert!(!is_open(store, 1).await?);
         assert!(is_open(store, 2).await? && is_open(store, 3).await?);
         Ok(())
+    }
+
+    async fn another_address_ends_other_sessions_and_the_link(store: &Store) -> Kept {
+        let acme = a_tenant(store, "acme").await?;
+        let (jane, john) = (user(acme, "jane@example.com"), user(acme, "john@example.com"));
+        for one in [&jane, &john] {
+            store.people.create_user(one, MANY).await?;
+        }
+        for (number, whose) in [(1, &jane), (2, &jane), (3, &john)] {
+            store.people.open_session(&session(number, of(whose)), MANY).await?;
+        }
+        store.people.create_link(&link(1, jane.whose, Some(jane.id))).await?;
+        store.people.create_link(&link(2, john.whose, Some(john.id))).await?;
+        let renamed = User { name: "Jane Doe".to_owned(), ..jane.clone() };
+        store.people.update_user(&renamed, &jane, None).await?;
+        assert!(is_open(store, 1).await? && is_open(store, 2).await?, "a name opens nothing");
+        let moved = User { email: "jane@example.org".parse().expect("an address"), ..renamed.clone() };
+        store.people.update_user(&moved, &renamed, Some(hash(2))).await?;
+        assert!(!is_open(store, 1).await? && is_open(store, 2).await? && is_open(store, 3).await?);
+        assert!(store.people.link(hash(1), NOW).await?.is_none());
+        assert!(store.people.link(hash(2), NOW).await?.is_some(), "his is his");
+        let back = User { email: jane.email.clone(), ..moved.clone() };
+        store.people.update_user(&back, &moved, Some(hash(3))).await?;
+        assert!(!is_open(store, 2).await? && is_open(store, 3).await?, "somebody else's session keeps nobody in");
+        Ok(())
+    }
+
+    async fn the_last_of_the_operator_who_has_a_password_stays(store: &Store) -> Kept {
+        let operator = |email: &str, password: Option<&str>| User {
+            whose: Whose::Operator,
+            password: password.map(self::password),
+            ..user(id(), email)
+        };
+        let (first, second) = (operator("a@example.com", Some("x")), operator("b@example.com", Some("y")));
+        let invited = operator("c@example.com", None);
+        let delete = async |who: &User| store.people.delete_user(Whose::Operator, who.id).await;
+        store.people.create_user(&invited, MANY).await?;
+        assert!(matches!(delete(&invited).await, Err(StoreError::LastAdmin)), "nobody would be left");
+        for one in [&first, &second] {
+            store.people.create_user(one, MANY).await?;
+        }
+        let (one, two) = tokio::join!(delete(&first), delete(&second));
+        assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+        assert!(matches!(one.and(two), Err(StoreError::LastAdmin)));
+        assert_eq!(store.people.users(Whose::Operator, None, 9).await?.len(), 2);
+        delete(&invited).await?;
+        // A tenant's are the tenant's business: it has keys, and the operator.
+        let acme = a_tenant(store, "acme").await?;
+        let jane = User { password: Some(password("z")), ..user(acme, "jane@example.com") };
+        store.people.create_user(&jane, MANY).await?;
+        store.people.delete_user(jane.whose, jane.id).await
     }
 
     async fn the_operator_has_one_first_user(store: &Store) -> Kept {
@@ -267,7 +323,7 @@ contract! {
         let jane = user(acme, "jane@example.com");
         let entry = |action| Entry {
             id: id(),
-            tenant: acme,
+            whose: Whose::Tenant(acme),
             by: Author::of_user(&jane),
             action,
             target: jane.id.to_string(),
@@ -277,7 +333,7 @@ contract! {
         store.people.noting(created.clone()).create_user(&jane, MANY).await?;
         let again = store.people.noting(entry(Action::UserCreated)).create_user(&jane, MANY).await;
         assert!(again.is_err());
-        let log = store.catalog.audit(acme, AuditQuery { limit: 9, ..AuditQuery::default() }).await?;
+        let log = store.catalog.audit(Whose::Tenant(acme), AuditQuery { limit: 9, ..AuditQuery::default() }).await?;
         assert_eq!(log, [created]);
         Ok(())
     }

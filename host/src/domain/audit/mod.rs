@@ -1,13 +1,14 @@
-//! The audit log: who changed what of a tenant's, when, and from what to what.
+//! The audit log: who changed what of a tenant's or of the operator's own, when,
+//! and from what to what.
 //!
 //! Secrets have no place in it: `facts` says of each thing what may be shown,
 //! and of the rest only that it changed.
 
 use std::fmt;
 
-use super::id::{AuditId, KeyId, TenantId, UserId};
+use super::id::{AuditId, KeyId, UserId};
 use super::key::Key;
-use super::user::User;
+use super::user::{User, Whose};
 
 mod facts;
 
@@ -18,7 +19,8 @@ pub use facts::{Audited, Change, Fact, created, deleted, updated};
 pub struct Entry {
     /// Says when.
     pub id: AuditId,
-    pub tenant: TenantId,
+    /// Who may read it.
+    pub whose: Whose,
     pub by: Author,
     pub action: Action,
     /// The id of what was changed, or its name where it has no id.

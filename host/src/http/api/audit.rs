@@ -1,4 +1,5 @@
-//! The audit log, as a tenant's admins and the operator read it.
+//! The audit log, as a tenant's admins and the operator read it, and the operator's
+//! own.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,18 +9,18 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::App;
-use super::super::auth::{Operator, TenantCaller};
+use super::super::caretaker::Caretaker;
 use super::super::error::ApiError;
-use super::super::input::{Id, Params};
+use super::super::input::Params;
 use super::super::page::{self, Page};
 use super::events;
 use crate::domain::audit::{Action, Author, Change, Entry};
-use crate::domain::id::{AuditId, TenantId};
+use crate::domain::id::AuditId;
 use crate::domain::time::Timestamp;
 use crate::store::catalog::AuditQuery;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(list_of))
+    OpenApiRouter::new().routes(routes!(list))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -73,7 +74,8 @@ struct ListParams {
 
 /// Lists what was changed, newest first.
 ///
-/// Each entry says who did what to what, and from which value to which.
+/// Each entry says who did what to what, and from which value to which. The operator reads also of a tenant that was
+/// deleted.
 #[utoipa::path(
     get,
     path = "/audit",
@@ -84,33 +86,9 @@ struct ListParams {
 )]
 async fn list(
     State(app): State<App>,
-    caller: TenantCaller,
+    caretaker: Caretaker,
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<View>>, ApiError> {
-    page_of(&app, caller.id(), params).await
-}
-
-/// Lists what was changed in a tenant.
-///
-/// Also of a tenant that was deleted. Of one that never was, there is nothing.
-#[utoipa::path(
-    get,
-    path = "/tenants/{id}/audit",
-    operation_id = "list_audit_entries_of_tenant",
-    tag = "audit",
-    params(ListParams),
-    responses((status = 200, body = Page<View>)),
-)]
-async fn list_of(
-    State(app): State<App>,
-    _operator: Operator,
-    Id(tenant): Id<TenantId>,
-    Params(params): Params<ListParams>,
-) -> Result<Json<Page<View>>, ApiError> {
-    page_of(&app, tenant, params).await
-}
-
-async fn page_of(app: &App, tenant: TenantId, params: ListParams) -> Result<Json<Page<View>>, ApiError> {
     let limit = page::limit(params.limit)?;
     let query = AuditQuery {
         target: params.target,
@@ -121,7 +99,7 @@ async fn page_of(app: &App, tenant: TenantId, params: ListParams) -> Result<Json
         older_than: page::cursor(params.cursor.as_deref())?,
         limit: limit + 1,
     };
-    let found = app.catalog.audit(tenant, query).await?;
+    let found = app.catalog.audit(caretaker.whose(), query).await?;
     Ok(Json(Page::of(found, limit, |entry| entry.id, View::from)))
 }
 

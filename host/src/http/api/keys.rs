@@ -1,21 +1,21 @@
-//! API keys: a tenant's own, and the operator's way to them.
+//! API keys: of the caller's tenant, and of any tenant for the operator.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::App;
-use super::super::auth::{Operator, TenantCaller};
+use super::super::caretaker::Caretaker;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params};
-use super::super::page::{self, Page};
+use super::super::page::{Page, Paging};
 use crate::clock::{mint, random};
-use crate::domain::audit::{self, Action, Entry};
-use crate::domain::id::{KeyId, TenantId};
+use crate::domain::audit::{self, Action};
+use crate::domain::id::KeyId;
 use crate::domain::key::{Key, KeyText};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
@@ -28,11 +28,7 @@ use crate::store::picture::TenantPicture;
 const MAX_KEYS: u32 = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(show, revoke))
-        .routes(routes!(list_of, create_for))
-        .routes(routes!(show_of, revoke_of))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, revoke))
 }
 
 /// `{name?, role?, expires_at?}`; nothing at all is an admin key.
@@ -122,38 +118,12 @@ pub(super) fn minted(key: Key) -> (String, NewKey) {
 )]
 async fn create(
     State(app): State<App>,
-    caller: TenantCaller,
+    caretaker: Caretaker,
     input::Json(form): input::Json<Form>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let tenant = caretaker.tenant(&app)?.tenant.id;
     let key = form.parse(app.clock.now())?;
-    let entry = caller.entry(&app, Action::KeyCreated, key.id, audit::created(&key));
-    store(&app, caller.id(), key, entry).await
-}
-
-/// Makes an API key for a tenant.
-///
-/// The key itself is in this answer and nowhere else.
-#[utoipa::path(
-    post,
-    path = "/tenants/{id}/keys",
-    operation_id = "create_key_of_tenant",
-    tag = "keys",
-    request_body(content = Form, example = json!({"name": "first", "role": "admin"})),
-    responses((status = 201, body = Created), (status = 409)),
-)]
-async fn create_for(
-    State(app): State<App>,
-    operator: Operator,
-    Id(tenant): Id<TenantId>,
-    input::Json(form): input::Json<Form>,
-) -> Result<(StatusCode, Json<Created>), ApiError> {
-    app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
-    let key = form.parse(app.clock.now())?;
-    let entry = operator.entry(&app, tenant, (Action::KeyCreated, key.id), audit::created(&key));
-    store(&app, tenant, key, entry).await
-}
-
-async fn store(app: &App, tenant: TenantId, key: Key, entry: Entry) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let entry = caretaker.entry(&app, Action::KeyCreated, key.id, audit::created(&key));
     let view = View::of(&key, key.created_at);
     let (text, key) = minted(key);
     app.catalog.noting(entry).create_key(tenant, key, MAX_KEYS).await.map_err(|error| match error {
@@ -167,56 +137,23 @@ async fn store(app: &App, tenant: TenantId, key: Key, entry: Entry) -> Result<(S
     Ok((StatusCode::CREATED, Json(Created { view, key: text })))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
 /// Lists API keys, newest first.
 #[utoipa::path(
     get,
     path = "/keys",
     operation_id = "list_keys",
     tag = "keys",
-    params(ListParams),
+    params(Paging),
     responses((status = 200, body = Page<View>)),
 )]
 async fn list(
     State(app): State<App>,
-    caller: TenantCaller,
-    Params(params): Params<ListParams>,
+    caretaker: Caretaker,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<View>>, ApiError> {
-    page_of(&app, caller.picture(), params)
-}
-
-/// Lists a tenant's API keys.
-#[utoipa::path(
-    get,
-    path = "/tenants/{id}/keys",
-    operation_id = "list_keys_of_tenant",
-    tag = "keys",
-    params(ListParams),
-    responses((status = 200, body = Page<View>)),
-)]
-async fn list_of(
-    State(app): State<App>,
-    _operator: Operator,
-    Id(tenant): Id<TenantId>,
-    Params(params): Params<ListParams>,
-) -> Result<Json<Page<View>>, ApiError> {
-    page_of(&app, &*app.picture.tenant(tenant).ok_or(ApiError::NotFound)?, params)
-}
-
-fn page_of(app: &App, tenant: &TenantPicture, params: ListParams) -> Result<Json<Page<View>>, ApiError> {
-    let limit = page::limit(params.limit)?;
-    let before: Option<KeyId> = page::cursor(params.cursor.as_deref())?;
+    let (tenant, now) = (caretaker.tenant(&app)?, app.clock.now());
     let keys = tenant.keys.iter().rev().map(|(_, key)| &**key);
-    let found = keys.filter(|key| before.is_none_or(|before| key.id < before)).take(limit as usize + 1);
-    let now = app.clock.now();
-    Ok(Json(Page::of(found.collect(), limit, |key| key.id, |key| View::of(key, now))))
+    Page::among(keys, &paging, |key| key.id, |key| View::of(key, now)).map(Json)
 }
 
 /// Shows an API key, but for its text.
@@ -227,31 +164,13 @@ fn page_of(app: &App, tenant: &TenantPicture, params: ListParams) -> Result<Json
     tag = "keys",
     responses((status = 200, body = View)),
 )]
-async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<KeyId>) -> Result<Json<View>, ApiError> {
-    Ok(Json(View::of(find(caller.picture(), id)?, app.clock.now())))
-}
-
-/// Shows a tenant's API key, but for its text.
-#[utoipa::path(
-    get,
-    path = "/tenants/{id}/keys/{key}",
-    operation_id = "show_key_of_tenant",
-    tag = "keys",
-    responses((status = 200, body = View)),
-)]
-async fn show_of(
-    State(app): State<App>,
-    _operator: Operator,
-    Path(path): Path<(String, String)>,
-) -> Result<Json<View>, ApiError> {
-    let (tenant, id) = both(&path)?;
-    let tenant = app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
-    Ok(Json(View::of(find(&tenant, id)?, app.clock.now())))
+async fn show(State(app): State<App>, caretaker: Caretaker, Id(id): Id<KeyId>) -> Result<Json<View>, ApiError> {
+    Ok(Json(View::of(find(&*caretaker.tenant(&app)?, id)?, app.clock.now())))
 }
 
 /// Revokes an API key: it opens nothing from now on.
 ///
-/// The last valid one of an admin is kept.
+/// The last valid one of an admin is kept, unless it is the operator who revokes it: the operator can make another.
 #[utoipa::path(
     delete,
     path = "/keys/{id}",
@@ -259,40 +178,14 @@ async fn show_of(
     tag = "keys",
     responses((status = 204), (status = 409)),
 )]
-async fn revoke(State(app): State<App>, caller: TenantCaller, Id(id): Id<KeyId>) -> Result<StatusCode, ApiError> {
-    let changes = audit::deleted(find(caller.picture(), id)?);
-    let entry = caller.entry(&app, Action::KeyRevoked, id, changes);
-    app.catalog.noting(entry).delete_key(caller.id(), id, Some(app.clock.now())).await?;
-    app.picture.refresh(&*app.catalog, caller.id()).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Revokes a tenant's API key.
-///
-/// Whichever it is: the operator can make another.
-#[utoipa::path(
-    delete,
-    path = "/tenants/{id}/keys/{key}",
-    operation_id = "revoke_key_of_tenant",
-    tag = "keys",
-    responses((status = 204)),
-)]
-async fn revoke_of(
-    State(app): State<App>,
-    operator: Operator,
-    Path(path): Path<(String, String)>,
-) -> Result<StatusCode, ApiError> {
-    let (tenant, id) = both(&path)?;
-    let part = app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
-    let entry = operator.entry(&app, tenant, (Action::KeyRevoked, id), audit::deleted(find(&part, id)?));
-    app.catalog.noting(entry).delete_key(tenant, id, None).await?;
+async fn revoke(State(app): State<App>, caretaker: Caretaker, Id(id): Id<KeyId>) -> Result<StatusCode, ApiError> {
+    let part = caretaker.tenant(&app)?;
+    let tenant = part.tenant.id;
+    let entry = caretaker.entry(&app, Action::KeyRevoked, id, audit::deleted(find(&part, id)?));
+    let admin_at = (!caretaker.is_operator()).then(|| app.clock.now());
+    app.catalog.noting(entry).delete_key(tenant, id, admin_at).await?;
     app.picture.refresh(&*app.catalog, tenant).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn both((tenant, key): &(String, String)) -> Result<(TenantId, KeyId), ApiError> {
-    let not_found = || ApiError::NotFound;
-    Ok((tenant.parse().map_err(|_| not_found())?, key.parse().map_err(|_| not_found())?))
 }
 
 fn find(tenant: &TenantPicture, id: KeyId) -> Result<&Key, ApiError> {

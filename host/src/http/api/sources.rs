@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,7 +16,7 @@ use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::inbound::url_of;
 use super::super::input::{self, Id, Params, Patch};
-use super::super::page::{self, Page};
+use super::super::page::{Page, Paging};
 use super::endpoints::RateForm;
 use super::steps::{self, StepForm, StepView};
 use crate::clock::{mint, random};
@@ -196,32 +196,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(View::of(&app, &caller, &source))).into_response())
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
 /// Lists sources, newest first.
 #[utoipa::path(
     get,
     path = "/sources",
     operation_id = "list_sources",
     tag = "sources",
-    params(ListParams),
+    params(Paging),
     responses((status = 200, body = Page<View>)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
-    Params(params): Params<ListParams>,
+    Params(paging): Params<Paging>,
 ) -> Result<Response, ApiError> {
-    let limit = page::limit(params.limit)?;
-    let before: Option<SourceId> = page::cursor(params.cursor.as_deref())?;
     let sources = caller.picture().sources.values().rev();
-    let found = sources.filter(|source| before.is_none_or(|before| source.id < before)).take(limit as usize + 1);
-    let page = Page::of(found.collect(), limit, |source| source.id, |source| View::of(&app, &caller, source));
+    let page = Page::among(sources, &paging, |source| source.id, |source| View::of(&app, &caller, source))?;
     Ok(Json(page).into_response())
 }
 

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,7 +15,7 @@ use super::super::App;
 use super::super::auth::Operator;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
-use super::super::page::{self, Page};
+use super::super::page::{Page, Paging};
 use super::{keys, plugins};
 use crate::clock::mint;
 use crate::domain::audit::{self, Action};
@@ -104,32 +104,22 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { tenant, key: text })))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
 /// Lists tenants, newest first.
 #[utoipa::path(
     get,
     path = "/tenants",
     operation_id = "list_tenants",
     tag = "tenants",
-    params(ListParams),
+    params(Paging),
     responses((status = 200, body = Page<Tenant>)),
 )]
 async fn list(
     State(app): State<App>,
     _operator: Operator,
-    Params(params): Params<ListParams>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Tenant>>, ApiError> {
-    let limit = page::limit(params.limit)?;
-    let before: Option<TenantId> = page::cursor(params.cursor.as_deref())?;
-    let tenants = app.picture.tenants().into_iter().rev().map(|part| part.tenant.clone());
-    let found = tenants.filter(|tenant| before.is_none_or(|before| tenant.id < before)).take(limit as usize + 1);
-    Ok(Json(Page::of(found.collect(), limit, |tenant| tenant.id, |tenant| tenant)))
+    let tenants = app.picture.tenants().into_iter().rev();
+    Page::among(tenants, &paging, |part| part.tenant.id, |part| part.tenant.clone()).map(Json)
 }
 
 /// Shows a tenant.

@@ -1,42 +1,36 @@
-//! Users: the people of a tenant, and the operator's way to them. Nobody sets
-//! another's password: a link lets its taker set their own.
+//! Users: the people of a tenant, and the operator's own. Nobody sets another's
+//! password: a link lets its taker set their own.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::App;
-use super::super::auth::{Operator, TenantCaller};
+use super::super::caretaker::Caretaker;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params};
 use super::super::links::{self, LinkView};
-use super::super::page::{self, Page};
+use super::super::page::{Page, Paging};
 use crate::clock::mint;
-use crate::domain::audit::{self, Action, Entry};
-use crate::domain::id::{TenantId, UserId};
+use crate::domain::audit::{self, Action};
+use crate::domain::id::UserId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, ROLES, User, Whose};
 use crate::store::StoreError;
 
-/// At most this many in one tenant.
+/// At most this many in one tenant, and of the operator.
 const MAX_USERS: u32 = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(show, change, delete))
-        .routes(routes!(link))
-        .routes(routes!(list_of, create_for))
-        .routes(routes!(show_of, change_of, delete_of))
-        .routes(routes!(link_of))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, change, delete)).routes(routes!(link))
 }
 
-/// `{email, name?, role?}`; a member, unless it is said otherwise.
+/// `{email, name?, role?}`
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewUser)]
@@ -44,20 +38,21 @@ struct Form {
     #[schema(format = Email)]
     email: String,
     name: Option<String>,
-    /// `admin`, `member` or `viewer`.
+    /// In a tenant: a member, unless it is said otherwise. The operator's users are
+    /// all admins.
     #[schema(value_type = Option<super::schema::UserRole>)]
     role: Option<String>,
 }
 
 impl Form {
-    fn parse(self, tenant: TenantId, now: Timestamp) -> Result<User, ApiError> {
+    fn parse(self, whose: Whose, now: Timestamp) -> Result<User, ApiError> {
         let email: Email = input::field("email", &self.email)?;
         let name = match self.name.filter(|name| !name.is_empty()) {
             Some(name) => input::name(name)?,
             None => email.local_part().to_owned(),
         };
-        let role = self.role.as_deref().map(role).transpose()?.unwrap_or(Role::Member);
-        let whose = Whose::Tenant(tenant);
+        let usual = if whose == Whose::Operator { Role::Admin } else { Role::Member };
+        let role = self.role.map(|text| role(whose, &text)).transpose()?.unwrap_or(usual);
         Ok(User { id: mint(now), whose, email, name, role, password: None, created_at: now })
     }
 }
@@ -66,6 +61,10 @@ impl Form {
 #[serde(deny_unknown_fields)]
 #[schema(as = UserChange)]
 struct Change {
+    /// Another one signs them out, but for the session that this call is made in,
+    /// and makes their link worth nothing.
+    #[schema(format = Email)]
+    email: Option<String>,
     name: Option<String>,
     #[schema(value_type = Option<super::schema::UserRole>)]
     role: Option<String>,
@@ -74,20 +73,29 @@ struct Change {
 impl Change {
     fn apply(self, before: &User) -> Result<User, ApiError> {
         let mut user = before.clone();
+        if let Some(text) = self.email {
+            user.email = input::field("email", &text)?;
+        }
         if let Some(name) = self.name {
             user.name = input::name(name)?;
         }
         if let Some(text) = self.role {
-            user.role = role(&text)?;
+            user.role = role(user.whose, &text)?;
         }
         Ok(user)
     }
 }
 
-fn role(text: &str) -> Result<Role, ApiError> {
-    let known = ROLES.map(Role::as_str).join(", ");
-    let role = ROLES.into_iter().find(|role| role.as_str() == text);
-    role.ok_or_else(|| ApiError::invalid("role", format!("give one of {known}")))
+/// A role that somebody can have there.
+fn role(whose: Whose, text: &str) -> Result<Role, ApiError> {
+    match (whose, ROLES.into_iter().find(|role| role.as_str() == text)) {
+        (Whose::Operator, Some(Role::Admin)) => Ok(Role::Admin),
+        (Whose::Operator, _) => Err(ApiError::invalid("role", "the operator's users are admins; leave it out")),
+        (Whose::Tenant(_), Some(role)) => Ok(role),
+        (Whose::Tenant(_), None) => {
+            Err(ApiError::invalid("role", format!("give one of {}", ROLES.map(Role::as_str).join(", "))))
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -98,7 +106,7 @@ struct View {
     name: String,
     #[schema(value_type = super::schema::UserRole)]
     role: &'static str,
-    /// Whether they have chosen one; until then only a link lets them in.
+    /// Whether they have chosen one; until then a link lets them in, or the operator's OpenID provider.
     has_password: bool,
     created_at: Timestamp,
 }
@@ -134,66 +142,27 @@ struct Created {
     path = "/users",
     operation_id = "create_user",
     tag = "users",
-    request_body(content = Form, example = json!({"email": "ada@example.com", "name": "Ada", "role": "member"})),
+    request_body(content = Form, example = json!({"email": "ada@example.com", "name": "Ada"})),
     responses((status = 201, body = Created), (status = 409)),
 )]
 async fn create(
     State(app): State<App>,
-    caller: TenantCaller,
+    caretaker: Caretaker,
     input::Json(form): input::Json<Form>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
-    let user = form.parse(caller.id(), app.clock.now())?;
-    let entry = caller.entry(&app, Action::UserCreated, user.id, audit::created(&user));
-    store(&app, user, entry).await
-}
-
-/// Makes a user of a tenant.
-///
-/// Its answer has a link that lets them in once, to choose a password: hand it over. No e-mail is sent.
-#[utoipa::path(
-    post,
-    path = "/tenants/{id}/users",
-    operation_id = "create_user_of_tenant",
-    tag = "users",
-    request_body(content = Form, example = json!({"email": "grace@example.com", "role": "admin"})),
-    responses((status = 201, body = Created), (status = 409)),
-)]
-async fn create_for(
-    State(app): State<App>,
-    operator: Operator,
-    Id(tenant): Id<TenantId>,
-    input::Json(form): input::Json<Form>,
-) -> Result<(StatusCode, Json<Created>), ApiError> {
-    app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
-    let user = form.parse(tenant, app.clock.now())?;
-    let entry = operator.entry(&app, tenant, (Action::UserCreated, user.id), audit::created(&user));
-    store(&app, user, entry).await
-}
-
-async fn store(app: &App, user: User, entry: Entry) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let user = form.parse(caretaker.present(&app)?, app.clock.now())?;
+    let entry = caretaker.entry(&app, Action::UserCreated, user.id, audit::created(&user));
     app.people.noting(entry).create_user(&user, MAX_USERS).await.map_err(|error| match error {
-        StoreError::NameTaken => ApiError::Conflict {
-            field: Some("email".to_owned()),
-            problem: "somebody in this tenant has the address already".to_owned(),
-        },
         StoreError::OverLimit => ApiError::Conflict {
             field: None,
             problem: format!("there are {MAX_USERS} users already; delete those who have left"),
         },
-        other => other.into(),
+        other => refused(other),
     })?;
-    let (link, view) = links::made(app, user.whose, Some(user.id));
+    let (link, view) = links::made(&app, user.whose, Some(user.id));
     app.people.create_link(&link).await?;
     let created = Created { view: user.into(), link: view.url, link_expires_at: view.expires_at };
     Ok((StatusCode::CREATED, Json(created)))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    cursor: Option<String>,
-    limit: Option<u32>,
 }
 
 /// Lists users, newest first.
@@ -202,40 +171,16 @@ struct ListParams {
     path = "/users",
     operation_id = "list_users",
     tag = "users",
-    params(ListParams),
+    params(Paging),
     responses((status = 200, body = Page<View>)),
 )]
 async fn list(
     State(app): State<App>,
-    caller: TenantCaller,
-    Params(params): Params<ListParams>,
+    caretaker: Caretaker,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<View>>, ApiError> {
-    page_of(&app, caller.id(), params).await
-}
-
-/// Lists a tenant's users.
-#[utoipa::path(
-    get,
-    path = "/tenants/{id}/users",
-    operation_id = "list_users_of_tenant",
-    tag = "users",
-    params(ListParams),
-    responses((status = 200, body = Page<View>)),
-)]
-async fn list_of(
-    State(app): State<App>,
-    _operator: Operator,
-    Id(tenant): Id<TenantId>,
-    Params(params): Params<ListParams>,
-) -> Result<Json<Page<View>>, ApiError> {
-    app.picture.tenant(tenant).ok_or(ApiError::NotFound)?;
-    page_of(&app, tenant, params).await
-}
-
-async fn page_of(app: &App, tenant: TenantId, params: ListParams) -> Result<Json<Page<View>>, ApiError> {
-    let limit = page::limit(params.limit)?;
-    let before = page::cursor(params.cursor.as_deref())?;
-    let found = app.people.users(Whose::Tenant(tenant), before, limit + 1).await?;
+    let (older_than, limit) = paging.parse()?;
+    let found = app.people.users(caretaker.present(&app)?, older_than, limit + 1).await?;
     Ok(Json(Page::of(found, limit, |user| user.id, View::from)))
 }
 
@@ -247,98 +192,48 @@ async fn page_of(app: &App, tenant: TenantId, params: ListParams) -> Result<Json
     tag = "users",
     responses((status = 200, body = View)),
 )]
-async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<UserId>) -> Result<Json<View>, ApiError> {
-    Ok(Json(find(&app, caller.id(), id).await?.into()))
+async fn show(State(app): State<App>, caretaker: Caretaker, Id(id): Id<UserId>) -> Result<Json<View>, ApiError> {
+    Ok(Json(find(&app, &caretaker, id).await?.into()))
 }
 
-/// Shows a tenant's user.
-#[utoipa::path(
-    get,
-    path = "/tenants/{id}/users/{user}",
-    operation_id = "show_user_of_tenant",
-    tag = "users",
-    responses((status = 200, body = View)),
-)]
-async fn show_of(
-    State(app): State<App>,
-    _operator: Operator,
-    Path(path): Path<(String, String)>,
-) -> Result<Json<View>, ApiError> {
-    let (tenant, id) = both(&path)?;
-    Ok(Json(find(&app, tenant, id).await?.into()))
-}
-
-/// Changes a user's name or role, from their next click on.
+/// Changes a user's address, name or role.
+///
+/// It is so from their next click on. Another address signs them out: they sign in with it from then on.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
     operation_id = "change_user",
     tag = "users",
-    request_body(content = Change, example = json!({"role": "viewer"})),
-    responses((status = 200, body = View)),
+    request_body(content = Change, example = json!({"email": "ada.lovelace@example.com", "name": "Ada Lovelace"})),
+    responses((status = 200, body = View), (status = 409)),
 )]
 async fn change(
     State(app): State<App>,
-    caller: TenantCaller,
+    caretaker: Caretaker,
     Id(id): Id<UserId>,
     input::Json(change): input::Json<Change>,
 ) -> Result<Json<View>, ApiError> {
-    let before = find(&app, caller.id(), id).await?;
+    let before = find(&app, &caretaker, id).await?;
     let user = change.apply(&before)?;
-    let entry = caller.entry(&app, Action::UserUpdated, id, audit::updated(&before, &user));
-    app.people.noting(entry).update_user(&user).await?;
-    Ok(Json(user.into()))
-}
-
-/// Changes the name or the role of a tenant's user.
-#[utoipa::path(
-    patch,
-    path = "/tenants/{id}/users/{user}",
-    operation_id = "change_user_of_tenant",
-    tag = "users",
-    request_body(content = Change, example = json!({"role": "admin"})),
-    responses((status = 200, body = View)),
-)]
-async fn change_of(
-    State(app): State<App>,
-    operator: Operator,
-    Path(path): Path<(String, String)>,
-    input::Json(change): input::Json<Change>,
-) -> Result<Json<View>, ApiError> {
-    let (tenant, id) = both(&path)?;
-    let before = find(&app, tenant, id).await?;
-    let user = change.apply(&before)?;
-    let entry = operator.entry(&app, tenant, (Action::UserUpdated, id), audit::updated(&before, &user));
-    app.people.noting(entry).update_user(&user).await?;
+    let entry = caretaker.entry(&app, Action::UserUpdated, id, audit::updated(&before, &user));
+    app.people.noting(entry).update_user(&user, &before, caretaker.session()).await.map_err(refused)?;
     Ok(Json(user.into()))
 }
 
 /// Deletes a user, who is signed out at once.
-#[utoipa::path(delete, path = "/users/{id}", operation_id = "delete_user", tag = "users", responses((status = 204)))]
-async fn delete(State(app): State<App>, caller: TenantCaller, Id(id): Id<UserId>) -> Result<StatusCode, ApiError> {
-    let user = find(&app, caller.id(), id).await?;
-    let entry = caller.entry(&app, Action::UserDeleted, id, audit::deleted(&user));
-    app.people.noting(entry).delete_user(user.whose, id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Deletes a tenant's user.
+///
+/// The last of the operator's is kept, and the last of them who has a password.
 #[utoipa::path(
     delete,
-    path = "/tenants/{id}/users/{user}",
-    operation_id = "delete_user_of_tenant",
+    path = "/users/{id}",
+    operation_id = "delete_user",
     tag = "users",
-    responses((status = 204)),
+    responses((status = 204), (status = 409)),
 )]
-async fn delete_of(
-    State(app): State<App>,
-    operator: Operator,
-    Path(path): Path<(String, String)>,
-) -> Result<StatusCode, ApiError> {
-    let (tenant, id) = both(&path)?;
-    let user = find(&app, tenant, id).await?;
-    let entry = operator.entry(&app, tenant, (Action::UserDeleted, id), audit::deleted(&user));
-    app.people.noting(entry).delete_user(user.whose, id).await?;
+async fn delete(State(app): State<App>, caretaker: Caretaker, Id(id): Id<UserId>) -> Result<StatusCode, ApiError> {
+    let user = find(&app, &caretaker, id).await?;
+    let entry = caretaker.entry(&app, Action::UserDeleted, id, audit::deleted(&user));
+    app.people.noting(entry).delete_user(user.whose, id).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -354,44 +249,31 @@ async fn delete_of(
 )]
 async fn link(
     State(app): State<App>,
-    caller: TenantCaller,
+    caretaker: Caretaker,
     Id(id): Id<UserId>,
 ) -> Result<(StatusCode, Json<LinkView>), ApiError> {
-    let user = find(&app, caller.id(), id).await?;
-    let entry = caller.entry(&app, Action::UserLinkMade, id, Vec::new());
-    make_link(&app, &user, entry).await
-}
-
-/// Makes a link that lets a tenant's user in.
-#[utoipa::path(
-    post,
-    path = "/tenants/{id}/users/{user}/link",
-    operation_id = "create_link_of_user_of_tenant",
-    tag = "users",
-    responses((status = 201, body = LinkView)),
-)]
-async fn link_of(
-    State(app): State<App>,
-    operator: Operator,
-    Path(path): Path<(String, String)>,
-) -> Result<(StatusCode, Json<LinkView>), ApiError> {
-    let (tenant, id) = both(&path)?;
-    let user = find(&app, tenant, id).await?;
-    let entry = operator.entry(&app, tenant, (Action::UserLinkMade, id), Vec::new());
-    make_link(&app, &user, entry).await
-}
-
-async fn make_link(app: &App, user: &User, entry: Entry) -> Result<(StatusCode, Json<LinkView>), ApiError> {
-    let (link, view) = links::made(app, user.whose, Some(user.id));
+    let user = find(&app, &caretaker, id).await?;
+    let entry = caretaker.entry(&app, Action::UserLinkMade, id, Vec::new());
+    let (link, view) = links::made(&app, user.whose, Some(user.id));
     app.people.noting(entry).create_link(&link).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-fn both((tenant, user): &(String, String)) -> Result<(TenantId, UserId), ApiError> {
-    let not_found = || ApiError::NotFound;
-    Ok((tenant.parse().map_err(|_| not_found())?, user.parse().map_err(|_| not_found())?))
+async fn find(app: &App, caretaker: &Caretaker, id: UserId) -> Result<User, ApiError> {
+    app.people.user(caretaker.whose(), id).await?.ok_or(ApiError::NotFound)
 }
 
-async fn find(app: &App, tenant: TenantId, id: UserId) -> Result<User, ApiError> {
-    app.people.user(Whose::Tenant(tenant), id).await?.ok_or(ApiError::NotFound)
+fn refused(error: StoreError) -> ApiError {
+    match error {
+        StoreError::NameTaken => ApiError::Conflict {
+            field: Some("email".to_owned()),
+            problem: "somebody here has the address already".to_owned(),
+        },
+        StoreError::LastAdmin => ApiError::Conflict {
+            field: None,
+            problem: "this is the last of the operator's who can come in; let another choose a password first"
+                .to_owned(),
+        },
+        other => other.into(),
+    }
 }

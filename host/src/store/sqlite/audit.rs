@@ -1,4 +1,5 @@
 //! The audit log: written with the change that it tells of, and only read since.
+//! What the operator changes of its own is there as `operator`'s, beside tenants'.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -6,7 +7,8 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::bulk::{id_text, json};
 use super::rows::{Columns, corrupt};
 use crate::domain::audit::{Action, Author, Entry};
-use crate::domain::id::{AuditId, TenantId};
+use crate::domain::id::AuditId;
+use crate::domain::user::Whose;
 use crate::store::StoreError;
 use crate::store::catalog::AuditQuery;
 
@@ -14,7 +16,7 @@ pub(super) async fn write(conn: &mut SqliteConnection, entry: &Entry) -> Result<
     const WRITE: &str = "
         INSERT INTO audit (tenant_id, id, author, author_name, action, target, changes) VALUES (?, ?, ?, ?, ?, ?, ?)";
     sqlx::query(WRITE)
-        .bind(id_text(&entry.tenant))
+        .bind(id_text(&entry.whose))
         .bind(id_text(&entry.id))
         .bind(entry.by.to_string())
         .bind(entry.by.name())
@@ -26,7 +28,7 @@ pub(super) async fn write(conn: &mut SqliteConnection, entry: &Entry) -> Result<
     Ok(())
 }
 
-pub(super) async fn read(pool: &SqlitePool, tenant: TenantId, query: AuditQuery) -> Result<Vec<Entry>, StoreError> {
+pub(super) async fn read(pool: &SqlitePool, whose: Whose, query: AuditQuery) -> Result<Vec<Entry>, StoreError> {
     // By a target through an index of its own; the rest is looked at one by one.
     const EVERYTHING: &str = "
         SELECT id, author, author_name, action, target, changes FROM audit
@@ -42,7 +44,7 @@ pub(super) async fn read(pool: &SqlitePool, tenant: TenantId, query: AuditQuery)
     // No id sorts behind the tilde.
     let end = ends.into_iter().flatten().min().map_or_else(|| "~".to_owned(), |id| id.to_string());
     let read = sqlx::query(if query.target.is_some() { OF_TARGET } else { EVERYTHING })
-        .bind(id_text(&tenant))
+        .bind(id_text(&whose))
         .bind(after)
         .bind(end)
         .bind(query.action.map(Action::as_str))
@@ -52,15 +54,15 @@ pub(super) async fn read(pool: &SqlitePool, tenant: TenantId, query: AuditQuery)
         Some(target) => read.bind(target),
         None => read,
     };
-    read.fetch_all(pool).await?.iter().map(|row| entry(tenant, row)).collect()
+    read.fetch_all(pool).await?.iter().map(|row| entry(whose, row)).collect()
 }
 
-fn entry(tenant: TenantId, row: &SqliteRow) -> Result<Entry, StoreError> {
+fn entry(whose: Whose, row: &SqliteRow) -> Result<Entry, StoreError> {
     let row = Columns(row);
     let by = Author::from_parts(row.text("author")?, row.maybe_text("author_name")?);
     Ok(Entry {
         id: row.parsed("id")?,
-        tenant,
+        whose,
         by: by.ok_or_else(|| corrupt("audit.author"))?,
         action: Action::parse(row.text("action")?).ok_or_else(|| corrupt("audit.action"))?,
         target: row.text("target")?.to_owned(),

@@ -17,6 +17,7 @@ use crate::domain::source::Source;
 use crate::domain::tenant::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::upgrade::Moved;
+use crate::domain::user::Whose;
 use crate::store::catalog::{AuditQuery, Catalog, NewKey, PluginUpload, StepMove};
 use crate::store::picture::TenantPicture;
 use crate::store::{Reply, StoreError};
@@ -30,8 +31,8 @@ impl Catalog for SqliteStore {
         self.change(|_conn| Box::pin(async { Ok(()) }))
     }
 
-    fn audit(&self, tenant: TenantId, query: AuditQuery) -> Reply<'_, Vec<Entry>> {
-        Box::pin(audit::read(&self.readers, tenant, query))
+    fn audit(&self, whose: Whose, query: AuditQuery) -> Reply<'_, Vec<Entry>> {
+        Box::pin(audit::read(&self.readers, whose, query))
     }
 
     fn create_tenant<'a>(&'a self, tenant: &'a Tenant, key: NewKey) -> Reply<'a, ()> {

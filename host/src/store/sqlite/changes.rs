@@ -139,7 +139,7 @@ pub(super) async fn update_source(
 
 /// Of two changes that began with the same row, the later one must not take back
 /// what the earlier did.
-async fn changed(
+pub(super) async fn changed(
     conn: &mut SqliteConnection,
     rows: u64,
     exists: &'static str,

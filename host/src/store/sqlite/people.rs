@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::bulk::{id_text, json};
-use super::changes::{Written, found, require, taken};
+use super::changes::{Written, changed, found, require, taken};
 use super::rows::{Columns, corrupt};
 use super::{SqliteStore, sealed};
 use crate::domain::audit::Entry;
@@ -31,9 +31,9 @@ impl People for SqliteStore {
         self.change(move |conn| Box::pin(async move { create(conn, &user, password.as_deref(), Some(max)).await }))
     }
 
-    fn update_user<'a>(&'a self, user: &'a User) -> Reply<'a, ()> {
-        let user = user.clone();
-        self.change(move |conn| Box::pin(async move { update(conn, &user).await }))
+    fn update_user<'a>(&'a self, user: &'a User, were: &'a User, keeping: Option<TokenHash>) -> Reply<'a, ()> {
+        let (user, were) = (user.clone(), were.clone());
+        self.change(move |conn| Box::pin(async move { update(conn, &user, &were, keeping).await }))
     }
 
     fn delete_user(&self, whose: Whose, user: UserId) -> Reply<'_, ()> {
@@ -122,6 +122,8 @@ impl SqliteStore {
     }
 }
 
+const EXISTS: &str = "SELECT 1 FROM users WHERE owner = ? AND id = ?";
+
 /// A tenant that was deleted has nobody any more.
 async fn require_owner(conn: &mut SqliteConnection, whose: Whose) -> Written {
     match whose {
@@ -154,32 +156,56 @@ async fn create(conn: &mut SqliteConnection, user: &User, password: Option<&[u8]
     if Columns(&row).int::<u32>("users")? > max { Err(StoreError::OverLimit) } else { Ok(()) }
 }
 
-async fn update(conn: &mut SqliteConnection, user: &User) -> Written {
-    let updated = sqlx::query("UPDATE users SET name = ?, role = ? WHERE owner = ? AND id = ?")
+async fn update(conn: &mut SqliteConnection, user: &User, were: &User, keeping: Option<TokenHash>) -> Written {
+    const UPDATE: &str = "
+        UPDATE users SET email = ?, name = ?, role = ?
+        WHERE owner = ? AND id = ? AND email = ? AND name = ? AND role = ?";
+    let updated = sqlx::query(UPDATE)
+        .bind(user.email.as_str())
         .bind(user.name.as_str())
         .bind(user.role.as_str())
         .bind(id_text(&user.whose))
         .bind(id_text(&user.id))
-        .execute(conn)
-        .await?;
-    found(updated.rows_affected())
+        .bind(were.email.as_str())
+        .bind(were.name.as_str())
+        .bind(were.role.as_str())
+        .execute(&mut *conn)
+        .await
+        .map_err(taken)?;
+    changed(conn, updated.rows_affected(), EXISTS, (id_text(&user.whose), id_text(&user.id))).await?;
+    if user.email == were.email {
+        return Ok(());
+    }
+    sign_out(conn, user.whose, user.id, keeping).await?;
+    forget_links(conn, user.whose, Some(user.id)).await
 }
 
 async fn delete(conn: &mut SqliteConnection, whose: Whose, user: UserId) -> Written {
-    let deleted = sqlx::query("DELETE FROM users WHERE owner = ? AND id = ?")
-        .bind(id_text(&whose))
-        .bind(id_text(&user))
-        .execute(&mut *conn)
-        .await?;
-    found(deleted.rows_affected())?;
-    sign_out(conn, whose, user).await?;
+    const DELETE: &str = "DELETE FROM users WHERE owner = ? AND id = ? RETURNING password";
+    let deleted = sqlx::query(DELETE).bind(id_text(&whose)).bind(id_text(&user)).fetch_optional(&mut *conn).await?;
+    let deleted = deleted.ok_or(StoreError::NotFound)?;
+    if whose == Whose::Operator {
+        keep_one(conn, Columns(&deleted).maybe_bytes("password")?.is_some()).await?;
+    }
+    sign_out(conn, whose, user, None).await?;
     forget_links(conn, whose, Some(user)).await
 }
 
-async fn sign_out(conn: &mut SqliteConnection, whose: Whose, user: UserId) -> Written {
-    sqlx::query("DELETE FROM sessions WHERE owner = ? AND user_id = ?")
+/// Looks at who is left of the operator's after the deletion and in its savepoint:
+/// of two that delete each other, one stays.
+async fn keep_one(conn: &mut SqliteConnection, with_password: bool) -> Written {
+    const LEFT: &str = "SELECT count(*) AS users, count(password) AS passwords FROM users WHERE owner = 'operator'";
+    let row = sqlx::query(LEFT).fetch_one(conn).await?;
+    let left = Columns(&row).int::<u32>(if with_password { "passwords" } else { "users" })?;
+    if left > 0 { Ok(()) } else { Err(StoreError::LastAdmin) }
+}
+
+/// Ends the sessions of a user, but for one.
+async fn sign_out(conn: &mut SqliteConnection, whose: Whose, user: UserId, but: Option<TokenHash>) -> Written {
+    sqlx::query("DELETE FROM sessions WHERE owner = ? AND user_id = ? AND hash IS NOT ?")
         .bind(id_text(&whose))
         .bind(id_text(&user))
+        .bind(but.map(|hash| hash.0.to_vec()))
         .execute(conn)
         .await?;
     Ok(())
@@ -240,7 +266,6 @@ fn user(seal: &Seal, row: &SqliteRow) -> Result<User, StoreError> {
 
 async fn create_link(conn: &mut SqliteConnection, link: &Link) -> Written {
     const INSERT: &str = "INSERT INTO links (hash, owner, user_id, ends_at) VALUES (?, ?, ?, ?)";
-    const EXISTS: &str = "SELECT 1 FROM users WHERE owner = ? AND id = ?";
     if let Some(user) = link.user {
         let exists = sqlx::query(EXISTS).bind(id_text(&link.whose)).bind(id_text(&user));
         found(exists.fetch_optional(&mut *conn).await?.is_some().into())?;
@@ -306,7 +331,7 @@ async fn take_link(
                 .execute(&mut *conn)
                 .await?;
             found(updated.rows_affected())?;
-            sign_out(conn, link.whose, user).await?;
+            sign_out(conn, link.whose, user, None).await?;
         }
         (Taking::First(user), None) => {
             let is_some = sqlx::query("SELECT 1 FROM users WHERE owner = 'operator' LIMIT 1");

@@ -5,8 +5,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +15,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params, Patch};
-use super::super::page::{self, Page};
+use super::super::page::{Page, Paging};
 use super::{steps, tenants};
 use crate::clock::{mint, random};
 use crate::domain::audit::{self, Action};
@@ -175,32 +173,23 @@ fn warnings(caller: &TenantCaller, dialect: &Dialect, endpoint: &Endpoint) -> Ve
     warnings
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct ListParams {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
 /// Lists endpoints, newest first.
 #[utoipa::path(
     get,
     path = "/endpoints",
     operation_id = "list_endpoints",
     tag = "endpoints",
-    params(ListParams),
+    params(Paging),
     responses((status = 200, body = Page<View>)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
-    Params(params): Params<ListParams>,
+    Params(paging): Params<Paging>,
 ) -> Result<Response, ApiError> {
-    let limit = page::limit(params.limit)?;
-    let before: Option<EndpointId> = page::cursor(params.cursor.as_deref())?;
     let endpoints = caller.picture().endpoints.values().rev().map(|sealed| &sealed.endpoint);
-    let found = endpoints.filter(|one| before.is_none_or(|before| one.id < before)).take(limit as usize + 1);
-    Ok(Json(Page::of(found.collect(), limit, |endpoint| endpoint.id, |endpoint| view(&app, endpoint))).into_response())
+    let page = Page::among(endpoints, &paging, |endpoint| endpoint.id, |endpoint| view(&app, endpoint))?;
+    Ok(Json(page).into_response())
 }
 
 /// Shows an endpoint.

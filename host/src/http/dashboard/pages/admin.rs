@@ -1,5 +1,5 @@
 //! What admins and the operator look after: members and keys, the audit log,
-//! tenants, the server itself.
+//! tenants, the operator's own people, the server itself.
 
 use super::super::page::{Page, Whom, optional, read};
 
@@ -21,7 +21,7 @@ pub(in super::super) const PAGES: &[Page] = &[
         reads: &[
             read("audit", "/v1/audit?limit=50{?target,action,by,after,before,cursor}"),
             optional("keys", "/v1/keys?limit=250"),
-            optional("users", "/v1/users"),
+            optional("users", "/v1/users?limit=250"),
         ],
     },
     Page {
@@ -31,6 +31,14 @@ pub(in super::super) const PAGES: &[Page] = &[
         live: Some("server"),
         defaults: &[],
         reads: &[read("tenants", "/v1/tenants?limit=10"), optional("server", "/v1/operator/status")],
+    },
+    Page {
+        path: "/operator/users",
+        template: "operators.html",
+        whom: Whom::Anybody,
+        live: None,
+        defaults: &[],
+        reads: &[read("users", "/v1/operator/users?limit=250"), optional("audit", "/v1/operator/audit?limit=20")],
     },
     Page {
         path: "/operator/tenants",
@@ -58,7 +66,7 @@ pub(in super::super) const PAGES: &[Page] = &[
         reads: &[
             read("tenant", "/v1/tenants/{id}"),
             read("keys", "/v1/tenants/{id}/keys?limit=250"),
-            optional("users", "/v1/tenants/{id}/users"),
+            optional("users", "/v1/tenants/{id}/users?limit=250"),
             optional("audit", "/v1/tenants/{id}/audit?limit=20"),
             read("dialects", "/v1/dialects"),
         ],
@@ -70,6 +78,7 @@ pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
     ("members.html", include_str!("../templates/members.html")),
     ("audit.html", include_str!("../templates/audit.html")),
     ("operator.html", include_str!("../templates/operator.html")),
+    ("operators.html", include_str!("../templates/operators.html")),
     ("tenants.html", include_str!("../templates/tenants.html")),
     ("tenant_new.html", include_str!("../templates/tenant_new.html")),
     ("tenant.html", include_str!("../templates/tenant.html")),
