@@ -106,6 +106,25 @@ async fn a_request_whose_events_do_not_fit_is_kept_and_run_again() {
 }
 
 #[tokio::test]
+async fn what_is_null_is_gone_and_what_is_left_out_is_the_dialects() {
+    let host = Host::start().await;
+    let tenant = host.tenant_of("dmhub").await;
+    let made = put(&tenant, "message.sent", json!({})).await.expect(200);
+    assert!(made["schema"].is_object() && !made["example"].is_null(), "{made}");
+    let none = json!({"schema": null, "example": null});
+    put(&tenant, "message.sent", json!({"schema": null, "check": true})).await.problem(422, "schema");
+    let made = put(&tenant, "message.sent", none.clone()).await.expect(200);
+    assert_eq!((&made["schema"], &made["example"], &made["check"]), (&Value::Null, &Value::Null, &json!(false)));
+    let listed = types(&tenant).await.into_iter().find(|kind| kind["type"] == "message.sent").unwrap();
+    assert_eq!((&listed["schema"], &listed["example"]), (&Value::Null, &Value::Null));
+    tenant.publish(json!({"type": "message.sent", "data": 7})).await;
+    // Of a type of its own there is nothing to come back.
+    put(&tenant, "order.paid", json!({"schema": order(), "example": {}})).await.expect(200);
+    let made = put(&tenant, "order.paid", none).await.expect(200);
+    assert_eq!((&made["schema"], &made["example"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
 async fn a_schema_that_is_none_is_refused_when_it_is_given() {
     let host = Host::start().await;
     let tenant = host.tenant("acme").await;

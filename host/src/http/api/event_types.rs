@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
-use super::super::input;
+use super::super::input::{self, Patch};
 use super::tenants;
 use crate::domain::audit::{self, Action};
 use crate::domain::dialect::Dialect;
@@ -98,8 +98,14 @@ async fn list(State(app): State<App>, caller: TenantCaller) -> Result<Response, 
 struct Form {
     name: Option<String>,
     description: Option<String>,
-    schema: Option<Value>,
-    example: Option<Value>,
+    /// Null: none, also where the dialect's type has one.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    schema: Patch<Value>,
+    /// Null: none, likewise.
+    #[serde(default)]
+    #[schema(value_type = Option<Value>)]
+    example: Patch<Value>,
     /// Whether events that do not fit are refused: by default, when there is a
     /// schema.
     check: Option<bool>,
@@ -107,8 +113,8 @@ struct Form {
 
 /// Describes an event type.
 ///
-/// What is left out is taken from the dialect's type of the same name. With a schema, events whose
-/// data does not fit are refused, unless `check` is false.
+/// What is left out is taken from the dialect's type of the same name; a schema or an example that is null is
+/// not. With a schema, events whose data does not fit are refused, unless `check` is false.
 #[utoipa::path(
     put,
     path = "/event-types/{type}",
@@ -138,8 +144,8 @@ async fn describe(
     let kind = EventKind {
         name: form.name.or_else(|| usual.map(|kind| kind.name.clone())).unwrap_or_else(|| event_type.to_string()),
         description: form.description.or_else(|| usual.map(|kind| kind.description.clone())).unwrap_or_default(),
-        schema: form.schema.or_else(|| usual.and_then(|kind| kind.schema.clone())),
-        example: form.example.or_else(|| usual.and_then(|kind| kind.example.clone())),
+        schema: form.schema.over(usual.and_then(|kind| kind.schema.clone()), |schema| schema),
+        example: form.example.over(usual.and_then(|kind| kind.example.clone()), |example| example),
         event_type,
     };
     for (field, text) in [("name", &kind.name), ("description", &kind.description)] {
