@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 /// Somebody at a browser without scripts.
-struct Visitor {
+pub(crate) struct Visitor {
     client: Client,
     base: String,
     cookie: String,
@@ -15,14 +15,14 @@ struct Visitor {
 
 /// A page, or where it leads.
 #[derive(Debug)]
-struct Shown {
-    status: StatusCode,
-    to: String,
-    html: String,
+pub(crate) struct Shown {
+    pub(crate) status: StatusCode,
+    pub(crate) to: String,
+    pub(crate) html: String,
 }
 
 impl Visitor {
-    async fn signed_in(host: &Host, key: &str) -> Self {
+    pub(crate) async fn signed_in(host: &Host, key: &str) -> Self {
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
         let client = client.expect("a client can be built");
         let mut visitor = Self { client, base: host.operator.base().to_owned(), cookie: String::new() };
@@ -34,7 +34,7 @@ impl Visitor {
         visitor
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         request
             .header(header::COOKIE, &self.cookie)
@@ -49,19 +49,19 @@ impl Visitor {
         Shown { status, to: to.unwrap_or_default(), html: answer.text().await.expect("text") }
     }
 
-    async fn look(&self, path: &str) -> Shown {
+    pub(crate) async fn look(&self, path: &str) -> Shown {
         self.shown(self.request(Method::GET, path)).await
     }
 
     /// The page, which is there and whole.
-    async fn page(&self, path: &str) -> String {
+    pub(crate) async fn page(&self, path: &str) -> String {
         let shown = self.look(path).await;
         assert_eq!(shown.status, 200, "{path}: {} {}", shown.to, shown.html);
         assert!(shown.html.contains("<h1") && shown.html.trim_end().ends_with("</html>"), "{path}: {}", shown.html);
         shown.html
     }
 
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
+    pub(crate) async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Shown {
         self.shown(self.request(Method::POST, path).body(encoded(fields))).await
     }
 

@@ -12,6 +12,7 @@ mod capabilities;
 mod catalogue;
 mod command_line;
 mod dashboard;
+mod dashboard_access;
 mod dashboard_pages;
 mod demo;
 mod dialling;

@@ -160,8 +160,8 @@ async fn what_cannot_be_sent_is_refused_by_its_field() {
         (with_header(json!({"authorization": {"value": "Bearer y", "secret": true}})), "auth"),
         (json!({"headers": {"x-a": 7}}), "headers.x-a"),
         (json!({"headers": {"x-a": {"value": "x", "hidden": true}}}), "headers.x-a"),
-        (json!({"headers": {"host": {"value": "x", "secret": true}}}), "headers"),
-        (json!({"headers": {"x-a": {"value": "x\r\ny", "secret": true}}}), "headers"),
+        (json!({"headers": {"host": {"value": "x", "secret": true}}}), "headers.host"),
+        (json!({"headers": {"x-a": {"value": "x\r\ny", "secret": true}}}), "headers.x-a"),
     ] {
         let mut form = json!({"name": "a", "url": "http://127.0.0.1:4/", "event_types": ["*"]});
         form.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

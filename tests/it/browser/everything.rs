@@ -83,7 +83,9 @@ async fn endpoints(tenant: &Api, receiver: &Receiver, say: Texts, ids: &mut BTre
         {"plugin": "javascript", "config": {"source": source}},
     ]);
     let more = json!({
-        "name": say("endpoint"), "event_types": ["order.*"], "headers": {"X-Note": say("header")}, "steps": steps,
+        "name": say("endpoint"), "event_types": ["order.*"], "steps": steps,
+        "headers": {"X-Note": say("header"), "X-Key": {"value": "hush", "secret": true}},
+        "auth": {"type": "basic", "username": say("login"), "password": "hush"},
     });
     let endpoint = tenant.endpoint(&receiver.url(), more).await;
     ids.insert("/endpoints/", text(&endpoint["id"]).to_owned());

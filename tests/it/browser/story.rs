@@ -123,7 +123,7 @@ async fn make_an_endpoint(page: &Page, url: &str) {
     page.fill("Name", "Warehouse").await;
     page.fill("URL", url).await;
     page.fill("Patterns, one on each line", "order.*").await;
-    page.click(Role::Summary, "Headers, pace, order and retries").await;
+    page.click(Role::Summary, "Pace, order and retries").await;
     page.fill("Retry delays in seconds", "1 300").await;
     page.click(Role::Button, "Create").await;
     page.see("Its secret, shown this once").await;

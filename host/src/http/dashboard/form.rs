@@ -1,6 +1,6 @@
 //! What a form says: which call it is, where to go afterwards, and a JSON body
 //! out of fields whose names are paths with a type: `rate_limit:rate:null?`,
-//! `tags[]`, `retry.schedule`.
+//! `tags[]`, `auth.password:secret?`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -93,16 +93,23 @@ impl Form {
         is_local_path(&next).then_some(next)
     }
 
-    /// What was typed, by the fields' paths. What is a list is one.
+    /// What was typed, by the fields' paths, but for what is secret. What is a list
+    /// is one.
     pub(super) fn typed(&self) -> Value {
         let mut typed: Map<String, Value> = Map::new();
         let own = ["_call", "_then", "_show"];
         for (name, text) in self.0.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
             let field = Field::of(name);
-            if !field.is_list {
-                typed.insert(field.path.to_owned(), json!(text));
-            } else if let Value::Array(items) = typed.entry(format!("{}[]", field.path)).or_insert_with(|| json!([])) {
-                items.push(json!(text));
+            match (field.kind, field.is_list) {
+                ("secret", _) => {}
+                (SECRET_PAIRS, _) => drop(typed.insert(field.place(), json!(names(text)))),
+                (_, false) => drop(typed.insert(field.place(), json!(text))),
+                (_, true) => {
+                    let items = typed.entry(format!("{}[]", field.path)).or_insert_with(|| json!([]));
+                    if let Value::Array(items) = items {
+                        items.push(json!(text));
+                    }
+                }
             }
         }
         Value::Object(typed)
@@ -152,6 +159,9 @@ pub(super) fn is_for_scripts(method: &Method, target: &str) -> bool {
     }
 }
 
+/// What pairs are whose values are never shown: one without a value keeps it.
+const SECRET_PAIRS: &str = "secret-pairs";
+
 /// A field's name, taken apart.
 struct Field<'a> {
     path: &'a str,
@@ -185,6 +195,11 @@ impl<'a> Field<'a> {
         field
     }
 
+    /// What a page knows it by. Pairs and secret pairs go to one place of the body.
+    fn place(&self) -> String {
+        if self.kind == SECRET_PAIRS { format!("{}:secret", self.path) } else { self.path.to_owned() }
+    }
+
     /// What it adds to the body; none where it is left out.
     fn value(&self, text: &str, now: Timestamp) -> Result<Option<Value>, Problem> {
         if text.trim().is_empty() {
@@ -195,14 +210,17 @@ impl<'a> Field<'a> {
                 Empty::Itself => {}
             }
         }
-        let wrong = |what: &str| problem(self.path, what);
+        let wrong = |what: &str| problem(&self.place(), what);
         Ok(Some(match self.kind {
             "number" => number(text).ok_or_else(|| wrong("give a number"))?,
             "bool" => json!(matches!(text, "true" | "on" | "1")),
             "json" => serde_json::from_str(text).map_err(|error| wrong(&format!("this is not JSON: {error}")))?,
             "lines" => words(text, &['\n']),
             "list" => words(text, &['\n', ',']),
-            "pairs" => pairs(text).map_err(|line| wrong(&format!("`{line}` is not `Name: value`")))?,
+            "pairs" => pairs(text).map_err(|at| wrong(&format!("line {at} is not `Name: value`")))?,
+            SECRET_PAIRS => secret_pairs(text).map_err(|at| wrong(&format!("line {at} is not `Name: value`")))?,
+            // Browsers send a carriage return at the end of each line.
+            "block" | "secret" => json!(text.replace("\r\n", "\n")),
             "instant" => json!(instant(text, now)),
             "rate" => rate(text),
             "schedule" => schedule(text).ok_or_else(|| wrong("give seconds, such as 5 300 1800"))?,
@@ -220,14 +238,31 @@ fn words(text: &str, signs: &[char]) -> Value {
     text.split(signs).map(str::trim).filter(|word| !word.is_empty()).collect()
 }
 
-/// `Name: value` on each line, or the line that is none.
-fn pairs(text: &str) -> Result<Value, String> {
-    let mut object = Map::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').ok_or_else(|| line.to_owned())?;
-        object.insert(name.trim().to_owned(), json!(value.trim()));
+/// `Name: value` on each line, or the number of the line that is none: what stands
+/// in it may be secret.
+fn pairs(text: &str) -> Result<Value, usize> {
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    let pair = |(at, line): (usize, &str)| {
+        let (name, value) = line.split_once(':').ok_or(at + 1)?;
+        Ok((name.trim().to_owned(), json!(value.trim())))
+    };
+    lines.map(pair).collect::<Result<Map<_, _>, _>>().map(Value::Object)
+}
+
+/// The same for values that are not shown, as the API takes them.
+fn secret_pairs(text: &str) -> Result<Value, usize> {
+    let mut pairs = pairs(text)?;
+    for value in pairs.as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let given = value.as_str().filter(|text| !text.is_empty());
+        *value = json!({"value": given, "secret": true});
     }
-    Ok(Value::Object(object))
+    Ok(pairs)
+}
+
+/// The lines of pairs without their values. What has no name may be a value.
+fn names(text: &str) -> String {
+    let names = text.lines().filter_map(|line| line.split_once(':'));
+    names.map(|(name, _)| format!("{}:\n", name.trim())).collect()
 }
 
 /// `10/second`. What is none goes on as it is, and the API says what it takes.
@@ -270,7 +305,8 @@ pub(super) fn instant(text: &str, now: Timestamp) -> String {
     }
 }
 
-/// Puts a value where the field's path says. What is a list already gets more.
+/// Puts a value where the field's path says. What is a list or pairs already gets
+/// more.
 fn put(body: &mut Value, field: &Field<'_>, value: Value) -> Result<(), Problem> {
     if field.path.split('.').count() > MAX_DEPTH {
         return Err(problem(field.path, format!("a field's name is at most {MAX_DEPTH} names with dots between")));
@@ -286,6 +322,10 @@ fn put(body: &mut Value, field: &Field<'_>, value: Value) -> Result<(), Problem>
     match (place, field.is_list, value) {
         (Value::Array(items), true, value) => add(items, vec![value], field.path),
         (Value::Array(items), false, Value::Array(more)) => add(items, more, field.path),
+        (Value::Object(pairs), false, Value::Object(more)) if field.kind == SECRET_PAIRS => {
+            pairs.extend(more);
+            Ok(())
+        }
         (place, is_list, value) => {
             *place = if is_list { Value::Array(vec![value]) } else { value };
             Ok(())
@@ -350,6 +390,7 @@ mod tests {
         check(&[("subject:?", ""), ("account:text?", " "), ("name", "")], json!({"name": ""}));
         check(&[("tags:list", "a, b,,c")], json!({"tags": ["a", "b", "c"]}));
         check(&[("headers:pairs", "X-A: 1\r\n\r\nx-b: c: d\r\n")], json!({"headers": {"X-A": "1", "x-b": "c: d"}}));
+        check(&[("key:secret?", ""), ("ca:block", "a\r\nb\r\n")], json!({"ca": "a\nb\n"}));
         check(&[("r:rate:null?", "10/minute")], json!({"r": {"limit": 10, "per": "minute"}}));
         check(&[("r:rate:null?", "")], json!({"r": null}));
         check(&[("r:rate", "fast")], json!({"r": "fast"}));
@@ -364,6 +405,27 @@ mod tests {
         check(&[("types:lines", "")], json!({"types": []}));
         let typed = form(&[("types[]", "a.b"), ("types[]", "c.d"), ("types:lines", "e"), ("name", "n")]).typed();
         assert_eq!(typed, json!({"types[]": ["a.b", "c.d"], "types": "e", "name": "n"}));
+    }
+
+    #[test]
+    fn what_is_secret_is_kept_or_given_and_not_shown_again() {
+        let fields = [
+            ("headers:pairs", "x-a: 1"),
+            ("headers:secret-pairs", "X-Key:\r\n\r\nx-new: hush\r\nx-colons: hush:hush"),
+            ("auth:json", r#"{"type": "basic"}"#),
+            ("auth.password:secret?", "hush"),
+        ];
+        let hidden = |value: Option<&str>| json!({"value": value, "secret": true});
+        let new = (hidden(None), hidden(Some("hush")), hidden(Some("hush:hush")));
+        let headers = json!({"x-a": "1", "X-Key": new.0, "x-new": new.1, "x-colons": new.2});
+        check(&fields, json!({"headers": headers, "auth": {"type": "basic", "password": "hush"}}));
+        let typed = form(&fields).typed();
+        let secret = "X-Key:\nx-new:\nx-colons:\n";
+        assert_eq!(typed, json!({"headers": "x-a: 1", "headers:secret": secret, "auth": r#"{"type": "basic"}"#}));
+        let fields = [("_call", "POST /v1/x"), ("h:secret-pairs", "x-a: 1\nhush")];
+        let problem = form(&fields).call(NOW).map(|_| ()).unwrap_err();
+        assert_eq!(problem, super::problem("h:secret", "line 2 is not `Name: value`"));
+        assert_eq!(form(&fields).typed(), json!({"h:secret": "x-a:\n"}));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::super::super::input::Patch;
 use crate::domain::access::{Access, Auth, BadAccess, SecretHeader};
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::Endpoint;
-use crate::domain::header::Header;
+use crate::domain::header::{Header, HeaderError, MAX_HEADERS};
 use crate::domain::oauth::{ClientAuth, OAuth};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -140,24 +140,21 @@ fn below(field: &str, bad: BadAccess) -> ApiError {
 /// The headers that are shown and those that are not. One without a value has
 /// that of `kept`.
 fn split(forms: HeaderForms, kept: &[SecretHeader]) -> Result<(Vec<Header>, Vec<SecretHeader>), ApiError> {
-    let mut texts = Vec::with_capacity(forms.len());
-    for (name, form) in &forms {
-        let lower = name.to_ascii_lowercase();
-        let of_old = || kept.iter().find(|header| header.name == lower).map(|header| header.value.reveal());
-        let (value, secret) = match form {
-            HeaderForm::Shown(value) => (Some(&**value), false),
-            HeaderForm::Spelt(SpeltHeader { value, secret }) => {
-                (value.as_deref().or_else(|| of_old().filter(|_| *secret)), *secret)
-            }
-        };
-        let missing = || ApiError::invalid(format!("headers.{name}"), "give its `value`: there is none to keep");
-        texts.push((&**name, value.ok_or_else(missing)?, secret));
+    if forms.len() > MAX_HEADERS {
+        return Err(ApiError::invalid("headers", HeaderError::TooMany(forms.len())));
     }
-    let headers = Header::parse_all(texts.iter().map(|(name, value, _)| (*name, *value)));
-    let headers = headers.map_err(|problem| ApiError::invalid("headers", problem))?;
     let (mut shown, mut hidden) = (Vec::new(), Vec::new());
-    for (header, (_, _, secret)) in headers.into_iter().zip(texts) {
-        match secret {
+    for (name, form) in forms {
+        let lower = name.to_ascii_lowercase();
+        let of_old = || kept.iter().find(|header| header.name == lower).map(|header| header.value.reveal().to_owned());
+        let (value, is_secret) = match form {
+            HeaderForm::Shown(value) => (Some(value), false),
+            HeaderForm::Spelt(SpeltHeader { value, secret }) => (value.or_else(|| of_old().filter(|_| secret)), secret),
+        };
+        let wrong = |problem: String| ApiError::invalid(format!("headers.{name}"), problem);
+        let value = value.ok_or_else(|| wrong("give its `value`: there is none to keep".to_owned()))?;
+        let header = Header::parse(&name, &value).map_err(|problem| wrong(problem.to_string()))?;
+        match is_secret {
             true => hidden.push(SecretHeader { name: header.name, value: Arc::new(Secret::stored(header.value)) }),
             false => shown.push(header),
         }

@@ -128,5 +128,6 @@ pub(in super::super) const TEMPLATES: &[(&str, &str)] = &[
     ("endpoint.html", include_str!("../templates/endpoint.html")),
     ("endpoint_edit.html", include_str!("../templates/endpoint_edit.html")),
     ("endpoint_fields.html", include_str!("../templates/endpoint_fields.html")),
+    ("endpoint_access.html", include_str!("../templates/endpoint_access.html")),
     ("replays.html", include_str!("../templates/replays.html")),
 ];
