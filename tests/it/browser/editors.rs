@@ -2,7 +2,7 @@
 //! stands where it was made. Once by mouse, once by keyboard.
 
 use hookyard_tests::host::{Extra, local};
-use hookyard_tests::{Api, Browser, Host, Page, Role, text};
+use hookyard_tests::{Api, Browser, Host, Page, Role, eventually, text};
 use serde_json::{Value, json};
 
 use super::sign_in;
@@ -100,4 +100,59 @@ async fn fields_are_picked_and_steps_are_ordered_by_keyboard() {
     page.find_a(Role::Button, "Move step 2, field-mapper, up").await;
     let steps = steps(&page).await;
     assert_eq!([&steps[0]["plugin"], &steps[1]["plugin"]], ["tag-filter", "field-mapper"]);
+}
+
+#[tokio::test]
+async fn each_event_of_a_request_has_a_tab_of_its_own() {
+    let host = Host::start_as(local(), Extra { complete: true, ..Extra::default() }).await;
+    let tenant = host.tenant("acme").await;
+    let also = json!({"when": {"from": "coupon", "exists": true}, "type": {"const": "coupon.used"},
+        "rules": [{"to": "code", "from": "coupon"}]});
+    let config = json!({"type": {"from": "event"}, "rules": [{"to": "id", "from": "id"}], "also": [also]});
+    let step = json!({"plugin": "field-mapper", "config": config});
+    let source = tenant.post("/v1/sources", json!({"name": "shop", "steps": [step]})).await.expect(201);
+    let order = json!({"event": "order.placed", "id": 7, "coupon": "SPRING", "total": 12});
+    tenant.post(text(&source["url"]), order).await.expect(202);
+    let browser = Browser::start().await;
+    let page = browser.page(tenant.base()).await;
+    sign_in(&page, tenant.key()).await;
+    page.expect_complaint("/ask?call=");
+    page.goto(&format!("/sources/{}/pipeline", text(&source["id"]))).await;
+    page.see("2 events would be made").await;
+    assert_eq!(steps(&page).await[0]["config"], config, "nothing was touched");
+
+    page.click(Role::Anything, "Event 2").await;
+    page.fill("Rule 1: to", "coupon.code").await;
+    page.choose("The condition: what has to be so", "is").await;
+    page.fill("The condition: the value", "SUMMER").await;
+    page.see("1 event would be made").await;
+    page.click(Role::Button, "Make another event of the same request").await;
+    page.click(Role::Button, "Set a condition").await;
+    page.fill("The condition: field", "total").await;
+    page.click(Role::Button, "Set the type").await;
+    page.choose("Type: where the value comes from", "Fixed value").await;
+    page.fill("Type: the value", "order.counted").await;
+    page.click(Role::Button, "Add a rule").await;
+    page.fill("Rule 1: from", "total").await;
+    page.fill("Rule 1: to", "total.").await;
+    page.wait_for("the row is wrong", "!!document.querySelector('[data-row=\"also[1].rules[0]\"].is-wrong')").await;
+    // Whoever looks at another event is told where it is.
+    page.click(Role::Anything, "Event 1").await;
+    page.see("Event 3: not right yet").await;
+    assert_eq!(page.violations().await, Vec::<String>::new());
+    page.click(Role::Anything, "Event 3").await;
+    page.fill("Rule 1: to", "total").await;
+    page.see("2 events would be made").await;
+    page.click(Role::Anything, "Event 2").await;
+    page.click(Role::Button, "Remove this event").await;
+    page.click(Role::Button, "Save the pipeline").await;
+    let counted = json!({"when": {"from": "total", "exists": true}, "type": {"const": "order.counted"},
+        "rules": [{"to": "total", "from": "total"}]});
+    let expected = json!({"type": {"from": "event"}, "rules": [{"to": "id", "from": "id"}], "also": [counted]});
+    let path = format!("/v1/sources/{}", text(&source["id"]));
+    eventually("the pipeline to be saved", async || {
+        let saved = tenant.get(&path).await.expect(200);
+        (saved["steps"][0]["config"] == expected).then_some(())
+    })
+    .await;
 }

@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("kit.js", include_str!("assets/kit.js")),
     ("tree.js", include_str!("assets/tree.js")),
     ("code.js", include_str!("assets/code.js")),
+    ("mapper-rows.js", include_str!("assets/mapper-rows.js")),
     ("mapper.js", include_str!("assets/mapper.js")),
     ("schema-form.js", include_str!("assets/schema-form.js")),
     ("steps.js", include_str!("assets/steps.js")),

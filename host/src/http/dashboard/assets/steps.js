@@ -31,7 +31,7 @@ export function configEditor(step, { place, endpoint, schema, changed }) {
   const own = isObject(step.config) ? step.config : {};
   switch (step.plugin) {
     case "field-mapper":
-      if (Array.isArray(own.rules)) return mapperEditor(own, place, changed);
+      if (Array.isArray(own.rules) && Array.isArray(own.also ?? []) && (own.also ?? []).every(isObject)) return mapperEditor(own, place, changed);
       break;
     case "tag-filter": return expression(step.config, endpoint, changed);
     case "javascript":
@@ -148,7 +148,11 @@ async function matching(endpoint, text) {
 export function gist(step) {
   const config = step.config ?? {};
   switch (step.plugin) {
-    case "field-mapper": return count(config.rules?.length ?? 0, "rule");
+    case "field-mapper": {
+      const events = [config, ...(Array.isArray(config.also) ? config.also : [])];
+      const rules = count(events.reduce((sum, event) => sum + (event?.rules?.length ?? 0), 0), "rule");
+      return events.length > 1 ? `${count(events.length, "event")}, ${rules}` : rules;
+    }
     case "tag-filter": return typeof config === "string" ? config : (config.expression ?? "");
     case "javascript": return count(String(config.source ?? "").split("\n").length, "line");
     case "jq": return String(config.program ?? "").slice(0, 60);
