@@ -61,6 +61,9 @@ impl Recall {
         let room = self.enter(event.tenant).await;
         let query = EventQuery {
             subject: Some(subject.clone()),
+            // Accounts may call their subjects alike.
+            account: event.account.clone(),
+            without_account: event.account.is_none(),
             older_than: Some(event.id),
             max_data: Some(MAX_DATA),
             with_data: true,

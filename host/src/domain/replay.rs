@@ -24,6 +24,8 @@ pub struct Selection {
     pub states: Vec<State>,
     /// Empty: any.
     pub event_types: Vec<TypePattern>,
+    /// Of whose events alone; absent: of any.
+    pub account: Option<String>,
     /// Made at or after.
     pub since: Option<Timestamp>,
     /// Made before.

@@ -19,6 +19,7 @@ use crate::domain::session::{Capability, PortalScope};
 
 mod account;
 mod answer;
+mod pages;
 
 /// This call was judged.
 #[derive(Clone)]
@@ -66,6 +67,7 @@ enum About {
     Event,
     Replays,
     Replay,
+    NewReplay,
 }
 
 struct Rule {
@@ -101,7 +103,7 @@ const RULES: &[Rule] = &[
     rule("POST", "/endpoints/{id}/resume", Capability::Endpoints, About::Endpoint),
     rule("POST", "/endpoints/{id}/rotate-secret", Capability::Endpoints, About::Endpoint),
     rule("POST", "/endpoints/{id}/verify", Capability::Endpoints, About::Endpoint),
-    rule("POST", "/endpoints/{id}/replay", Capability::Replay, About::Endpoint),
+    rule("POST", "/endpoints/{id}/replay", Capability::Replay, About::NewReplay),
     rule("POST", "/deliveries/{id}/retry", Capability::Replay, About::Delivery),
     rule("POST", "/replays/{id}/cancel", Capability::Replay, About::Replay),
     rule("POST", "/endpoints/{id}/test", Capability::Test, About::Test),

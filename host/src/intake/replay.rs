@@ -147,6 +147,7 @@ impl Replay {
             endpoint: Some(selection.endpoint),
             states: selection.states.clone(),
             event_types: selection.event_types.clone(),
+            account: selection.account.clone(),
             with_data: true,
             since: selection.since,
             until: Some(selection.until),

@@ -399,6 +399,8 @@ pub struct EventQuery {
     pub tag: Option<String>,
     pub subject: Option<String>,
     pub account: Option<String>,
+    /// None of an account.
+    pub without_account: bool,
     /// None whose data is not kept any more.
     pub with_data: bool,
     /// None with more bytes of data.
@@ -420,9 +422,11 @@ pub enum Which {
 }
 
 /// Which replays to list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ReplayQuery {
     pub endpoint: Option<EndpointId>,
+    /// Those of this account's events alone.
+    pub account: Option<String>,
     pub older_than: Option<ReplayId>,
     pub limit: u32,
 }
@@ -436,6 +440,8 @@ pub struct DeliveryQuery {
     pub states: Vec<State>,
     /// Of events of such types; empty: all.
     pub event_types: Vec<TypePattern>,
+    /// Of events of this account.
+    pub account: Option<String>,
     /// None of an event whose data is not kept any more.
     pub with_data: bool,
     /// Created at or after.
@@ -458,6 +464,8 @@ pub struct LogQuery {
     pub state: Option<State>,
     /// Of events of such types.
     pub event_type: Option<TypePattern>,
+    /// Of events of this account.
+    pub account: Option<String>,
     /// In an id, the event's type or subject, or the reason.
     pub text: Option<String>,
     /// Endpoints that the text stands for: those with such a name.

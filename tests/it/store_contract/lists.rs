@@ -34,6 +34,7 @@ contract! {
         let all: Vec<Event> = (0..4).map(|_| event(tenant)).collect();
         let [mut a, mut b, mut c, mut d] = <[Event; 4]>::try_from(all).expect("four");
         a.event_type = "order.made".parse().expect("an event type");
+        a.account = None;
         b.tags = vec!["new".to_owned(), "paid%".to_owned()];
         c.subject = None;
         c.account = Some("paris".to_owned());
@@ -53,6 +54,8 @@ contract! {
             (EventQuery { tag: some("paid%"), ..all.clone() }, vec![b]),
             (EventQuery { subject: some("customer-7"), ..all.clone() }, vec![d, b, a]),
             (EventQuery { account: some("paris"), ..all.clone() }, vec![c]),
+            (EventQuery { without_account: true, ..all.clone() }, vec![a]),
+            (EventQuery { without_account: true, subject: some("customer-7"), ..all.clone() }, vec![a]),
             (EventQuery { after: Some(NOW + SECOND), ..all.clone() }, vec![d]),
             (EventQuery { after: Some(NOW), before: Some(NOW + MINUTE), ..all.clone() }, vec![c, b, a]),
             (EventQuery { tag: some("paid"), account: some("paris"), ..all.clone() }, vec![c]),
@@ -110,7 +113,7 @@ contract! {
         let (one, two) = (id(), id());
         let a = a_delivery_to(store, tenant, one, claimed(1)).await?;
         let b = a_delivery_to(store, tenant, two, claimed(1)).await?;
-        let event = Arc::new(event(tenant));
+        let event = Arc::new(Event { account: Some("paris".to_owned()), ..event(tenant) });
         let mut later = fresh(&event, one, Start::Due(NOW + MINUTE));
         later.id = DeliveryId::new(NOW + MINUTE, [1; 10]);
         let c = later.id;
@@ -123,6 +126,8 @@ contract! {
             (DeliveryQuery { older_than: Some(c), ..all.clone() }, vec![b, a]),
             (DeliveryQuery { event: Some(event.id), ..all.clone() }, vec![c]),
             (DeliveryQuery { endpoint: Some(one), ..all.clone() }, vec![c, a]),
+            (DeliveryQuery { account: Some("berlin".to_owned()), ..all.clone() }, vec![b, a]),
+            (DeliveryQuery { account: Some("paris".to_owned()), endpoint: Some(two), ..all.clone() }, vec![]),
             (DeliveryQuery { states: vec![State::Delivered], ..all.clone() }, vec![a]),
             (DeliveryQuery { states: vec![State::Pending, State::Delivered], ..all.clone() }, vec![c, b, a]),
             (DeliveryQuery { states: vec![State::Dead], ..all.clone() }, vec![]),

@@ -19,6 +19,7 @@ fn a_replay(tenant: TenantId, endpoint: EndpointId) -> Replay {
             endpoint,
             states: vec![State::Dead, State::Cancelled],
             event_types: vec!["order.*".parse().expect("a pattern")],
+            account: Some("berlin".to_owned()),
             since: Some(NOW),
             until: NOW + MINUTE,
         },
@@ -34,7 +35,8 @@ fn a_replay(tenant: TenantId, endpoint: EndpointId) -> Replay {
 contract! {
     async fn a_replay_reads_back_and_ends_once(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
-        let (one, two) = (a_replay(acme, id()), a_replay(acme, id()));
+        let (one, mut two) = (a_replay(acme, id()), a_replay(acme, id()));
+        two.selection.account = None;
         store.ledger.create_replay(&one, 2).await?;
         store.ledger.create_replay(&two, 2).await?;
         assert!(matches!(store.ledger.create_replay(&a_replay(acme, id()), 2).await, Err(StoreError::OverLimit)));
@@ -51,10 +53,14 @@ contract! {
         let mut all = vec![ended.clone(), two.clone()];
         all.sort_by_key(|replay| std::cmp::Reverse(replay.id));
         let query = ReplayQuery { limit: 10, ..ReplayQuery::default() };
-        assert_eq!(store.ledger.replays(acme, query).await?, all);
-        assert_eq!(store.ledger.replays(acme, ReplayQuery { older_than: Some(all[0].id), ..query }).await?, all[1..]);
-        let of_one = ReplayQuery { endpoint: Some(one.selection.endpoint), ..query };
-        assert_eq!(store.ledger.replays(acme, of_one).await?, [ended]);
+        assert_eq!(store.ledger.replays(acme, query.clone()).await?, all);
+        let older = ReplayQuery { older_than: Some(all[0].id), ..query.clone() };
+        assert_eq!(store.ledger.replays(acme, older).await?, all[1..]);
+        let of_endpoint = ReplayQuery { endpoint: Some(one.selection.endpoint), ..query.clone() };
+        let of_account = ReplayQuery { account: Some("berlin".to_owned()), ..query };
+        for narrowed in [of_endpoint, of_account] {
+            assert_eq!(store.ledger.replays(acme, narrowed).await?, std::slice::from_ref(&ended));
+        }
         Ok(())
     }
 

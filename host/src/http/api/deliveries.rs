@@ -208,6 +208,8 @@ struct ListParams {
     /// A pattern that the event's type has to fit, such as `order.*`.
     #[serde(rename = "type")]
     event_type: Option<String>,
+    /// The managed account that its event is of.
+    account: Option<String>,
     /// Created at or after (RFC 3339).
     after: Option<String>,
     /// Created before (RFC 3339).
@@ -221,8 +223,8 @@ struct ListParams {
 
 /// Lists deliveries, newest first.
 ///
-/// A `text` or a `type` is looked for in 3,000 deliveries at a time, and a state or an endpoint beside other
-/// filters in 6,000: `searched` says so, and `next` goes on from there, also where nothing was found.
+/// A `text`, a `type` or an `account` is looked for in 3,000 deliveries at a time, and a state or an endpoint beside
+/// other filters in 6,000: `searched` says so, and `next` goes on from there, also where nothing was found.
 #[utoipa::path(
     get,
     path = "/deliveries",
@@ -247,6 +249,7 @@ async fn list(
         endpoint: params.endpoint.map(|text| text.parse().map_err(wrong)).transpose()?,
         state: params.state.as_deref().map(state).transpose()?,
         event_type: params.event_type.map(|text| input::field("type", &text)).transpose()?,
+        account: params.account,
         endpoints_of_text: text.as_deref().map(|text| named(endpoints, text)).unwrap_or_default(),
         text,
         since: events::instant("after", params.after)?,

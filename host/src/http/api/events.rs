@@ -189,6 +189,7 @@ async fn list(
         tag: params.tag,
         subject: params.subject,
         account: params.account,
+        without_account: false,
         with_data: false,
         max_data: None,
         after: instant("after", params.after)?,

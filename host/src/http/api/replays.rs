@@ -21,6 +21,7 @@ use super::{deliveries, events};
 use crate::clock::mint;
 use crate::domain::audit::{Action, Change};
 use crate::domain::delivery::State as Standing;
+use crate::domain::event::check_label;
 use crate::domain::id::{EndpointId, ReplayId};
 use crate::domain::replay::{Progress, Replay, Selection, Through};
 use crate::domain::subscription::TypePattern;
@@ -53,6 +54,8 @@ struct Form {
     #[serde(default, alias = "types")]
     #[schema(value_type = Vec<TypePattern>)]
     event_types: Vec<String>,
+    /// Only of this managed account's events.
+    account: Option<String>,
     pipeline: Through,
     #[serde(default)]
     dry_run: bool,
@@ -72,6 +75,8 @@ struct View {
     pipeline: Through,
     states: Vec<Standing>,
     event_types: Vec<TypePattern>,
+    /// Of whose events alone it is; null: of any.
+    account: Option<String>,
     since: Option<Timestamp>,
     until: Timestamp,
     /// How many there were to make when it began, and how many were made.
@@ -83,7 +88,7 @@ struct View {
 
 impl View {
     fn of(replay: Replay, dry_run: bool) -> Self {
-        let Selection { endpoint, states, event_types, since, until } = replay.selection;
+        let Selection { endpoint, states, event_types, account, since, until } = replay.selection;
         Self {
             id: (!dry_run).then_some(replay.id),
             endpoint_id: endpoint,
@@ -91,6 +96,7 @@ impl View {
             pipeline: replay.through,
             states,
             event_types,
+            account,
             since,
             until,
             deliveries: replay.found,
@@ -135,6 +141,7 @@ async fn create(
                 None => vec![Standing::Dead],
             },
             event_types: patterns(&form.event_types)?,
+            account: form.account.map(account).transpose()?,
             since: events::instant("since", Some(form.since))?,
             // What a replay makes must not be found by it.
             until: events::instant("until", form.until)?.map_or(now, |until| until.min(now)),
@@ -155,7 +162,9 @@ async fn create(
     let states = Change::new("states", Value::Null, json!(selection.states));
     let types = Change::new("event_types", Value::Null, json!(selection.event_types));
     let pipeline = Change::new("pipeline", Value::Null, json!(replay.through));
-    let changes = vec![span("since", selection.since), span("until", Some(selection.until)), states, types, pipeline];
+    let account = selection.account.as_ref().map(|account| Change::new("account", Value::Null, json!(account)));
+    let (since, until) = (span("since", selection.since), span("until", Some(selection.until)));
+    let changes = [since, until, states, types, pipeline].into_iter().chain(account).collect();
     // Before the first: a replay that is cut short was one, too.
     app.catalog.noting(caller.entry(&app, Action::EndpointReplayed, endpoint, changes)).note().await?;
     match app.ledger.create_replay(&replay, MAX_RUNNING).await {
@@ -172,6 +181,11 @@ async fn create(
     Ok((StatusCode::ACCEPTED, Json(View::of(replay, false))))
 }
 
+fn account(name: String) -> Result<String, ApiError> {
+    check_label(&name).map_err(|problem| ApiError::invalid("account", problem))?;
+    Ok(name)
+}
+
 fn patterns(texts: &[String]) -> Result<Vec<TypePattern>, ApiError> {
     if texts.len() > MAX_TYPES {
         return Err(ApiError::invalid("event_types", format!("at most {MAX_TYPES} are allowed")));
@@ -186,6 +200,8 @@ fn patterns(texts: &[String]) -> Result<Vec<TypePattern>, ApiError> {
 struct ListParams {
     /// An endpoint's id.
     endpoint: Option<String>,
+    /// The managed account of whose events alone they are.
+    account: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
@@ -208,6 +224,7 @@ async fn list(
     let wrong = |_| ApiError::invalid("endpoint", "give an endpoint's id");
     let query = ReplayQuery {
         endpoint: params.endpoint.map(|text| text.parse().map_err(wrong)).transpose()?,
+        account: params.account,
         older_than: page::cursor(params.cursor.as_deref())?,
         limit: limit + 1,
     };

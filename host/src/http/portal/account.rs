@@ -1,10 +1,11 @@
 //! Calls of a portal that are allowed: kept to an account, where the portal is one
 //! account's, and without what is the tenant's own.
 //!
-//! An account's endpoints are those that select this account and no other; its
-//! deliveries are theirs, its events those that carry it.
+//! An account's endpoints are those that select this account and no other, its
+//! events those that carry it, its deliveries those of its events to its endpoints.
+//! Whose events they were is asked each time: the endpoint may have been another
+//! account's when they were delivered.
 
-use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -20,11 +21,13 @@ use super::super::error::ApiError;
 use super::super::input::{self, MAX_BODY};
 use super::super::page;
 use super::answer;
+use super::pages::Pages;
 use super::{About, make_judged};
 use crate::domain::id::{DeliveryId, EndpointId, ReplayId};
 use crate::domain::session::PortalScope;
 
-/// More endpoints than this are looked at one by one.
+/// More endpoints than this are looked at one by one, and a visitor makes no more:
+/// each is a question to the store whenever somebody looks.
 const TOGETHER: usize = 50;
 
 /// What a visitor may set of an endpoint. Not its steps: they run with what the
@@ -49,6 +52,7 @@ const OWN_FIELDS: &[&str] = &[
     "ordered",
 ];
 const TEST_FIELDS: &[&str] = &["type", "data", "subject", "account", "tags"];
+const REPLAY_FIELDS: &[&str] = &["since", "until", "states", "event_types", "types", "account", "pipeline", "dry_run"];
 
 /// A visitor, and the way to the API.
 pub(super) struct Within<'a> {
@@ -70,6 +74,7 @@ impl Within<'_> {
                 answer::endpoint(self.scope, self.make(parts, body).await).await
             }
             About::NewEndpoint => {
+                self.has_room()?;
                 let body = self.own_fields(body, OWN_FIELDS, "accounts").await?;
                 answer::endpoint(self.scope, self.make(parts, body).await).await
             }
@@ -90,7 +95,12 @@ impl Within<'_> {
                 answer::delivery(self.make(parts, body).await).await
             }
             About::Replay => {
-                self.own(&format!("/v1/replays/{id}")).await?;
+                self.own_replay(id).await?;
+                Ok(self.make(parts, body).await)
+            }
+            About::NewReplay => {
+                self.own_endpoint(id)?;
+                let body = self.own_fields(body, REPLAY_FIELDS, "account").await?;
                 Ok(self.make(parts, body).await)
             }
             About::Events => {
@@ -140,6 +150,16 @@ impl Within<'_> {
         if self.endpoints_of_account().is_none_or(is_own) { Ok(()) } else { Err(ApiError::NotFound) }
     }
 
+    fn has_room(&self) -> Result<(), ApiError> {
+        match self.endpoints_of_account() {
+            Some(own) if own.len() >= TOGETHER => Err(ApiError::Conflict {
+                field: None,
+                problem: format!("{TOGETHER} endpoints are there, and a portal makes no more; delete one first"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// A thing whose `endpoint_id` is an endpoint of the account's.
     async fn own(&self, target: &str) -> Result<Value, ApiError> {
         let thing = self.read(target).await?;
@@ -147,13 +167,18 @@ impl Within<'_> {
         Ok(thing)
     }
 
-    /// Its event is asked too: the endpoint may have been another account's then.
     async fn own_delivery(&self, id: &str) -> Result<(), ApiError> {
         if self.scope.account.is_none() {
             return Ok(());
         }
         let delivery = self.own(&format!("/v1/deliveries/{id}")).await?;
         self.own_event(delivery["event_id"].as_str().unwrap_or_default()).await
+    }
+
+    async fn own_replay(&self, id: &str) -> Result<(), ApiError> {
+        let Some(account) = &self.scope.account else { return Ok(()) };
+        let replay = self.own(&format!("/v1/replays/{id}")).await?;
+        if replay["account"] == **account { Ok(()) } else { Err(ApiError::NotFound) }
     }
 
     async fn own_event(&self, id: &str) -> Result<(), ApiError> {
@@ -172,22 +197,27 @@ impl Within<'_> {
         let cursor = value_of(query, "cursor");
         let before: Option<EndpointId> = page::cursor(cursor.as_deref())?;
         let some = own.into_iter().filter(|id| before.is_none_or(|before| *id < before)).take(limit + 1);
-        let mut found = Vec::new();
+        let mut pages = Pages::default();
         for id in some {
             // One that was deleted meanwhile is not there.
-            found.extend(self.read(&format!("/v1/endpoints/{id}")).await.ok());
+            if let Ok(endpoint) = self.read(&format!("/v1/endpoints/{id}")).await {
+                pages.add(&json!({"items": [endpoint]}));
+            }
         }
-        answer::endpoints(self.scope, listed(found, limit)).await
+        answer::endpoints(self.scope, pages.laid(limit)).await
     }
 
-    /// A list of things that each have an endpoint: that of the endpoint which is
-    /// asked for, or those of all of the account's, laid together.
+    /// A list of things of the account's that each have an endpoint: that of the
+    /// endpoint which is asked for, or those of all of its endpoints, laid together.
     async fn listed<Id: std::str::FromStr>(&self, parts: Parts) -> Result<Response, ApiError> {
-        let Some(own) = self.endpoints_of_account() else { return Ok(self.make(parts, Body::empty()).await) };
-        let query = parts.uri.query();
+        let (Some(account), Some(own)) = (&self.scope.account, self.endpoints_of_account()) else {
+            return Ok(self.make(parts, Body::empty()).await);
+        };
+        let (path, asked) = (parts.uri.path(), with(parts.uri.query(), "account", account));
+        let query = Some(asked.as_str());
         if let Some(endpoint) = value_of(query, "endpoint") {
             self.own_endpoint(&endpoint)?;
-            return Ok(self.make(parts, Body::empty()).await);
+            return Ok(self.get(&format!("{path}?{asked}")).await);
         }
         let limit = limit(query)?;
         let _checked: Option<Id> = page::cursor(value_of(query, "cursor").as_deref())?;
@@ -195,19 +225,16 @@ impl Within<'_> {
             let problem = format!("give one of the endpoints: there are more than {TOGETHER}");
             return Err(ApiError::invalid("endpoint", problem));
         }
-        let mut found = Vec::new();
+        let mut pages = Pages::default();
         for id in own {
             let query = with(query, "endpoint", &id.to_string());
-            let response = self.get(&format!("{}?{query}", parts.uri.path())).await;
+            let response = self.get(&format!("{path}?{query}")).await;
             if response.status() != StatusCode::OK {
                 return Ok(response);
             }
-            let (_, page) = answer::parts(response).await;
-            found.extend(page["items"].as_array().into_iter().flatten().cloned());
-            // One more than the page has may come from each.
-            found.extend(page["next"].is_string().then(|| json!({"id": ""})));
+            pages.add(&answer::parts(response).await.1);
         }
-        Ok(listed(found, limit))
+        Ok(pages.laid(limit))
     }
 
     /// The body with nothing in it but `fields`, and with the account's name in
@@ -229,18 +256,6 @@ impl Within<'_> {
         }
         Ok(Body::from(Value::Object(form).to_string()))
     }
-}
-
-/// The first `limit` of what was found, by ids, which sort by age. Something
-/// without an id stands for what was not asked for, and is older.
-fn listed(mut found: Vec<Value>, limit: usize) -> Response {
-    let id = |thing: &Value| thing["id"].as_str().unwrap_or_default().to_owned();
-    found.sort_by_key(|thing| std::cmp::Reverse(id(thing)));
-    let more = found.len() > limit || found.iter().any(|thing| id(thing).is_empty());
-    found.retain(|thing| !id(thing).is_empty());
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(id);
-    Json(json!({"items": found, "next": next})).into_response()
 }
 
 fn limit(query: Option<&str>) -> Result<usize, ApiError> {
@@ -271,18 +286,5 @@ mod tests {
         // However it is spelt.
         assert_eq!(with(Some("%61ccount=x&limit=2"), "account", "z"), "limit=2&account=z");
         assert_eq!(value_of(Some("endpoint=a&endpoint=b"), "endpoint").as_deref(), Some("b"));
-    }
-
-    #[tokio::test]
-    async fn pages_are_laid_together_by_age() {
-        let things = |ids: &[&str]| ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>();
-        let check = async |ids: &[&str], limit, expected: Value| {
-            let (_, page) = answer::parts(listed(things(ids), limit)).await;
-            assert_eq!(page, expected, "{ids:?}");
-        };
-        check(&[], 2, json!({"items": [], "next": null})).await;
-        check(&["a", "c"], 2, json!({"items": [{"id": "c"}, {"id": "a"}], "next": null})).await;
-        check(&["a", "c", "b"], 2, json!({"items": [{"id": "c"}, {"id": "b"}], "next": "b"})).await;
-        check(&["a", "", "b"], 2, json!({"items": [{"id": "b"}, {"id": "a"}], "next": "a"})).await;
     }
 }

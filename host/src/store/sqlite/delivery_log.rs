@@ -1,7 +1,7 @@
 //! The delivery log: deliveries with what people look for in them, newest first.
 //!
 //! What has an index is found through it. What has none (a text, an event's
-//! type) is looked for in so many rows at most, and the answer says where it
+//! type or account) is looked for in so many rows at most, and the answer says where it
 //! stopped: no question is slow, and whoever wants more goes on from there.
 
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
@@ -53,7 +53,8 @@ impl Way {
     fn bound(self, wanted: &LogQuery) -> Option<u32> {
         let by_state = wanted.state.is_some() && !matches!(self, Self::Ended(_));
         let by_endpoint = wanted.endpoint.is_some() && self != Self::Endpoint;
-        match (wanted.event_type.is_some() || wanted.text.is_some(), by_state || by_endpoint) {
+        let by_event = wanted.event_type.is_some() || wanted.account.is_some() || wanted.text.is_some();
+        match (by_event, by_state || by_endpoint) {
             (true, _) => Some(READ),
             (false, true) => Some(LOOKED_AT),
             (false, false) => None,
@@ -115,6 +116,9 @@ fn list(tenant: TenantId, wanted: &LogQuery) -> QueryBuilder<Sqlite> {
         // Of what GLOB reads as a sign, a pattern has the star alone. An event that
         // must be there would be looked for first.
         query.push(" AND coalesce(events.type, '') GLOB ").push_bind(pattern.as_str().to_owned());
+    }
+    if let Some(account) = &wanted.account {
+        query.push(" AND coalesce(events.account, '') = ").push_bind(account.clone());
     }
     if let Some(text) = &wanted.text {
         let like = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
@@ -187,13 +191,14 @@ mod tests {
     fn questions() -> Vec<LogQuery> {
         let at = Timestamp::from_millis(1_763_700_000_000);
         let mut questions = Vec::new();
-        for ways in 0..8 {
+        for ways in 0..16 {
             for state in [None, Some(State::Pending), Some(State::Delivered), Some(State::Dead)] {
                 questions.push(LogQuery {
                     event: (ways & 1 > 0).then(|| EventId::floor(at)),
                     endpoint: (ways & 2 > 0).then(|| EndpointId::floor(at)),
                     text: (ways & 4 > 0).then(|| "a_b%".to_owned()),
                     event_type: (ways & 4 > 0).then(|| "order.*".parse().unwrap()),
+                    account: (ways & 8 > 0).then(|| "berlin".to_owned()),
                     endpoints_of_text: vec![EndpointId::floor(at); ways],
                     state,
                     since: Some(at),
@@ -235,7 +240,7 @@ mod tests {
         for wanted in questions() {
             let way = Way::of(&wanted);
             let bound = way.bound(&wanted);
-            match (wanted.text.is_some(), wanted.only, way) {
+            match (wanted.text.is_some() || wanted.account.is_some(), wanted.only, way) {
                 (_, Some(_), _) => assert_eq!(bound, None),
                 (true, ..) => assert_eq!(bound, Some(READ)),
                 (false, _, Way::All | Way::Endpoint) if wanted.state.is_none() => assert_eq!(bound, None),

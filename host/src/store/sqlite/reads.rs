@@ -194,6 +194,13 @@ fn narrow_deliveries(query: &mut QueryBuilder<Sqlite>, wanted: &DeliveryQuery) {
         }
         query.push("))");
     }
+    if let Some(account) = &wanted.account {
+        query.push(
+            " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
+                AND events.id = deliveries.event_id AND events.account = ",
+        );
+        query.push_bind(account.clone()).push(")");
+    }
     if !wanted.states.is_empty() {
         among(query, wanted.states.iter().map(|state| state.as_str().to_owned()));
     }

@@ -12,15 +12,15 @@ use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{Portion, ReplayQuery};
 
-const REPLAY: &str = "tenant_id, id, endpoint_id, states, event_types, since, until, through, found, made, after,
-    state, updated_at";
+const REPLAY: &str = "tenant_id, id, endpoint_id, states, event_types, account, since, until, through, found, made,
+    after, state, updated_at";
 
 pub(super) async fn create(conn: &mut SqliteConnection, replay: &Replay, most: u32) -> Result<(), StoreError> {
     const RUNNING: &str = "SELECT count(*) AS running FROM replays WHERE tenant_id = ? AND state = 'running'";
     const INSERT: &str = "
-        INSERT INTO replays (tenant_id, id, endpoint_id, states, event_types, since, until, through, found, made, after,
-            state, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO replays (tenant_id, id, endpoint_id, states, event_types, account, since, until, through, found,
+            made, after, state, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let running = sqlx::query(RUNNING).bind(id_text(&replay.tenant)).fetch_one(&mut *conn).await?;
     if Columns(&running).int::<u32>("running")? >= most {
         return Err(StoreError::OverLimit);
@@ -33,6 +33,7 @@ pub(super) async fn create(conn: &mut SqliteConnection, replay: &Replay, most: u
         .bind(id_text(&selection.endpoint))
         .bind(json(&selection.states))
         .bind(json(&selection.event_types))
+        .bind(selection.account.as_deref())
         .bind(selection.since.map(Timestamp::as_millis))
         .bind(selection.until.as_millis())
         .bind(json(&replay.through))
@@ -98,6 +99,9 @@ pub(super) async fn list(pool: &SqlitePool, tenant: TenantId, wanted: ReplayQuer
     if let Some(endpoint) = wanted.endpoint {
         query.push(" AND endpoint_id = ").push_bind(id_text(&endpoint));
     }
+    if let Some(account) = wanted.account {
+        query.push(" AND account = ").push_bind(account);
+    }
     if let Some(id) = wanted.older_than {
         query.push(" AND id < ").push_bind(id_text(&id));
     }
@@ -126,6 +130,7 @@ fn replay(row: Columns<'_>) -> Result<Replay, StoreError> {
             endpoint: row.parsed("endpoint_id")?,
             states,
             event_types: row.json("event_types")?,
+            account: row.maybe_text("account")?,
             since: row.maybe_at("since")?,
             until: row.at("until")?,
         },
