@@ -96,6 +96,7 @@ pub(crate) const ROUTES: &[Route] = &[
     ("DELETE", "/v1/operator/users/{id}", Operator, ""),
     ("POST", "/v1/operator/users/{id}/link", Operator, ""),
     ("POST", "/v1/portal-sessions", Member, ""),
+    ("DELETE", "/v1/portal-sessions", Member, ""),
     ("GET", "/v1/plugins", Viewer, ""),
     ("POST", "/v1/plugins", Member, "no component"),
     ("GET", "/v1/plugins/{name}", Viewer, ""),

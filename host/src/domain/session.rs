@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::id::{TenantId, UserId};
+use super::id::{KeyId, NotAnId, TenantId, UserId};
 use super::key::KeyHash;
 use super::time::Timestamp;
 use super::user::Whose;
@@ -82,14 +82,39 @@ pub enum Holder {
     User(Whose, UserId),
     /// A tenant's key, or the operator's.
     Key(Whose, KeyHash),
-    Portal(TenantId, PortalScope),
+    Portal(TenantId, PortalScope, Option<Maker>),
+}
+
+/// Who made a portal's link, which is worth nothing once they may make none any
+/// more. The operator, who always may, is nobody here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    User(UserId),
+    Key(KeyId),
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Maker {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        text.parse().map(Self::User).or_else(|_| text.parse().map(Self::Key))
+    }
 }
 
 impl Holder {
     pub fn whose(&self) -> Whose {
         match self {
             Self::User(whose, _) | Self::Key(whose, _) => *whose,
-            Self::Portal(tenant, _) => Whose::Tenant(*tenant),
+            Self::Portal(tenant, ..) => Whose::Tenant(*tenant),
         }
     }
 
@@ -110,8 +135,13 @@ impl Session {
     }
 
     /// One that lasts for a set time, seen or not.
-    pub fn portal(hash: TokenHash, (tenant, scope): (TenantId, PortalScope), now: Timestamp, lasts: Duration) -> Self {
-        let (holder, end) = (Holder::Portal(tenant, scope), now + lasts);
+    pub fn portal(
+        hash: TokenHash,
+        (tenant, scope, maker): (TenantId, PortalScope, Option<Maker>),
+        now: Timestamp,
+        lasts: Duration,
+    ) -> Self {
+        let (holder, end) = (Holder::Portal(tenant, scope, maker), now + lasts);
         Self { hash, holder, entered: None, created_at: now, lapses_at: end, ends_at: end }
     }
 
@@ -273,7 +303,8 @@ mod tests {
     fn a_portal_ends_when_it_was_said() {
         let scope = PortalScope { account: None, capabilities: BTreeSet::new(), embed_origins: Vec::new() };
         let tenant = TenantId::new(at(0), [1; 10]);
-        let session = Session::portal(TokenHash([1; 32]), (tenant, scope), at(0), Duration::from_secs(20 * 60 * 60));
+        let lasts = Duration::from_secs(20 * 60 * 60);
+        let session = Session::portal(TokenHash([1; 32]), (tenant, scope, None), at(0), lasts);
         assert!(!session.is_over(at(19)) && session.is_over(at(20)));
         assert_eq!(session.seen(at(19)), None);
     }

@@ -15,7 +15,7 @@ use crate::domain::audit::Author;
 use crate::domain::id::TenantId;
 use crate::domain::key::KeyHash;
 use crate::domain::role::Role;
-use crate::domain::session::{Capability, Holder, PortalScope, Session, TokenHash, TokenText};
+use crate::domain::session::{Capability, Holder, Maker, PortalScope, Session, TokenHash, TokenText};
 use crate::domain::user::{User, Whose};
 use crate::store::StoreError;
 use crate::telemetry::Chain;
@@ -89,7 +89,7 @@ pub(super) fn shown(app: &App, headers: &HeaderMap, name: &CookieName) -> Vec<To
 }
 
 /// The session with this token and who holds it, if it is not over and its user
-/// or key is still there.
+/// or key is still there, or whoever made the portal.
 pub(super) async fn opened(app: &App, hash: TokenHash) -> Result<Option<(Session, Visitor)>, StoreError> {
     let Some((session, user)) = app.people.session(hash).await? else { return Ok(None) };
     if session.is_over(app.clock.now()) {
@@ -103,7 +103,10 @@ pub(super) async fn opened(app: &App, hash: TokenHash) -> Result<Option<(Session
             is_key.then(|| of_operator(app, &session, "operator"))
         }
         (Holder::Key(Whose::Tenant(tenant), key), _) => of_key(app, &session, *tenant, key),
-        (Holder::Portal(tenant, scope), _) => of_portal(app, &session, *tenant, scope),
+        (Holder::Portal(tenant, scope, maker), _) => match may_still_make(app, *tenant, *maker).await? {
+            true => of_portal(app, &session, *tenant, scope),
+            false => None,
+        },
     };
     Ok(visitor.map(|visitor| (session, visitor)))
 }
@@ -122,6 +125,19 @@ fn of_key(app: &App, session: &Session, tenant: TenantId, hash: &KeyHash) -> Opt
     let who = Who::Tenant { tenant, role: key.role, author: Author::of(&key), key: Some(key.id), scope: None };
     let id = key.id.to_string();
     in_tenant(app, session, ("key", key.name.as_deref().unwrap_or(&id)), who)
+}
+
+/// Whether who made a portal's link may still make one.
+async fn may_still_make(app: &App, tenant: TenantId, maker: Option<Maker>) -> Result<bool, StoreError> {
+    let role = match maker {
+        None => return Ok(true),
+        Some(Maker::User(id)) => app.people.user(Whose::Tenant(tenant), id).await?.map(|user| user.role),
+        Some(Maker::Key(id)) => app.picture.tenant(tenant).and_then(|part| {
+            let (_, key) = part.keys.iter().find(|(_, key)| key.id == id)?;
+            key.expired_at(app.clock.now()).is_none().then_some(key.role)
+        }),
+    };
+    Ok(role.is_some_and(|role| role.covers(Role::Member)))
 }
 
 fn of_portal(app: &App, session: &Session, tenant: TenantId, scope: &PortalScope) -> Option<Visitor> {

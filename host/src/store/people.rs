@@ -77,8 +77,19 @@ pub trait People: Send + Sync {
 
     fn end_session(&self, hash: TokenHash) -> Reply<'_, ()>;
 
+    /// Ends a tenant's portals; answers how many there were.
+    fn end_portals(&self, tenant: TenantId, which: Portals) -> Reply<'_, u64>;
+
     /// Deletes up to `limit` sessions and links that are over; answers how many.
     fn end_lapsed(&self, now: Timestamp, limit: u32) -> Reply<'_, u64>;
+}
+
+/// Which portals' sessions end.
+#[derive(Clone, Debug)]
+pub enum Portals {
+    All,
+    /// Those of this account, and none of the whole tenant.
+    Of(String),
 }
 
 /// What taking a link leads to, beside a session.

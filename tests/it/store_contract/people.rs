@@ -9,12 +9,12 @@ use hookyard::domain::id::{TenantId, UserId};
 use hookyard::domain::key::KeyHash;
 use hookyard::domain::password::PasswordHash;
 use hookyard::domain::role::Role;
-use hookyard::domain::session::{Capability, Holder, Link, MOST_OF_HOLDER, PortalScope, Session, TokenHash};
+use hookyard::domain::session::{Capability, Holder, Link, MOST_OF_HOLDER, Maker, PortalScope, Session, TokenHash};
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::user::{User, Whose};
 use hookyard::store::StoreError;
 use hookyard::store::catalog::AuditQuery;
-use hookyard::store::people::Taking;
+use hookyard::store::people::{Portals, Taking};
 
 use super::Store;
 use super::given::{MINUTE, NOW, SECOND, a_tenant, id, user};
@@ -222,12 +222,15 @@ contract! {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         let jane = user(acme, "jane@example.com");
         store.people.create_user(&jane, MANY).await?;
-        let portal = Session::portal(hash(3), (acme, scope()), NOW + SECOND, Duration::from_secs(90));
+        let by = |maker| (acme, scope(), Some(maker));
+        let portal = Session::portal(hash(3), by(Maker::User(jane.id)), NOW + SECOND, Duration::from_secs(90));
         let all = [
             session(1, of(&jane)),
             session(2, Holder::Key(Whose::Operator, KeyHash([7; 32]))),
             portal,
             session(4, Holder::Key(Whose::Tenant(other), KeyHash([8; 32]))),
+            Session::portal(hash(6), by(Maker::Key(id())), NOW, MINUTE),
+            Session::portal(hash(7), (acme, scope(), None), NOW, MINUTE),
         ];
         for one in &all {
             store.people.open_session(one, MANY).await?;
@@ -251,7 +254,7 @@ contract! {
         assert!(is_open(store, 2).await? && is_open(store, 3).await?);
         store.catalog.delete_tenant(acme, NOW).await?;
         assert!(!is_open(store, 3).await? && is_open(store, 2).await?);
-        let late = Session::portal(hash(5), (acme, scope()), NOW, MINUTE);
+        let late = Session::portal(hash(5), (acme, scope(), None), NOW, MINUTE);
         assert!(matches!(store.people.open_session(&late, MANY).await, Err(StoreError::NotFound)));
         Ok(())
     }
@@ -284,12 +287,38 @@ contract! {
         let acme = a_tenant(store, "acme").await?;
         let jane = user(acme, "jane@example.com");
         store.people.create_user(&jane, MANY).await?;
-        let portal = |number| Session::portal(hash(number), (acme, scope()), NOW, MINUTE);
+        let portal = |number| Session::portal(hash(number), (acme, scope(), None), NOW, MINUTE);
         store.people.open_session(&portal(1), 1).await?;
         assert!(matches!(store.people.open_session(&portal(2), 1).await, Err(StoreError::OverLimit)));
         store.people.open_session(&session(3, of(&jane)), 1).await?;
         assert!(matches!(store.people.open_session(&session(4, of(&jane)), 1).await, Err(StoreError::OverLimit)));
         assert!(!is_open(store, 2).await? && !is_open(store, 4).await?);
+        Ok(())
+    }
+
+    async fn portals_end_by_account_or_all_of_them(store: &Store) -> Kept {
+        let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
+        let jane = user(acme, "jane@example.com");
+        store.people.create_user(&jane, MANY).await?;
+        store.people.open_session(&session(1, of(&jane)), MANY).await?;
+        let of_account = |account: Option<&str>| PortalScope { account: account.map(str::to_owned), ..scope() };
+        let portals = [(2, acme, Some("a")), (3, acme, Some("b")), (4, acme, None), (5, other, Some("a"))];
+        for (number, tenant, account) in portals {
+            let portal = Session::portal(hash(number), (tenant, of_account(account), None), NOW, MINUTE);
+            store.people.open_session(&portal, MANY).await?;
+        }
+        let open = async || {
+            let mut open = Vec::new();
+            for number in 1..=5 {
+                open.extend(is_open(store, number).await?.then_some(number));
+            }
+            Ok::<_, StoreError>(open)
+        };
+        assert_eq!(store.people.end_portals(acme, Portals::Of("none".to_owned())).await?, 0);
+        assert_eq!(store.people.end_portals(acme, Portals::Of("a".to_owned())).await?, 1);
+        assert_eq!(open().await?, [1, 3, 4, 5]);
+        assert_eq!(store.people.end_portals(acme, Portals::All).await?, 2);
+        assert_eq!(open().await?, [1, 5]);
         Ok(())
     }
 

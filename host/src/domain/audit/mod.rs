@@ -125,6 +125,7 @@ actions! {
     UserDeleted = "user.deleted",
     UserLinkMade = "user.link-made",
     PortalSessionCreated = "portal-session.created",
+    PortalSessionsEnded = "portal-sessions.ended",
     SourceCreated = "source.created",
     SourceUpdated = "source.updated",
     SourceDeleted = "source.deleted",

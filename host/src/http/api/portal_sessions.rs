@@ -7,20 +7,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
-use super::super::input;
+use super::super::input::{self, Params};
 use crate::clock::random;
-use crate::domain::audit::{self, Action, Change};
+use crate::domain::audit::{self, Action, Author, Change};
 use crate::domain::event::check_label;
-use crate::domain::session::{Capability, PortalScope, Session, TokenText};
+use crate::domain::session::{Capability, Maker, PortalScope, Session, TokenText};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
+use crate::store::people::Portals;
 
 const DEFAULT_SECONDS: u64 = 60 * 60;
 const MIN_SECONDS: u64 = 60;
@@ -30,7 +31,7 @@ const MAX_ORIGINS: usize = 10;
 const MAX_SESSIONS: u32 = 10_000;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(create))
+    OpenApiRouter::new().routes(routes!(create, end))
 }
 
 /// `{account?, capabilities?, expires_in_seconds?, embed_origins?}`
@@ -88,6 +89,8 @@ struct Created {
 }
 
 /// Makes a link to a portal: a part of the dashboard for one of your own customers, to send or to show in a frame.
+///
+/// It ends at its time, and before it with the key or the user who made it, or their right to.
 #[utoipa::path(
     post,
     path = "/portal-sessions",
@@ -108,7 +111,12 @@ async fn create(
     let token = TokenText::new(random());
     let target = scope.account.clone().unwrap_or_else(|| "portal".to_owned());
     let mut changes = audit::created(&scope);
-    let session = Session::portal(token.hash(), (caller.id(), scope), app.clock.now(), lasts);
+    let maker = match caller.author() {
+        Author::User { id, .. } => Some(Maker::User(id)),
+        Author::Key { id, .. } => Some(Maker::Key(id)),
+        Author::Operator | Author::Portal { .. } | Author::Hookyard => None,
+    };
+    let session = Session::portal(token.hash(), (caller.id(), scope, maker), app.clock.now(), lasts);
     changes.push(Change::new("expires_at", serde_json::Value::Null, serde_json::json!(session.ends_at)));
     let entry = caller.entry(&app, Action::PortalSessionCreated, target, changes);
     app.people.noting(entry).open_session(&session, MAX_SESSIONS).await.map_err(|error| match error {
@@ -120,4 +128,45 @@ async fn create(
     })?;
     let url = format!("{}/portal/{}", app.public_url.trim_end_matches('/'), token.reveal());
     Ok((StatusCode::CREATED, Json(Created { url, expires_at: session.ends_at })))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EndParams {
+    /// Only this account's; absent: every one.
+    account: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = EndedPortalSessions)]
+struct Ended {
+    /// How many there were that had not ended.
+    ended: u64,
+}
+
+/// Ends portals before their time, such as when a link came into wrong hands.
+///
+/// All that there are, or one account's. Whoever is in is out, and no link that was made before opens anything.
+#[utoipa::path(
+    delete,
+    path = "/portal-sessions",
+    operation_id = "end_portal_sessions",
+    tag = "portal",
+    params(EndParams),
+    responses((status = 200, body = Ended)),
+)]
+async fn end(
+    State(app): State<App>,
+    caller: TenantCaller,
+    Params(params): Params<EndParams>,
+) -> Result<Json<Ended>, ApiError> {
+    if let Some(account) = &params.account {
+        check_label(account).map_err(|problem| ApiError::invalid("account", problem))?;
+    }
+    let target = params.account.clone().unwrap_or_else(|| "portal".to_owned());
+    let entry = caller.entry(&app, Action::PortalSessionsEnded, target, Vec::new());
+    let which = params.account.map_or(Portals::All, Portals::Of);
+    let ended = app.people.noting(entry).end_portals(caller.id(), which).await?;
+    Ok(Json(Ended { ended }))
 }

@@ -17,7 +17,7 @@ use crate::domain::role::Role;
 use crate::domain::session::{Holder, Link, MOST_OF_HOLDER, Session, TokenHash};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, User, Whose};
-use crate::store::people::{People, Taking};
+use crate::store::people::{People, Portals, Taking};
 use crate::store::seal::Seal;
 use crate::store::{Reply, StoreError};
 
@@ -100,6 +100,10 @@ impl People for SqliteStore {
                 Ok(())
             })
         })
+    }
+
+    fn end_portals(&self, tenant: TenantId, which: Portals) -> Reply<'_, u64> {
+        self.change(move |conn| Box::pin(async move { end_portals(conn, tenant, &which).await }))
     }
 
     fn end_lapsed(&self, now: Timestamp, limit: u32) -> Reply<'_, u64> {
@@ -349,15 +353,15 @@ async fn take_link(
 
 async fn open_session(conn: &mut SqliteConnection, session: &Session, max: Option<u32>) -> Written {
     const INSERT: &str = "
-        INSERT INTO sessions (hash, owner, user_id, key_hash, scope, entered, created_at, lapses_at, ends_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        INSERT INTO sessions (hash, owner, user_id, key_hash, scope, made_by, entered, created_at, lapses_at, ends_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     const COUNT: &str = "SELECT count(*) AS sessions FROM sessions WHERE owner = ? AND (scope IS NULL) = ?";
     let whose = session.holder.whose();
     require_owner(conn, whose).await?;
-    let (user, key, scope) = match &session.holder {
-        Holder::User(_, user) => (Some(id_text(user)), None, None),
-        Holder::Key(_, key) => (None, Some(key.0.as_slice()), None),
-        Holder::Portal(_, scope) => (None, None, Some(json(scope))),
+    let (user, key, scope, maker) = match &session.holder {
+        Holder::User(_, user) => (Some(id_text(user)), None, None, None),
+        Holder::Key(_, key) => (None, Some(key.0.as_slice()), None, None),
+        Holder::Portal(_, scope, maker) => (None, None, Some(json(scope)), maker.as_ref().map(id_text)),
     };
     let is_persons = scope.is_none();
     sqlx::query(INSERT)
@@ -366,6 +370,7 @@ async fn open_session(conn: &mut SqliteConnection, session: &Session, max: Optio
         .bind(user)
         .bind(key)
         .bind(scope)
+        .bind(maker)
         .bind(session.entered.map(|tenant| id_text(&tenant)))
         .bind(session.created_at.as_millis())
         .bind(session.lapses_at.as_millis())
@@ -405,7 +410,7 @@ async fn session(
     hash: TokenHash,
 ) -> Result<Option<(Session, Option<User>)>, StoreError> {
     const SELECT: &str = "
-        SELECT hash, owner, user_id, key_hash, scope, entered, created_at, lapses_at, ends_at FROM sessions
+        SELECT hash, owner, user_id, key_hash, scope, made_by, entered, created_at, lapses_at, ends_at FROM sessions
         WHERE hash = ?";
     let row = sqlx::query(SELECT).bind(hash.0.to_vec()).fetch_optional(pool).await?;
     let Some(session) = row.as_ref().map(session_of).transpose()? else { return Ok(None) };
@@ -421,7 +426,7 @@ fn session_of(row: &SqliteRow) -> Result<Session, StoreError> {
     let holder = match (row.maybe_parsed("user_id")?, key, row.maybe_json("scope")?, whose) {
         (Some(user), None, None, _) => Holder::User(whose, user),
         (None, Some(Ok(key)), None, _) => Holder::Key(whose, key),
-        (None, None, Some(scope), Whose::Tenant(tenant)) => Holder::Portal(tenant, scope),
+        (None, None, Some(scope), Whose::Tenant(tenant)) => Holder::Portal(tenant, scope, row.maybe_parsed("made_by")?),
         _ => return Err(corrupt("sessions.owner")),
     };
     Ok(Session {
@@ -442,6 +447,17 @@ async fn enter(conn: &mut SqliteConnection, hash: TokenHash, tenant: Option<Tena
     let entered =
         sqlx::query(ENTER).bind(tenant.map(|tenant| id_text(&tenant))).bind(hash.0.as_slice()).execute(conn).await?;
     found(entered.rows_affected())
+}
+
+async fn end_portals(conn: &mut SqliteConnection, tenant: TenantId, which: &Portals) -> Result<u64, StoreError> {
+    const END: &str = "
+        DELETE FROM sessions
+        WHERE owner = ?1 AND scope IS NOT NULL AND (?2 IS NULL OR json_extract(scope, '$.account') = ?2)";
+    let account = match which {
+        Portals::All => None,
+        Portals::Of(account) => Some(account.as_str()),
+    };
+    Ok(sqlx::query(END).bind(id_text(&tenant)).bind(account).execute(conn).await?.rows_affected())
 }
 
 async fn end_lapsed(conn: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
