@@ -16,6 +16,7 @@ use crate::domain::id::TenantId;
 use crate::domain::key::KeyHash;
 use crate::domain::role::Role;
 use crate::domain::session::{Capability, Holder, Maker, PortalScope, Session, TokenHash, TokenText};
+use crate::domain::time::Timestamp;
 use crate::domain::user::{User, Whose};
 use crate::store::StoreError;
 use crate::telemetry::Chain;
@@ -31,7 +32,10 @@ pub(super) struct CookieName {
 
 /// Of the cookie that keeps somebody signed in.
 const SESSION: CookieName = CookieName { over_tls: "__Host-hookyard", plain: "hookyard" };
-/// A browser may have one of its own and one in a frame.
+/// Of a portal's that is shown in a frame. Another name, so that a browser which
+/// does not keep frames' cookies apart puts it beside the other, not in its place.
+const FRAMED: CookieName = CookieName { over_tls: "__Host-hookyard-framed", plain: "hookyard-framed" };
+/// A browser may have some of other places and times.
 const MOST_COOKIES: usize = 4;
 
 /// Who is at the browser that sent these headers, if they are signed in.
@@ -47,7 +51,8 @@ pub(super) async fn visitor(app: &App, headers: &HeaderMap) -> Option<Visitor> {
     Some(visitor)
 }
 
-/// The session that was opened last, of those that the browser sent.
+/// The session that was opened last, of those that the browser sent. A person's goes
+/// before a portal's: whoever has been somebody stays it until they say otherwise.
 async fn newest(app: &App, headers: &HeaderMap) -> Option<(Session, Visitor)> {
     let mut found: Option<(Session, Visitor)> = None;
     for token in tokens(app, headers) {
@@ -59,12 +64,16 @@ async fn newest(app: &App, headers: &HeaderMap) -> Option<(Session, Visitor)> {
             }
         };
         if let Some(known) = known
-            && found.as_ref().is_none_or(|(session, _)| session.created_at < known.0.created_at)
+            && found.as_ref().is_none_or(|(session, _)| rank(session) < rank(&known.0))
         {
             found = Some(known);
         }
     }
     found
+}
+
+fn rank(session: &Session) -> (bool, Timestamp) {
+    (!matches!(session.holder, Holder::Portal(..)), session.created_at)
 }
 
 /// A page that is open asks by itself whether something is new: nobody need sit
@@ -77,7 +86,7 @@ fn is_somebody_there(headers: &HeaderMap) -> bool {
 
 /// What the browser shows, at most a few.
 pub(super) fn tokens(app: &App, headers: &HeaderMap) -> Vec<TokenText> {
-    shown(app, headers, &SESSION)
+    [&SESSION, &FRAMED].into_iter().flat_map(|name| shown(app, headers, name)).collect()
 }
 
 /// What it shows in cookies of this name, at most a few.
@@ -224,11 +233,11 @@ pub(super) fn framed_cookie(app: &App, token: &TokenText, lasts: Duration) -> He
     match is_secure(app) {
         true => written(&format!(
             "{}={}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=None; Partitioned",
-            SESSION.over_tls,
+            FRAMED.over_tls,
             token.reveal(),
             lasts.as_secs()
         )),
-        false => cookie(app, token, lasts),
+        false => lax_cookie(app, &FRAMED, token, lasts),
     }
 }
 

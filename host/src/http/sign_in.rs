@@ -5,7 +5,7 @@
 //! somebody's is nobody else's business.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -27,6 +27,7 @@ mod answers;
 mod credentials;
 mod link;
 mod oidc;
+mod portal;
 
 use answers::Fields;
 pub use oidc::Begun;
@@ -43,7 +44,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/sign-in/oidc/callback", get(oidc::come_back))
         .route("/sign-out", post(sign_out))
         .route("/link/{token}", get(link::show).post(link::take))
-        .route("/portal/{token}", get(portal))
+        .route("/portal/{token}", get(portal::show).post(portal::take))
         .route("/operator/tenants/{id}/open", post(open))
         .route("/operator/leave", post(leave))
 }
@@ -137,28 +138,6 @@ async fn sign_out(State(desk): State<Desk>, headers: HeaderMap) -> Response {
     for cookie in session::no_cookies(&desk.app) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
-    not_kept(response)
-}
-
-/// `GET /portal/{token}`: the link's token becomes the cookie. It changes nothing
-/// in here, so that whoever looks at links on their way does no harm.
-async fn portal(State(desk): State<Desk>, Path(token): Path<String>) -> Response {
-    let app = &desk.app;
-    let token = TokenText::given(token);
-    let opened = match session::opened(app, token.hash()).await {
-        Ok(opened) => opened,
-        Err(error) => return ApiError::from(error).into_response(),
-    };
-    let Some((Session { holder: Holder::Portal(_, scope), ends_at, .. }, _)) = opened else {
-        return not_kept(desk.bare("portal_gone.html", json!({}), StatusCode::GONE));
-    };
-    let lasts = ends_at.since(app.clock.now());
-    let cookie = match scope.embed_origins.is_empty() {
-        true => cookie(app, &token, lasts),
-        false => session::framed_cookie(app, &token, lasts),
-    };
-    let mut response = Redirect::to("/").into_response();
-    response.headers_mut().append(SET_COOKIE, cookie);
     not_kept(response)
 }
 
