@@ -213,8 +213,8 @@ async fn a_role_is_offered_what_it_may_do() {
     assert!(!viewer.page(&pipeline).await.contains("Save the pipeline"));
     for path in ["/members", "/audit"] {
         assert_eq!(viewer.look(path).await.status, 403, "{path}");
-        assert_eq!(member.look(path).await.status, 403, "{path}");
     }
+    assert_eq!(member.look("/audit").await.status, 403);
     // What is not offered is not taken either.
     let path = format!("/v1/sources/{}", there.source);
     let sent = viewer.send(&source, &[("_call", &format!("DELETE {path}"))]).await;

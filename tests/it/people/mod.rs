@@ -7,6 +7,7 @@ mod links;
 mod operators;
 mod passwords;
 mod portal;
+mod portals;
 mod secrecy;
 mod sessions;
 mod tab;

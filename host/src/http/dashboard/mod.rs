@@ -184,8 +184,14 @@ impl Parts {
         before: Before,
     ) -> Response {
         let is_operator = visitor.me["is_operator"] == true && visitor.me["tenant"].is_null();
-        if page.whom == Whom::Tenant && is_operator {
+        if page.whom != Whom::Anybody && is_operator {
             return Redirect::to("/operator").into_response();
+        }
+        if page.whom == Whom::Member && (visitor.me["can_write"] != true || visitor.me["kind"] == "portal") {
+            let problem = json!({"title": "That is not allowed", "detail": "this page is for members and admins"});
+            let status = StatusCode::FORBIDDEN;
+            let context = json!({"me": visitor.me, "here": visit.here, "problem": problem, "status": status.as_u16()});
+            return self.html("error.html", context, status, visitor.frame_ancestors.as_deref());
         }
         let answers = match page.read(&self.client, visitor, visit, self.app.clock.now()).await {
             Ok(answers) => answers,

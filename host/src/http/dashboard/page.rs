@@ -16,6 +16,8 @@ use crate::domain::time::Timestamp;
 pub(super) enum Whom {
     /// Whoever acts in a tenant. The operator is led to the tenants.
     Tenant,
+    /// Of those, who may change something, and is no portal's visitor.
+    Member,
     /// Whoever is signed in; the API says who may read what is on it.
     Anybody,
 }

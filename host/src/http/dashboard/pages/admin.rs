@@ -7,10 +7,11 @@ pub(in super::super) const PAGES: &[Page] = &[
     Page {
         path: "/members",
         template: "members.html",
-        whom: Whom::Tenant,
+        // Keys and users are for admins, portals' links for members too.
+        whom: Whom::Member,
         live: None,
         defaults: &[],
-        reads: &[read("keys", "/v1/keys?limit=250"), optional("users", "/v1/users")],
+        reads: &[optional("keys", "/v1/keys?limit=250"), optional("users", "/v1/users")],
     },
     Page {
         path: "/audit",
