@@ -71,7 +71,7 @@ impl Recall {
             ..EventQuery::default()
         };
         let events: Vec<Arc<Event>> =
-            self.ledger.events(event.tenant, query).await?.into_iter().map(Arc::new).collect();
+            self.ledger.events(event.tenant, query).await?.items.into_iter().map(Arc::new).collect();
         let summary = match &self.chat {
             Some(chat) if wanted.contains(&Capability::Summaries) && !events.is_empty() => {
                 match chat.summary(&events).await {

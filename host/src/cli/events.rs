@@ -33,7 +33,7 @@ enum Action {
 
 #[derive(Default, clap::Args)]
 struct List {
-    /// Of this type
+    /// Of types that fit this pattern, such as order.*
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
     /// With this tag

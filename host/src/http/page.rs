@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
+use crate::store::ledger::Searched;
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 250;
@@ -17,6 +18,28 @@ pub(super) struct Page<T> {
     items: Vec<T>,
     /// Give it as `cursor` to get the next page; null on the last.
     next: Option<String>,
+}
+
+/// One page of a list in which not everything may have been looked at.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SearchedPage<T> {
+    items: Vec<T>,
+    /// Give it as `cursor` to go on; null where there is nothing more. It may come
+    /// with fewer items than `limit`, or none: see `searched`.
+    next: Option<String>,
+    /// How many were looked at, at most, for what no index finds. Null where the
+    /// page is complete.
+    searched: Option<u32>,
+}
+
+impl<T> SearchedPage<T> {
+    pub(super) fn of<Row, Id: Display>(found: Searched<Row, Id>, view: impl FnMut(Row) -> T) -> Self {
+        Self {
+            items: found.items.into_iter().map(view).collect(),
+            next: found.next.map(|id| id.to_string()),
+            searched: found.searched,
+        }
+    }
 }
 
 /// Which page of a list is asked for, where nothing else can be.

@@ -99,8 +99,9 @@ pub trait Ledger: Keeping + Figures {
 
     fn request(&self, tenant: TenantId, id: RequestId) -> Reply<'_, Option<StoredRequest>>;
 
-    /// Newest first, as every list.
-    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>>;
+    /// Newest first, as every list. What no index finds is looked for in so many
+    /// requests at most.
+    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Searched<LoggedRequest, RequestId>>;
 
     /// The oldest first, unlike lists: those after it may need what it becomes.
     /// Ids alone, because requests are large and one is run at a time.
@@ -108,7 +109,9 @@ pub trait Ledger: Keeping + Figures {
 
     fn event(&self, tenant: TenantId, id: EventId) -> Reply<'_, Option<Event>>;
 
-    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Vec<Event>>;
+    /// What no index finds is looked for in so many events at most, and a page ends
+    /// where their data become [`MAX_PAGE`] bytes.
+    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Searched<Event, EventId>>;
 
     /// The events that a request became.
     fn events_of(&self, tenant: TenantId, request: RequestId) -> Reply<'_, Vec<EventId>>;
@@ -119,7 +122,7 @@ pub trait Ledger: Keeping + Figures {
 
     /// A page of the delivery log. What no index finds is looked for in so many
     /// deliveries at most.
-    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, LogPage>;
+    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, Searched<Logged, DeliveryId>>;
 
     /// How many deliveries `query` finds, its limit aside.
     fn count_deliveries(&self, tenant: TenantId, query: DeliveryQuery) -> Reply<'_, u64>;
@@ -330,6 +333,35 @@ pub struct StoredRequest {
     pub steps: Vec<StepReport>,
 }
 
+impl StoredRequest {
+    /// As lists show it.
+    pub fn logged(&self) -> LoggedRequest {
+        LoggedRequest {
+            id: self.request.id,
+            source: self.request.source,
+            received_at: self.request.received_at,
+            method: self.request.method.clone(),
+            fate: self.fate.clone(),
+            bytes: self.request.body.len(),
+            body_gone_at: self.body_gone_at,
+        }
+    }
+}
+
+/// A request as lists show it.
+#[derive(Clone, Debug)]
+pub struct LoggedRequest {
+    pub id: RequestId,
+    pub source: SourceId,
+    pub received_at: Timestamp,
+    pub method: String,
+    pub fate: Fate,
+    /// How many bytes its body has.
+    pub bytes: usize,
+    /// When its body went, which is empty since: retention said so.
+    pub body_gone_at: Option<Timestamp>,
+}
+
 /// A delivery as it is kept.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -392,10 +424,14 @@ pub struct RerunQuery {
     pub limit: u32,
 }
 
+/// At most this many bytes of data are in a page of events, except where one
+/// alone has more.
+pub const MAX_PAGE: usize = 8 * 1024 * 1024;
+
 /// Which events to list.
 #[derive(Clone, Debug, Default)]
 pub struct EventQuery {
-    pub event_type: Option<String>,
+    pub event_type: Option<TypePattern>,
     pub tag: Option<String>,
     pub subject: Option<String>,
     pub account: Option<String>,
@@ -478,13 +514,13 @@ pub struct LogQuery {
     pub limit: u32,
 }
 
-/// A page of the delivery log.
+/// A page of a list, the newest first, where not all may have been looked at.
 #[derive(Clone, Debug)]
-pub struct LogPage {
-    pub items: Vec<Logged>,
+pub struct Searched<T, Id> {
+    pub items: Vec<T>,
     /// Where to go on: behind the last of them, or behind the last that was looked
     /// at.
-    pub next: Option<DeliveryId>,
+    pub next: Option<Id>,
     /// How many were looked at, at most, where that is bounded.
     pub searched: Option<u32>,
 }

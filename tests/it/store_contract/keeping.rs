@@ -133,7 +133,7 @@ contract! {
         }
         assert!(is_there(store, other, theirs.id).await?);
         let all = EventQuery { limit: 100, ..EventQuery::default() };
-        assert_eq!(store.ledger.events(acme, all).await?.len(), 4);
+        assert_eq!(store.ledger.events(acme, all).await?.items.len(), 4);
 
         // What it waited for has come to rest.
         let [claim] = &claims(store, LATER, 1).await?[..] else { panic!("one is due") };
@@ -197,7 +197,7 @@ contract! {
         assert_eq!(found.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [pending]);
         assert_eq!(store.ledger.count_deliveries(tenant, whole).await?, 1);
         let with_data = EventQuery { with_data: true, limit: 10, ..EventQuery::default() };
-        assert_eq!(store.ledger.events(tenant, with_data).await?.len(), 1);
+        assert_eq!(store.ledger.events(tenant, with_data).await?.items.len(), 1);
         Ok(())
     }
 
@@ -247,7 +247,7 @@ contract! {
 
         assert_eq!(sweep(store, tenant, Sought::Requests).await?, 1);
         let all = RequestQuery { limit: 10, ..RequestQuery::default() };
-        let left: Vec<_> = store.ledger.requests(tenant, all).await?.iter().map(|stored| stored.request.id).collect();
+        let left: Vec<_> = store.ledger.requests(tenant, all).await?.items.iter().map(|request| request.id).collect();
         assert_eq!(left, [young_id]);
         Ok(())
     }

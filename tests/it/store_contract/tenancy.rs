@@ -55,14 +55,16 @@ async fn seen(store: &Store, tenant: TenantId, things: &Things) -> Result<Vec<us
         ledger
             .requests(tenant, RequestQuery { limit, ..RequestQuery::default() })
             .await?
+            .items
             .iter()
-            .filter(|stored| stored.request.id == things.request)
+            .filter(|request| request.id == things.request)
             .count(),
         ledger.events_of(tenant, things.request).await?.len(),
         listed(ledger.event(tenant, things.event).await?.is_some()),
         ledger
             .events(tenant, EventQuery { limit, ..EventQuery::default() })
             .await?
+            .items
             .iter()
             .filter(|event| event.id == things.event)
             .count(),

@@ -14,7 +14,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, Params};
-use super::super::page;
+use super::super::page::{self, SearchedPage};
 use super::events;
 use super::requests::Bytes;
 use crate::domain::audit::Action;
@@ -182,19 +182,6 @@ impl Summary {
     }
 }
 
-/// A page of the log.
-#[derive(Serialize, ToSchema)]
-struct DeliveryPage {
-    items: Vec<Summary>,
-    /// Give it as `cursor` to go on; null where there is nothing more. It may come
-    /// with fewer items than `limit`, or none: see `searched`.
-    next: Option<String>,
-    /// How many deliveries were looked at, at most, for what no index finds: a
-    /// `text`, a `type`, or a `state` or an `endpoint` beside something else. Null
-    /// where the page is complete.
-    searched: Option<u32>,
-}
-
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -231,13 +218,13 @@ struct ListParams {
     operation_id = "list_deliveries",
     tag = "deliveries",
     params(ListParams),
-    responses((status = 200, body = DeliveryPage)),
+    responses((status = 200, body = SearchedPage<Summary>)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
     Params(params): Params<ListParams>,
-) -> Result<Json<DeliveryPage>, ApiError> {
+) -> Result<Json<SearchedPage<Summary>>, ApiError> {
     let limit = page::limit(params.limit)?;
     let event = params.event.map(|text| text.parse().map_err(|_| ApiError::invalid("event", "give an event's id")));
     let wrong = |_| ApiError::invalid("endpoint", "give an endpoint's id");
@@ -258,11 +245,7 @@ async fn list(
         limit,
     };
     let found = app.ledger.delivery_log(caller.id(), query).await?;
-    Ok(Json(DeliveryPage {
-        items: found.items.into_iter().map(|logged| Summary::of(logged, endpoints)).collect(),
-        next: found.next.map(|id| id.to_string()),
-        searched: found.searched,
-    }))
+    Ok(Json(SearchedPage::of(found, |logged| Summary::of(logged, endpoints))))
 }
 
 fn searched_for(text: String) -> Result<String, ApiError> {

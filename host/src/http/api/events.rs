@@ -15,7 +15,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{self, Id, MAX_BODY, Params};
-use super::super::page::{self, Page};
+use super::super::page::{self, SearchedPage};
 use super::schema::Published;
 use crate::domain::audit::Action;
 use crate::domain::event::{Draft, Event, EventType, MAX_DELAY};
@@ -154,7 +154,7 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ListParams {
-    /// The whole type.
+    /// A pattern that its type has to fit, such as `order.*`.
     #[serde(rename = "type")]
     event_type: Option<String>,
     /// One of its tags.
@@ -169,23 +169,26 @@ struct ListParams {
     limit: Option<u32>,
 }
 
-/// Lists events, newest first, without their data.
+/// Lists events, newest first.
+///
+/// A `type`, a `tag` and an `account` are looked for in 10,000 events at a time: `searched` says so, and `next` goes
+/// on from there, also where nothing was found. A page also ends where its data become 8 MiB.
 #[utoipa::path(
     get,
     path = "/events",
     operation_id = "list_events",
     tag = "events",
     params(ListParams),
-    responses((status = 200, body = Page<Event>)),
+    responses((status = 200, body = SearchedPage<Event>)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
     Params(params): Params<ListParams>,
-) -> Result<Json<Page<Event>>, ApiError> {
+) -> Result<Json<SearchedPage<Event>>, ApiError> {
     let limit = page::limit(params.limit)?;
     let query = EventQuery {
-        event_type: params.event_type,
+        event_type: params.event_type.map(|text| input::field("type", &text)).transpose()?,
         tag: params.tag,
         subject: params.subject,
         account: params.account,
@@ -195,10 +198,10 @@ async fn list(
         after: instant("after", params.after)?,
         before: instant("before", params.before)?,
         older_than: page::cursor(params.cursor.as_deref())?,
-        limit: limit + 1,
+        limit,
     };
     let found = app.ledger.events(caller.id(), query).await?;
-    Ok(Json(Page::of(found, limit, |event| event.id, |event| event)))
+    Ok(Json(SearchedPage::of(found, |event| event)))
 }
 
 /// Shows an event with its data.

@@ -14,7 +14,7 @@ use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
 use super::super::input::{Id, Params};
-use super::super::page::{self, Page};
+use super::super::page::{self, SearchedPage};
 use crate::domain::audit::Action;
 use crate::domain::header::Header;
 use crate::domain::id::{EventId, RequestId, SourceId};
@@ -22,7 +22,7 @@ use crate::domain::pipeline::StepReport;
 use crate::domain::request::Fate;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::ledger::{RequestQuery, StoredRequest};
+use crate::store::ledger::{LoggedRequest, RequestQuery};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(rerun))
@@ -76,16 +76,15 @@ impl Bytes {
 }
 
 impl Summary {
-    fn of(stored: StoredRequest) -> Self {
-        let StoredRequest { request, body_gone_at, fate, .. } = stored;
+    fn of(logged: LoggedRequest) -> Self {
         Self {
-            id: request.id,
-            source_id: request.source,
-            received_at: request.received_at,
-            method: request.method,
-            bytes: body_gone_at.is_none().then_some(request.body.len()),
-            body_gone_at,
-            fate,
+            id: logged.id,
+            source_id: logged.source,
+            received_at: logged.received_at,
+            method: logged.method,
+            bytes: logged.body_gone_at.is_none().then_some(logged.bytes),
+            body_gone_at: logged.body_gone_at,
+            fate: logged.fate,
         }
     }
 }
@@ -103,29 +102,32 @@ struct ListParams {
 }
 
 /// Lists what sources received, newest first.
+///
+/// A state of one source is looked for in 20,000 of its requests at a time: `searched` says so, and `next` goes on from
+/// there.
 #[utoipa::path(
     get,
     path = "/requests",
     operation_id = "list_requests",
     tag = "requests",
     params(ListParams),
-    responses((status = 200, body = Page<Summary>)),
+    responses((status = 200, body = SearchedPage<Summary>)),
 )]
 async fn list(
     State(app): State<App>,
     caller: TenantCaller,
     Params(params): Params<ListParams>,
-) -> Result<Json<Page<Summary>>, ApiError> {
+) -> Result<Json<SearchedPage<Summary>>, ApiError> {
     let limit = page::limit(params.limit)?;
     let wrong = |_| ApiError::invalid("source", "give the id of a source");
     let query = RequestQuery {
         source: params.source.map(|text| text.parse().map_err(wrong)).transpose()?,
         state: params.state.map(known_state).transpose()?,
         older_than: page::cursor(params.cursor.as_deref())?,
-        limit: limit + 1,
+        limit,
     };
     let found = app.ledger.requests(caller.id(), query).await?;
-    Ok(Json(Page::of(found, limit, |stored| stored.request.id, Summary::of)))
+    Ok(Json(SearchedPage::of(found, Summary::of)))
 }
 
 fn known_state(state: String) -> Result<String, ApiError> {
@@ -152,7 +154,7 @@ async fn show(State(app): State<App>, caller: TenantCaller, Id(id): Id<RequestId
         body: Bytes::of(&stored.request.body),
         steps: stored.steps.clone(),
         event_ids,
-        summary: Summary::of(stored),
+        summary: Summary::of(stored.logged()),
     }))
 }
 

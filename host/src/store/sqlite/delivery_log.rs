@@ -4,14 +4,16 @@
 //! type or account) is looked for in so many rows at most, and the answer says where it
 //! stopped: no question is slow, and whoever wants more goes on from there.
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::bulk::id_text;
 use super::rows::{self, Columns};
+use super::searched::Search;
 use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, TenantId};
 use crate::store::StoreError;
-use crate::store::ledger::{LogPage, LogQuery, Logged};
+use crate::store::ledger::{LogQuery, Logged, Searched};
 
 /// Rows that are looked at for a state or an endpoint, and where their events
 /// have to be read as well.
@@ -62,27 +64,16 @@ impl Way {
     }
 }
 
-pub(super) async fn page(pool: &SqlitePool, tenant: TenantId, wanted: LogQuery) -> Result<LogPage, StoreError> {
-    let bound = Way::of(&wanted).bound(&wanted);
-    let rows = list(tenant, &wanted).build().fetch_all(pool).await?;
-    let mut items = rows.iter().map(logged).collect::<Result<Vec<Logged>, _>>()?;
-    let limit = wanted.limit as usize;
-    let next = match (bound, items.len() > limit) {
-        (_, true) => {
-            items.truncate(limit);
-            items.last().map(|last| last.delivery.id)
-        }
-        (None, false) => None,
-        // What lies behind the last row that was looked at is not known.
-        (Some(bound), false) => match end(tenant, &wanted, bound).build().fetch_optional(pool).await? {
-            Some(row) => Some(Columns(&row).parsed("id")?),
-            None => None,
-        },
-    };
-    Ok(LogPage { items, next, searched: bound })
+pub(super) async fn page(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    wanted: LogQuery,
+) -> Result<Searched<Logged, DeliveryId>, StoreError> {
+    let end = Way::of(&wanted).bound(&wanted).map(|bound| (bound, end(tenant, &wanted, bound)));
+    Search { list: list(tenant, &wanted), end, limit: wanted.limit }.page(pool, logged).await
 }
 
-fn logged(row: &sqlx::sqlite::SqliteRow) -> Result<Logged, StoreError> {
+fn logged(row: &SqliteRow) -> Result<Logged, StoreError> {
     let columns = Columns(row);
     Ok(Logged {
         delivery: rows::delivery(row)?,

@@ -44,7 +44,7 @@ pub(super) const DEAD: &str = "
         WHERE tenant_id = ?1 AND state = 'dead' AND updated_at >= ?2 LIMIT ?3)";
 pub(super) const QUARANTINED: &str = "
     SELECT count(*) AS found FROM (
-        SELECT 1 FROM requests INDEXED BY requests_quarantined
+        SELECT 1 FROM requests INDEXED BY requests_by_state
         WHERE tenant_id = ?1 AND state = 'quarantined' LIMIT ?2)";
 pub(super) const FORGET: &str = "
     DELETE FROM activity WHERE (tenant_id, at) IN (

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::writer::Operation;
-use super::{SqliteStore, claims, delivery_log, health, reads, replays, state, upkeep, usage};
+use super::{SqliteStore, claims, delivery_log, event_log, health, reads, replays, request_log, state, upkeep, usage};
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
 use crate::domain::event::Event;
@@ -16,8 +16,8 @@ use crate::domain::state::{Entry, StateError, StepRef};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{Counted, Day, PluginUse};
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, LogPage, LogQuery, Prepared, Recorded, Recording,
-    ReplayQuery, RequestQuery, RerunQuery, Settlement, Share, StoredAttempt, StoredRequest, Which,
+    Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, LogQuery, Logged, LoggedRequest, Prepared, Recorded,
+    Recording, ReplayQuery, RequestQuery, RerunQuery, Searched, Settlement, Share, StoredAttempt, StoredRequest, Which,
 };
 use crate::store::{Reply, StoreError};
 
@@ -106,8 +106,8 @@ impl Ledger for SqliteStore {
         Box::pin(reads::request(&self.readers, tenant, id))
     }
 
-    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Vec<StoredRequest>> {
-        Box::pin(reads::requests(&self.readers, tenant, query))
+    fn requests(&self, tenant: TenantId, query: RequestQuery) -> Reply<'_, Searched<LoggedRequest, RequestId>> {
+        Box::pin(request_log::page(&self.readers, tenant, query))
     }
 
     fn requests_to_rerun(&self, tenant: TenantId, query: RerunQuery) -> Reply<'_, Vec<RequestId>> {
@@ -118,8 +118,8 @@ impl Ledger for SqliteStore {
         Box::pin(reads::event(&self.readers, tenant, id))
     }
 
-    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Vec<Event>> {
-        Box::pin(reads::events(&self.readers, tenant, query))
+    fn events(&self, tenant: TenantId, query: EventQuery) -> Reply<'_, Searched<Event, EventId>> {
+        Box::pin(event_log::page(&self.readers, tenant, query))
     }
 
     fn events_of(&self, tenant: TenantId, request: RequestId) -> Reply<'_, Vec<EventId>> {
@@ -134,7 +134,7 @@ impl Ledger for SqliteStore {
         Box::pin(reads::deliveries(&self.readers, tenant, query))
     }
 
-    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, LogPage> {
+    fn delivery_log(&self, tenant: TenantId, query: LogQuery) -> Reply<'_, Searched<Logged, DeliveryId>> {
         Box::pin(delivery_log::page(&self.readers, tenant, query))
     }
 

@@ -31,7 +31,7 @@ const PAGE_BYTES: u32 = 4096;
 const READERS: u32 = 4;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) const MIGRATIONS: [(i64, &str, &str); 16] = [
+pub(super) const MIGRATIONS: [(i64, &str, &str); 17] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "dialects", include_str!("../../../migrations/sqlite/0002_dialects.sql")),
     (3, "plugins", include_str!("../../../migrations/sqlite/0003_plugins.sql")),
@@ -46,6 +46,7 @@ pub(super) const MIGRATIONS: [(i64, &str, &str); 16] = [
     (13, "people", include_str!("../../../migrations/sqlite/0013_people.sql")),
     (14, "delivery_log", include_str!("../../../migrations/sqlite/0014_delivery_log.sql")),
     (15, "activity", include_str!("../../../migrations/sqlite/0015_activity.sql")),
+    (16, "request_log", include_str!("../../../migrations/sqlite/0016_request_log.sql")),
     (17, "portals", include_str!("../../../migrations/sqlite/0017_portals.sql")),
     (18, "sessions_by_key", include_str!("../../../migrations/sqlite/0018_sessions_by_key.sql")),
 ];

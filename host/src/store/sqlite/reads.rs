@@ -8,11 +8,9 @@ use super::record::parse_event_list;
 use super::rows::{self, Columns};
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
-use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{
-    Delivery, DeliveryQuery, EventQuery, Idempotency, Prepared, Recorded, RequestQuery, RerunQuery, StoredAttempt,
-    StoredRequest,
+    Delivery, DeliveryQuery, Idempotency, Prepared, Recorded, RerunQuery, StoredAttempt, StoredRequest,
 };
 
 pub(super) async fn request(
@@ -23,18 +21,6 @@ pub(super) async fn request(
     let mut query = select(rows::REQUEST, "requests", tenant);
     query.push(" AND id = ").push_bind(id_text(&id));
     query.build().fetch_optional(pool).await?.map(|row| rows::request(tenant, &row)).transpose()
-}
-
-pub(super) async fn requests(
-    pool: &SqlitePool,
-    tenant: TenantId,
-    wanted: RequestQuery,
-) -> Result<Vec<StoredRequest>, StoreError> {
-    let mut query = select(rows::REQUEST, "requests", tenant);
-    narrow(&mut query, " AND source_id = ", wanted.source.map(|id| id.to_string()));
-    narrow(&mut query, " AND state = ", wanted.state);
-    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
-    query.build().fetch_all(pool).await?.iter().map(|row| rows::request(tenant, row)).collect()
 }
 
 pub(super) async fn requests_to_rerun(
@@ -57,27 +43,6 @@ pub(super) async fn event(pool: &SqlitePool, tenant: TenantId, id: EventId) -> R
     let mut query = select(rows::EVENT, "events", tenant);
     query.push(" AND id = ").push_bind(id_text(&id));
     query.build().fetch_optional(pool).await?.map(|row| rows::event(tenant, &row)).transpose()
-}
-
-pub(super) async fn events(pool: &SqlitePool, tenant: TenantId, wanted: EventQuery) -> Result<Vec<Event>, StoreError> {
-    let mut query = select(rows::EVENT, "events", tenant);
-    narrow(&mut query, " AND type = ", wanted.event_type);
-    narrow(&mut query, " AND subject = ", wanted.subject);
-    narrow(&mut query, " AND account = ", wanted.account);
-    if wanted.with_data {
-        query.push(" AND data_gone_at IS NULL");
-    }
-    narrow(&mut query, " AND length(data) <= ", wanted.max_data);
-    narrow(&mut query, " AND received_at >= ", wanted.after.map(Timestamp::as_millis));
-    narrow(&mut query, " AND received_at < ", wanted.before.map(Timestamp::as_millis));
-    if let Some(tag) = wanted.tag {
-        query
-            .push(" AND EXISTS (SELECT 1 FROM json_each(events.tags) AS tag WHERE tag.value = ")
-            .push_bind(tag)
-            .push(")");
-    }
-    newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit);
-    query.build().fetch_all(pool).await?.iter().map(|row| rows::event(tenant, row)).collect()
 }
 
 pub(super) async fn events_of(

@@ -166,8 +166,9 @@ async fn write_requests<'a>(
 /// source keeps the newest.
 async fn forget_unproven(conn: &mut SqliteConnection, new: &[(&Part<'_>, &Received)]) -> Result<(), StoreError> {
     const FORGET: &str = "
-        DELETE FROM requests WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered') AND id <= (
-            SELECT id FROM requests WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered')
+        DELETE FROM requests INDEXED BY requests_unproven WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered') AND id <= (
+            SELECT id FROM requests INDEXED BY requests_unproven
+            WHERE tenant_id = ?1 AND source_id = ?2 AND state IN ('refused', 'answered')
             ORDER BY id DESC LIMIT 1 OFFSET ?3
         )";
     let unproven = |received: &Received| matches!(received.fate, Fate::Refused { .. } | Fate::Answered);

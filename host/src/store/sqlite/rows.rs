@@ -88,8 +88,7 @@ pub(super) const REQUEST: &str = "id, source_id, received_at, method, query, hea
 
 pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest, StoreError> {
     let row = Columns(row);
-    let fate =
-        Fate::from_parts(row.text("state")?, row.maybe_text("reason")?).ok_or_else(|| corrupt("requests.state"))?;
+    let fate = fate(&row)?;
     let request = Request {
         id: row.parsed("id")?,
         tenant,
@@ -101,6 +100,10 @@ pub(super) fn request(tenant: TenantId, row: &SqliteRow) -> Result<StoredRequest
         body: row.bytes("body")?.to_vec().into(),
     };
     Ok(StoredRequest { request, body_gone_at: row.maybe_at("body_gone_at")?, fate, steps: row.json("steps")? })
+}
+
+pub(super) fn fate(row: &Columns<'_>) -> Result<Fate, StoreError> {
+    Fate::from_parts(row.text("state")?, row.maybe_text("reason")?).ok_or_else(|| corrupt("requests.state"))
 }
 
 /// The columns of an event; `tags` and the like are not the delivery's or the

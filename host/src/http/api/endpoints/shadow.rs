@@ -180,16 +180,16 @@ pub(super) async fn shadow(
     while began < end {
         let query = EventQuery { older_than, limit: portion, with_data: true, ..EventQuery::default() };
         let page = app.ledger.events(caller.id(), query).await?;
-        older_than = page.last().map(|event| event.id);
-        let (read, room) = (page.len(), (last - comparison.compared) as usize);
-        let bytes = page.iter().map(|event| event.data.get().len()).sum();
-        let wanted = page.into_iter().filter(|event| dialect.wants(&endpoint.subscription, event).is_ok());
+        older_than = page.next;
+        let (read, room) = (page.items.len(), (last - comparison.compared) as usize);
+        let bytes = page.items.iter().map(|event| event.data.get().len()).sum();
+        let wanted = page.items.into_iter().filter(|event| dialect.wants(&endpoint.subscription, event).is_ok());
         let events: Vec<Arc<Event>> = wanted.take(room).map(Arc::new).collect();
         comparison.looked_at += read as u64;
         let pipelines = [&endpoint.pipeline, &candidate];
         compare(&app, &caller, &dialect, (id, pipelines), &events, &mut comparison).await?;
         let enough = comparison.compared == last || comparison.looked_at >= LOOKED_AT;
-        if enough || read < portion as usize {
+        if enough || older_than.is_none() {
             comparison.complete = true;
             break;
         }
