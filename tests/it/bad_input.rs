@@ -29,11 +29,12 @@ async fn an_endpoint_that_is_wrong_is_refused_by_field() {
         ("event_types", json!(["a.b", "no spaces"]), "event_types[1]", "type pattern"),
         ("tags", json!(["a\nb"]), "tags", "control character"),
         ("dialect", json!("morse"), "dialect", "standard-webhooks"),
-        ("headers", json!({"Host": "evil"}), "headers", "`host` is set by the host"),
-        ("headers", json!({"x-a": "b\r\nc: d"}), "headers", "control"),
+        ("headers", json!({"Host": "evil"}), "headers.Host", "`host` is set by the host"),
+        ("headers", json!({"x-a": "b\r\nc: d"}), "headers.x-a", "control"),
         ("secret", json!("hunter2"), "secret", "whsec_"),
         ("retry", json!({"schedule": [100_000]}), "retry.schedule", "86400 seconds"),
         ("retry", json!({"schedule": "soon"}), "retry.schedule", "expected a sequence"),
+        ("timeout_seconds", json!("soon"), "timeout_seconds", "expected a whole number"),
         ("colour", json!("red"), "colour", "unknown field"),
         ("steps", json!([{"plugin": "nobody"}]), "steps[0].plugin", "no plugin `nobody`"),
         ("steps", json!([{"plugin": "tag-filter", "version": 99}]), "steps[0].version", "no such version"),
@@ -53,6 +54,9 @@ async fn an_endpoint_that_is_wrong_is_refused_by_field() {
         check(&tenant, "/v1/endpoints", form(field, value), 422, named, detail).await;
     }
     check(&tenant, "/v1/endpoints", json!({"name": "a", "event_types": ["*"]}), 422, "url", "missing field").await;
+    // The field says where: columns are for whoever counts them.
+    let said = tenant.post("/v1/endpoints", form("timeout_seconds", json!("soon"))).await.problem(422, "timeout_seconds");
+    assert!(!said.contains("column"), "{said}");
     assert_eq!(tenant.get("/v1/endpoints").await.expect(200)["items"], json!([]));
 }
 
@@ -79,6 +83,21 @@ async fn an_event_that_is_wrong_is_refused_by_field() {
         assert!(said.contains("not JSON"), "{said}");
     }
     assert_eq!(tenant.get("/v1/events").await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_query_that_is_wrong_is_refused_by_field() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    for (query, field, detail) in [
+        ("sate=dead", "sate", "unknown field"),
+        ("limit=some", "limit", "invalid digit"),
+        ("limit=0", "limit", "give 1 to 250"),
+        ("state=dead&state=pending", "state", "duplicate field"),
+    ] {
+        let said = tenant.get(&format!("/v1/deliveries?{query}")).await.problem(422, field);
+        assert!(said.contains(detail), "{query}: {said}");
+    }
 }
 
 #[tokio::test]

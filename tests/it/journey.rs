@@ -156,7 +156,7 @@ async fn a_request_that_a_mapper_refuses_is_kept_and_run_again() {
 
     let receipt = tenant.post(source["url"].as_str().unwrap(), json!({"order": {"id": 7}})).await.expect(202);
 
-    assert_eq!(receipt["event_ids"], json!([]));
+    assert_eq!((&receipt["event_ids"], &receipt["state"]), (&json!([]), &json!("quarantined")));
     let request = format!("/v1/requests/{}", receipt["request_id"].as_str().unwrap());
     let kept = tenant.get(&request).await.expect(200);
     assert_eq!(kept["state"], "quarantined");

@@ -33,6 +33,9 @@ pub(super) fn url_of(app: &App, token: &SourceToken) -> String {
 struct Received {
     request_id: RequestId,
     event_ids: Vec<EventId>,
+    /// `accepted`; `ignored`, where there was nothing in it; or `quarantined`, where
+    /// the source's steps failed: it is kept, to be run again.
+    state: &'static str,
 }
 
 /// Receives a webhook at a source's URL.
@@ -75,8 +78,13 @@ async fn receive(State(app): State<App>, Path(token): Path<String>, request: Req
         body: read_body(body, MAX_BODY).await?,
     };
     match app.intake.receive(&tenant, source, arrival, passage).await? {
-        Taken::In(Receipt { request_id, event_ids, .. }) => {
-            Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids })).into_response())
+        Taken::In(Receipt { request_id, event_ids, quarantined }) => {
+            let state = match (quarantined, event_ids.is_empty()) {
+                (Some(_), _) => "quarantined",
+                (None, true) => "ignored",
+                (None, false) => "accepted",
+            };
+            Ok((StatusCode::ACCEPTED, Json(Received { request_id, event_ids, state })).into_response())
         }
         Taken::Answered(Reply::Text(word)) => Ok(answer("text/plain", word)),
         Taken::Answered(Reply::Json(word)) => Ok(answer("application/json", word)),

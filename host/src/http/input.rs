@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -59,7 +59,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
             let inner = error.into_inner();
             match (inner.classify(), field) {
                 (serde_json::error::Category::Data, field) => {
-                    let problem = inner.to_string();
+                    let problem = in_words(&inner);
                     ApiError::Invalid { field: whole_path(field, &problem), problem }
                 }
                 _ => not_json(&inner),
@@ -69,6 +69,22 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         deserializer.end().map_err(|error| not_json(&error))?;
         Ok(parsed)
     })
+}
+
+/// What is wrong, without where in the text: the field says that.
+fn in_words(error: &serde_json::Error) -> String {
+    let problem = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    whole_numbers(problem.strip_suffix(&place).unwrap_or(&problem))
+}
+
+/// Of a number it matters that it is a whole one, not how many bits it has here.
+fn whole_numbers(problem: &str) -> String {
+    let bits = ["u8", "u16", "u32", "u64", "usize"];
+    match problem.rsplit_once("expected ") {
+        Some((before, expected)) if bits.contains(&expected) => format!("{before}expected a whole number from 0"),
+        _ => problem.to_owned(),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {
@@ -107,11 +123,13 @@ pub(super) struct Params<T>(pub(super) T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(params)) => Ok(Self(params)),
-            Err(error) => Err(ApiError::Malformed { field: None, problem: error.body_text() }),
-        }
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map(Self).map_err(|error| {
+            let path = error.path().to_string();
+            let problem = whole_numbers(&error.into_inner().to_string());
+            ApiError::Invalid { field: whole_path((path != ".").then_some(path), &problem), problem }
+        })
     }
 }
 

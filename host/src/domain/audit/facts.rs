@@ -267,7 +267,8 @@ fn tls(tls: Option<&Tls>) -> [Fact; 2] {
     let ca = tls.and_then(|tls| tls.ca.as_deref());
     let parts = [("client_certificate", chain), ("ca", ca)].map(|(name, part)| part.map(|_| name));
     let names: Vec<&str> = parts.into_iter().flatten().collect();
-    [Fact::shown("tls", names), Fact::secret("tls.values", [chain, key, ca])]
+    let values: Vec<&str> = [chain, key, ca].into_iter().flatten().collect();
+    [Fact::shown("tls", names), Fact::secret("tls.values", values)]
 }
 
 impl Audited for OwnKind {
