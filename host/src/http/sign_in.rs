@@ -19,9 +19,11 @@ use super::dashboard::form::same_origin;
 use super::error::ApiError;
 use super::input::{Id, read_body};
 use super::session::{self, cookie};
-use crate::clock::random;
+use crate::clock::{mint, random};
+use crate::domain::audit::{Action, Author, Entry};
 use crate::domain::id::TenantId;
 use crate::domain::session::{Holder, LONGEST, Session, TokenText};
+use crate::domain::user::Whose;
 
 mod answers;
 mod credentials;
@@ -159,13 +161,29 @@ async fn go(desk: &Desk, headers: &HeaderMap, tenant: Option<TenantId>, then: &'
     for token in session::tokens(&desk.app, headers) {
         let Ok(Some((session, visitor))) = session::opened(&desk.app, token.hash()).await else { continue };
         if visitor.me["is_operator"] == true {
-            return match desk.app.people.enter(session.hash, tenant).await {
-                Ok(()) => not_kept(Redirect::to(then).into_response()),
+            let people = match tenant {
+                Some(tenant) => desk.app.people.noting(entry(&desk.app, tenant)),
+                None => desk.app.people.clone(),
+            };
+            return match people.enter(session.hash, tenant).await {
+                Ok(()) => {
+                    if let Some(tenant) = tenant {
+                        tracing::info!(who = %session.holder.who(), %tenant, "the operator entered a tenant");
+                    }
+                    not_kept(Redirect::to(then).into_response())
+                }
                 Err(error) => ApiError::from(error).into_response(),
             };
         }
     }
     Redirect::to("/sign-in?then=%2Foperator").into_response()
+}
+
+/// What the tenant's audit log says of it: that it was the operator, and not who of
+/// them. That is in the server's log.
+fn entry(app: &App, tenant: TenantId) -> Entry {
+    let (id, whose, target) = (mint(app.clock.now()), Whose::Tenant(tenant), tenant.to_string());
+    Entry { id, whose, by: Author::Operator, action: Action::TenantEntered, target, changes: Vec::new() }
 }
 
 /// Nobody on the way keeps it, and nobody learns the address that it was at.

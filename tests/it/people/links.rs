@@ -67,6 +67,9 @@ async fn the_first_link_makes_the_operator() {
     assert_eq!(tab.post(&path(&second), &fields).await.status, 303);
     assert_eq!(tab.ask("GET /v1/tenants", Value::Null).await.0, 200);
     assert_eq!(tab.ask("GET /v1/endpoints", Value::Null).await.0, 403);
+    let made = host.operator.get("/v1/operator/audit?action=user.created").await.expect(200)["items"][0].clone();
+    assert_eq!(made["by"]["id"], "operator");
+    assert_eq!(made["changes"][0], json!({"field": "email", "new": "me@example.com"}));
 
     let host = host.restart_as(local(), Extra { first_link: true, ..Extra::default() }).await;
     assert_eq!(host.first_link, None, "there is one now");

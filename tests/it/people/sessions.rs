@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hookyard::domain::session::MOST_OF_HOLDER;
 use hookyard_tests::host::{Extra, local};
-use hookyard_tests::{Host, text};
+use hookyard_tests::{Host, list, text};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -143,6 +143,8 @@ async fn the_operator_enters_a_tenant_as_itself_and_leaves() {
 
     let shown = tab.post(&format!("/operator/tenants/{tenant}/open"), &[]).await;
     assert_eq!((shown.status, &*shown.location), (StatusCode::SEE_OTHER, "/"));
+    let entered = admin.get("/v1/audit?action=tenant.entered").await.expect(200);
+    assert_eq!((&entered["items"][0]["by"]["id"], list(&entered["items"]).len()), (&json!("operator"), 1));
     let (status, source) = tab.change("POST /v1/sources", json!({"name": "x", "event_type": "a.b"})).await;
     assert_eq!(status, 303, "{source}");
     let log = admin.get(&format!("/v1/audit?target={source}")).await.expect(200);

@@ -54,10 +54,13 @@ async fn a_role_is_the_users_at_once() {
     let log = admin.get(&format!("/v1/audit?target={made}")).await.expect(200);
     assert_eq!(log["items"][0]["by"], json!({"id": jane["id"], "name": "Jane Smith"}));
     let by_her = admin.get(&format!("/v1/audit?by={}", text(&jane["id"]))).await.expect(200);
-    assert_eq!(list(&by_her["items"]).len(), 1);
+    let actions: Vec<&Value> = list(&by_her["items"]).iter().map(|entry| &entry["action"]).collect();
+    assert_eq!(actions, ["source.created", "user.password-chosen"]);
+    assert_eq!(by_her["items"][1]["changes"], json!([{"field": "password", "hidden": "secret"}]));
     let about_her = admin.get(&format!("/v1/audit?target={}", text(&jane["id"]))).await.expect(200);
     let actions: Vec<&Value> = list(&about_her["items"]).iter().map(|entry| &entry["action"]).collect();
-    assert_eq!(actions, ["user.updated", "user.updated", "user.updated", "user.created"]);
+    let updated = "user.updated";
+    assert_eq!(actions, [updated, updated, updated, "user.password-chosen", "user.created"]);
     let role = json!({"field": "role", "old": "admin", "new": "viewer"});
     assert_eq!(about_her["items"][0]["changes"], json!([role]));
 }

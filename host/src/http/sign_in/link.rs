@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::answers::{self, Fields};
 use super::{ApiError, App, Desk, Holder, Session, TokenText, not_kept, problem, random, welcome};
 use crate::clock::mint;
+use crate::domain::audit::{self, Action, Author, Change, Entry};
 use crate::domain::event::check_label;
 use crate::domain::password::Password;
 use crate::domain::role::Role;
 use crate::domain::session::Link;
+use crate::domain::time::Timestamp;
 use crate::domain::user::{Email, User, Whose};
 use crate::store::StoreError;
 use crate::store::people::Taking;
@@ -60,7 +62,11 @@ pub(super) async fn take(State(desk): State<Desk>, Path(token): Path<String>, re
     let (app, session_token) = (&desk.app, TokenText::new(random()));
     let now = app.clock.now();
     let session = Session::new(session_token.hash(), holder, now);
-    match app.people.take_link(invited.link.hash, taking, session, now).await {
+    let people = match entry(&invited, &taking, now) {
+        Some(entry) => app.people.noting(entry),
+        None => app.people.clone(),
+    };
+    match people.take_link(invited.link.hash, taking, session, now).await {
         Ok(()) => {
             tracing::info!(whose = %invited.link.whose, "somebody came in by a link");
             welcome(&desk, &parts.headers, &session_token, "/").await
@@ -100,6 +106,18 @@ async fn wanted(app: &App, invited: &Invited, fields: &Fields) -> Result<Result<
             Ok(Ok((Taking::First(user), holder)))
         }
     }
+}
+
+/// What the audit log says of it. Coming in changes nothing.
+fn entry(invited: &Invited, taking: &Taking, now: Timestamp) -> Option<Entry> {
+    let (by, action, user, changes) = match (taking, &invited.user) {
+        (Taking::Password(_), Some(user)) => {
+            (Author::of_user(user), Action::UserPasswordChosen, user.id, vec![Change::secret("password")])
+        }
+        (Taking::First(user), _) => (Author::Operator, Action::UserCreated, user.id, audit::created(user)),
+        (Taking::In, _) | (Taking::Password(_), None) => return None,
+    };
+    Some(Entry { id: mint(now), whose: invited.link.whose, by, action, target: user.to_string(), changes })
 }
 
 fn first_user(app: &App, fields: &Fields) -> Result<(User, Password), Wrong> {
