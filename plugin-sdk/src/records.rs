@@ -214,6 +214,13 @@ impl Refusal {
     pub fn bad_config(message: impl Into<String>) -> Self {
         Self::new("bad-config", message)
     }
+
+    /// The configuration is for another of the plugin's jobs, whatever comes in
+    /// (`other-job`). `check` is not told the job: the host asks for this when a
+    /// step is saved.
+    pub fn other_job(message: impl Into<String>) -> Self {
+        Self::new("other-job", message)
+    }
 }
 
 fn find_header<'a>(headers: &'a [Field], name: &str) -> Option<&'a str> {

@@ -116,12 +116,35 @@ async fn a_mistake_is_found_when_the_step_is_saved_or_run_with_its_place() {
             "source:2:24: TypeError: cannot convert 'null' or 'undefined' to object",
         ),
         (jq(".data.id | keys"), "program: cannot use 7 as iterable (array or object)"),
-        (javascript("function map() {}"), "source: there is no function `keep`, which a step in this place calls"),
     ] {
         let trial = of_event(&tenant, &filter(step)).await;
         let report = &trial["steps"][0];
         assert_eq!((&report["outcome"], &report["message"]), (&json!("refused"), &json!(message)), "{trial}");
     }
+}
+
+#[tokio::test]
+async fn a_script_that_lacks_the_function_of_its_place_is_not_saved() {
+    let host = Host::start().await;
+    let tenant = host.tenant("acme").await;
+    let mapper = json!({"plugin": "field-mapper", "config": {"type": {"const": "a.b"}, "rules": []}});
+    let source = tenant.post("/v1/sources", json!({"name": "shop", "steps": [mapper]})).await.expect(201);
+    let source = format!("/v1/sources/{}", text(&source["id"]));
+    // It maps, where a filter is called.
+    let map = javascript("function map(request) { return request.json; }");
+    let said = tenant.patch(&source, json!({"steps": [mapper, map]})).await;
+    let said = said.problem(422, "steps[1].config.source");
+    assert!(said.contains("there is no function `keep`, which a step in this place calls"), "{said}");
+    assert_eq!(tenant.get(&source).await.expect(200)["steps"].as_array().map(Vec::len), Some(1));
+    let endpoint = tenant.endpoint("http://127.0.0.1:4/", json!({})).await;
+    let endpoint = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    let said = tenant.patch(&endpoint, json!({"steps": [map]})).await.problem(422, "steps[0].config.source");
+    assert!(said.contains("there is no function `transform`"), "{said}");
+    // Those that have it are, whatever they would say to nothing.
+    let keep = javascript("function keep(event) { return event.data.customer.name !== 'x'; }");
+    tenant.patch(&source, json!({"steps": [map, keep]})).await.expect(200);
+    tenant.patch(&source, json!({"steps": [mapper, keep]})).await.expect(200);
+    tenant.patch(&endpoint, json!({"steps": [filter(keep)]})).await.expect(200);
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ mod queue;
 mod run;
 mod snapshot;
 mod supply;
+mod unfit;
 mod wasi;
 
 use std::collections::HashSet;
@@ -257,17 +258,24 @@ impl Sandbox {
     }
 
     /// What a step's plugin thinks of its configuration, with what the step may
-    /// use.
+    /// use, and of doing the step's job with it.
     pub async fn check(&self, tenant: TenantId, step: &Step, ceilings: &Ceilings) -> Result<(), CheckFailure> {
         let plugin = self.plugin(step.digest).await.map_err(|_| CheckFailure::Unavailable)?;
         let (limits, config) = (self.0.limits.within(&step.budget, ceilings), step.config.clone());
-        let work = move || {
-            let guest = Guest::new(&limits, "check", Timestamp::from_millis(0));
-            plugin.call_check(&config, guest, &limits).result
+        let job = step.job;
+        let work = move || -> Result<Result<(), Vec<Issue>>, Failure> {
+            let guest = || Guest::new(&limits, "check", Timestamp::from_millis(0));
+            let checked = plugin.call_check(&config, guest(), &limits).result?;
+            Ok(match checked {
+                Ok(()) => {
+                    unfit::issue(&plugin, job, &config, guest(), &limits).map_or(Ok(()), |issue| Err(vec![issue]))
+                }
+                Err(issues) => Err(convert::issues(issues)),
+            })
         };
         match self.0.crew.run(Owner::Tenant(tenant), work).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(issues))) => Err(CheckFailure::Issues(convert::issues(issues))),
+            Ok(Ok(Err(issues))) => Err(CheckFailure::Issues(issues)),
             Ok(Err(Failure::Fault(fault))) => Err(CheckFailure::Faulted(fault.message)),
             Ok(Err(Failure::NoRoom)) | Err(_) => Err(CheckFailure::Unavailable),
         }

@@ -90,7 +90,7 @@ impl Mapper for JavaScript {
     fn map(request: &Request, config: &Config) -> Result<Vec<Draft>, Refusal> {
         let mut program = load(config)?;
         let given = given::request(request, &mut program.engine.context);
-        let made = program.call("map", &[given]).map_err(script)?;
+        let made = program.call("map", &[given])?;
         made::drafts(&made, &mut program.engine)
     }
 }
@@ -99,7 +99,7 @@ impl Filter for JavaScript {
     fn keep(event: &Event, config: &Config) -> Result<Verdict, Refusal> {
         let mut program = load(config)?;
         let given = given::event(event, &mut program.engine.context)?;
-        let made = program.call("keep", &[given]).map_err(script)?;
+        let made = program.call("keep", &[given])?;
         made::verdict(&made, &mut program.engine)
     }
 }
@@ -109,17 +109,13 @@ impl Transformer for JavaScript {
         let mut program = load(config)?;
         let event = given::event(event, &mut program.engine.context)?;
         let given = given::message(&message, &mut program.engine.context);
-        let made = program.call("transform", &[event, given.clone().into()]).map_err(script)?;
+        let made = program.call("transform", &[event, given.clone().into()])?;
         made::message(&made, &given, message, &mut program.engine)
     }
 }
 
 fn load(config: &Config) -> Result<Program, Refusal> {
-    Program::load(&config.source).map_err(script)
-}
-
-fn script(trouble: String) -> Refusal {
-    Refusal::new("script", trouble)
+    Program::load(&config.source).map_err(|trouble| Refusal::new("script", trouble))
 }
 
 fn mapped() -> Example {

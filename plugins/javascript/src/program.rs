@@ -6,6 +6,7 @@ use boa_engine::builtins::promise::PromiseState;
 use boa_engine::object::JsObject;
 use boa_engine::object::builtins::{JsFunction, JsPromise};
 use boa_engine::{Context, JsError, JsResult, JsString, JsValue, Module, Source, js_string};
+use hookyard_plugin::Refusal;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
@@ -41,9 +42,10 @@ impl Program {
 
     /// Calls the function `name`. What it promises is waited for, as far as it
     /// can be without a clock.
-    pub(crate) fn call(&mut self, name: &str, arguments: &[JsValue]) -> Result<JsValue, String> {
+    pub(crate) fn call(&mut self, name: &str, arguments: &[JsValue]) -> Result<JsValue, Refusal> {
         let Some(function) = self.function(name) else {
-            return Err(format!("{SOURCE}: there is no function `{name}`, which a step in this place calls"));
+            let problem = format!("{SOURCE}: there is no function `{name}`, which a step in this place calls");
+            return Err(Refusal::other_job(problem));
         };
         let context = &mut self.engine.context;
         let called = function.call(&JsValue::undefined(), arguments, context);
@@ -52,7 +54,7 @@ impl Program {
                 None => Ok(value),
                 Some(promise) => settled(&promise, context)?.ok_or_else(|| never(name)),
             });
-        settled.map_err(|error| trouble::told(&error, context))
+        settled.map_err(|error| Refusal::new("script", trouble::told(&error, context)))
     }
 
     /// As it is exported, by its name or within the default, or as it is declared.

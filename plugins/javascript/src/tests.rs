@@ -101,6 +101,7 @@ fn a_step_is_checked_when_it_is_saved() {
 fn a_function_that_is_missing_is_named() {
     let config = json!({"source": "function keep() {}"}).to_string();
     let refusal = native::map::<JavaScript>(&Request::post("{}"), &config).unwrap_err();
+    assert_eq!(refusal.code, "other-job");
     assert_eq!(refusal.message, "source: there is no function `map`, which a step in this place calls");
 }
 
