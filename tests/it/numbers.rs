@@ -74,7 +74,7 @@ async fn what_wants_attention_is_told_and_nothing_else() {
     let quiet = tenant.get("/v1/attention").await.expect(200);
     let expected = json!({"count": 0, "since": quiet["dead"]["since"]});
     assert_eq!(quiet["dead"], expected);
-    let lists = ["disabled_endpoints", "open_circuits", "faulting_plugins"];
+    let lists = ["disabled_endpoints", "failing_endpoints", "open_circuits", "faulting_plugins"];
     assert!(lists.iter().all(|name| quiet[name] == json!([])), "{quiet}");
 
     let endpoint = tenant.endpoint(&receiver.url(), json!({})).await;
@@ -98,6 +98,25 @@ async fn what_wants_attention_is_told_and_nothing_else() {
     assert_eq!(tenant.get("/v1/attention").await.expect(200)["dead"]["count"], 0);
     let his = other.get("/v1/attention").await.expect(200);
     assert_eq!((&his["dead"]["count"], &his["disabled_endpoints"]), (&json!(0), &json!([])));
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_is_named_before_it_is_left_alone() {
+    let host = Host::start().await;
+    let receiver = Receiver::start().await;
+    let (tenant, other) = (host.tenant("acme").await, host.tenant("other").await);
+    let endpoint = tenant.endpoint(&receiver.url(), json!({"retry": {"schedule": []}})).await;
+    receiver.answer(&[503]);
+    let event = tenant.publish(json!({"type": "a.b", "data": 1})).await;
+    tenant.delivery_in(&event, "dead").await;
+    let told = tenant.get("/v1/attention").await.expect(200);
+    let failing = &told["failing_endpoints"][0];
+    assert_eq!((&failing["id"], &failing["name"]), (&endpoint["id"], &endpoint["name"]));
+    assert!(failing["failing_since"].is_string() && told["open_circuits"] == json!([]), "{told}");
+    assert_eq!(other.get("/v1/attention").await.expect(200)["failing_endpoints"], json!([]));
+    // Paused, it fails nobody.
+    tenant.post(&format!("/v1/endpoints/{}/pause", text(&endpoint["id"])), json!({})).await.expect(200);
+    assert_eq!(tenant.get("/v1/attention").await.expect(200)["failing_endpoints"], json!([]));
 }
 
 #[tokio::test]

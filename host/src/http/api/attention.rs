@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::super::App;
 use super::super::auth::TenantCaller;
 use super::super::error::ApiError;
-use crate::domain::endpoint::Status;
+use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::health::Circuit;
 use crate::domain::id::EndpointId;
 use crate::domain::plugin::PluginName;
@@ -33,6 +33,8 @@ struct Attention {
     dead: DeadLately,
     /// At most 100, as of the others.
     disabled_endpoints: Vec<DisabledEndpoint>,
+    /// Active endpoints whose last attempt failed, with or without an open circuit.
+    failing_endpoints: Vec<FailingEndpoint>,
     open_circuits: Vec<OpenCircuit>,
     quarantined_requests: QuarantinedCount,
     /// That have failed five times or more in a row since the server started. It counts in memory only: after a
@@ -54,6 +56,14 @@ struct DisabledEndpoint {
     id: EndpointId,
     name: String,
     reason: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FailingEndpoint {
+    id: EndpointId,
+    name: String,
+    /// The first failure since its receiver last took something.
+    failing_since: Timestamp,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -103,6 +113,7 @@ async fn show(State(app): State<App>, caller: TenantCaller) -> Result<Json<Atten
     Ok(Json(Attention {
         dead,
         disabled_endpoints: disabled(&caller),
+        failing_endpoints: failing_endpoints(&app, &caller),
         open_circuits: open_circuits(&app, &caller, now),
         quarantined_requests,
         faulting_plugins: faulting_plugins.collect(),
@@ -120,10 +131,22 @@ fn disabled(caller: &TenantCaller) -> Vec<DisabledEndpoint> {
     disabled.take(NAMED).collect()
 }
 
-/// Of endpoints that would be sent to.
-fn open_circuits(app: &App, caller: &TenantCaller, now: Timestamp) -> Vec<OpenCircuit> {
+/// Those that would be sent to.
+fn active(caller: &TenantCaller) -> impl Iterator<Item = &Endpoint> {
     let endpoints = caller.picture().endpoints.values().map(|sealed| &sealed.endpoint);
-    let open = endpoints.filter(|endpoint| endpoint.status == Status::Active).filter_map(|endpoint| {
+    endpoints.filter(|endpoint| endpoint.status == Status::Active)
+}
+
+fn failing_endpoints(app: &App, caller: &TenantCaller) -> Vec<FailingEndpoint> {
+    let failing = active(caller).filter_map(|endpoint| {
+        let failing_since = app.handoff.lanes.health(endpoint.id).failing_since?;
+        Some(FailingEndpoint { id: endpoint.id, name: endpoint.name.clone(), failing_since })
+    });
+    failing.take(NAMED).collect()
+}
+
+fn open_circuits(app: &App, caller: &TenantCaller, now: Timestamp) -> Vec<OpenCircuit> {
+    let open = active(caller).filter_map(|endpoint| {
         let health = app.handoff.lanes.health(endpoint.id);
         match health.circuit(now) {
             Circuit::Open { until } => Some(OpenCircuit {
