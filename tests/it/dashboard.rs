@@ -287,7 +287,7 @@ async fn an_endpoint_is_created_tried_replayed_and_deleted_by_forms() {
 
     let delete = format!("DELETE /v1{page}");
     let deleted = browser.post(&page, &[("_call", &delete), ("_then", "/endpoints")]).await;
-    assert_eq!((deleted.status, deleted.location()), (303, "/endpoints"));
+    assert_eq!((deleted.status, deleted.location()), (303, "/endpoints#deleted"));
     assert_eq!(browser.get(&page).await.status, 404);
 }
 

@@ -318,7 +318,7 @@ async fn a_source_is_made_mapped_and_mended_by_forms() {
     let strict = r#"[{"plugin": "field-mapper", "config": {"type": {"const": "order.placed"},
         "rules": [{"to": "id", "from": "order_id", "required": true}]}}]"#;
     let saved = visitor.send(&pipeline, &[("_call", &format!("PATCH {call}")), ("steps:json", strict)]).await;
-    assert_eq!((saved.status.as_u16(), saved.to.as_str()), (303, pipeline.as_str()), "{saved:?}");
+    assert_eq!((saved.status.as_u16(), saved.to), (303, format!("{pipeline}#saved")));
     let source = tenant.get(&call).await.expect(200);
     let taken = tenant.post(text(&source["url"]), json!({"data": {"id": 7}})).await.expect(202);
     assert_eq!(taken["event_ids"], json!([]));
@@ -335,7 +335,7 @@ async fn a_source_is_made_mapped_and_mended_by_forms() {
     let said = visitor.send(page, &wrong).await;
     assert!(said.status == 422 && said.html.contains("value=\"fast\""), "{}", said.html);
     let gone = visitor.send(page, &[("_call", &format!("DELETE {call}")), ("_then", "/sources")]).await;
-    assert_eq!((gone.status.as_u16(), gone.to.as_str()), (303, "/sources"));
+    assert_eq!((gone.status.as_u16(), gone.to.as_str()), (303, "/sources#deleted"));
     tenant.get(&call).await.expect(404);
 }
 
@@ -384,7 +384,11 @@ async fn plugins_types_secrets_and_keys_are_looked_after_by_forms() {
         ("check:bool?", ""),
     ];
     let described = visitor.send("/event-types/new", &described).await;
-    assert_eq!((described.status.as_u16(), described.to.as_str()), (303, "/event-types/order.placed"), "{described:?}");
+    assert_eq!(
+        (described.status.as_u16(), described.to.as_str()),
+        (303, "/event-types/order.placed#saved"),
+        "{described:?}"
+    );
     tenant.post("/v1/events", json!({"type": "order.placed", "data": {}})).await.problem(422, "data");
 
     let key = [
@@ -459,6 +463,8 @@ async fn the_operator_makes_and_limits_tenants() {
                     ("limits:json", "{}"),
                     ("limits.events_per_second:number?", second),
                     ("limits.fuel:number?", ""),
+                    ("limits.memory:mib?", "32"),
+                    ("limits.log:kib?", "64"),
                     ("retention:json", "{}"),
                     ("retention.bodies:?", "12h"),
                 ]
@@ -474,6 +480,9 @@ async fn the_operator_makes_and_limits_tenants() {
     assert_eq!(sent("50").await.status, 303);
     let tenant = host.operator.get(&format!("/v1/tenants/{id}")).await.expect(200);
     assert_eq!((&tenant["limits"]["events_per_second"], &tenant["retention"]), (&json!(50), &json!({"bodies": "12h"})));
+    assert_eq!((&tenant["limits"]["memory"], &tenant["limits"]["log"]), (&json!(32 << 20), &json!(64 << 10)));
+    let shown = visitor.page(&page).await;
+    assert!(shown.contains("name=\"limits.memory:mib?\" value=\"32\""), "{shown}");
     let said = sent("0").await;
     assert!(said.status == 422 && said.html.contains("events_per_second"), "{}", said.html);
     sent("").await;

@@ -14,6 +14,7 @@ mod command_line;
 mod dashboard;
 mod dashboard_access;
 mod dashboard_pages;
+mod dashboard_says;
 mod demo;
 mod dialling;
 mod disk;

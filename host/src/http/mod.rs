@@ -116,7 +116,6 @@ pub fn router(app: App) -> Router {
         .merge(openapi::routes())
         .merge(api)
         .merge(dashboard::routes(app.clone(), within.with_state(app.clone())))
-        .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(axum::middleware::from_fn_with_state(app.clone(), traffic::count))
         .with_state(app)

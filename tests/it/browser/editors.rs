@@ -40,7 +40,7 @@ async fn an_expression_tells_how_many_events_match_and_where_it_is_wrong() {
     page.fill("Keep the events whose tags satisfy", "test or free").await;
     page.see("10 of the last 30 events match").await;
     page.fill("Keep the events whose tags satisfy", "test orr free").await;
-    page.see("column 6: expected `and`, `or` or the end, found `orr`").await;
+    page.see("column 6: expected and, or or the end, found orr").await;
     page.wait_for("the word is marked", "document.querySelector('.code-behind mark')?.textContent === 'orr'").await;
     page.fill("Keep the events whose tags satisfy", "test").await;
     page.click(Role::Button, "Compare").await;
@@ -48,6 +48,9 @@ async fn an_expression_tells_how_many_events_match_and_where_it_is_wrong() {
     page.see("are dropped that were sent before").await;
     page.click(Role::Button, "Save the pipeline").await;
     page.wait_for("it is saved", "!location.search && document.readyState === 'complete'").await;
+    page.see("Saved.").await;
+    let once = "!location.hash && document.querySelector('#saved').checkVisibility()";
+    page.wait_for("it is not said again when the page is loaded again", once).await;
     let saved = tenant.get(&call).await.expect(200);
     assert_eq!(saved["steps"][0]["config"], json!({"expression": "test"}));
     assert_eq!(page.complaints().await, Vec::<String>::new());
@@ -64,6 +67,39 @@ async fn a_script_shows_its_result_and_marks_the_line_that_is_wrong() {
     page.wait_for("line 2 is marked", wrong).await;
     page.click(Role::Button, "Go to line 2").await;
     page.wait_for("the caret is there", "document.activeElement.selectionStart > 27").await;
+}
+
+#[tokio::test]
+async fn a_script_behind_a_mapper_begins_as_what_it_is() {
+    let host = Host::start_as(local(), Extra { complete: true, ..Extra::default() }).await;
+    let tenant = host.tenant("acme").await;
+    let mapper = json!({"plugin": "field-mapper", "config": {"type": {"from": "event"}, "rules": []}});
+    let source = tenant.post("/v1/sources", json!({"name": "shop", "steps": [mapper]})).await.expect(201);
+    let order = json!({"event": "order.placed", "id": 7});
+    tenant.post(text(&source["url"]), order.clone()).await.expect(202);
+    let browser = Browser::start().await;
+    let page = browser.page(tenant.base()).await;
+    sign_in(&page, tenant.key()).await;
+    let path = format!("/sources/{}", text(&source["id"]));
+    page.goto(&path).await;
+    page.click(Role::Link, "Filter with a script").await;
+    page.see("1 event would be made").await;
+    page.screenshot("script").await;
+    page.click(Role::Button, "Save the pipeline").await;
+    page.see("Saved.").await;
+    let taken = tenant.post(text(&source["url"]), order).await.expect(202);
+    assert_eq!(taken["event_ids"].as_array().map(Vec::len), Some(1), "{taken}");
+
+    // A source's events are made by one step.
+    let script = json!({"plugin": "javascript", "config": {"source": "function map(request) { return null; }"}});
+    tenant.patch(&format!("/v1{path}"), json!({"steps": [script]})).await.expect(200);
+    page.goto(&format!("{path}/pipeline?add=field-mapper")).await;
+    page.see("javascript makes the events already").await;
+    page.click(Role::Button, "Use field-mapper instead").await;
+    page.see("1 event would be made").await;
+    let steps = steps(&page).await;
+    assert_eq!((steps.as_array().map(Vec::len), &steps[0]["plugin"]), (Some(1), &json!("field-mapper")));
+    assert_eq!(page.complaints().await, Vec::<String>::new());
 }
 
 #[tokio::test]

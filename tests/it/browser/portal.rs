@@ -89,6 +89,32 @@ async fn a_customer_sees_what_is_theirs_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_customer_who_has_nothing_yet_is_told_how_to_begin() {
+    let host = Host::start().await;
+    let tenant = host.tenant("agency").await;
+    let browser = Browser::start().await;
+    let page = browser.page(tenant.base()).await;
+    let portal =
+        async |form: Value| text(&tenant.post("/v1/portal-sessions", form).await.expect(201)["url"]).to_owned();
+    page.expect_complaint("the server responded with a status of 40");
+    for account in [json!("ada"), Value::Null] {
+        page.goto(&portal(json!({"account": account, "capabilities": ["view", "endpoints"]})).await).await;
+        page.goto("/").await;
+        page.see("No endpoints yet").await;
+        page.find_a(Role::Link, "Create an endpoint").await;
+    }
+    page.screenshot("portal-empty").await;
+    // Who may only look is offered nothing, and with an endpoint there is a next step.
+    page.goto(&portal(json!({"account": "ada", "capabilities": ["view"]})).await).await;
+    page.goto("/").await;
+    page.see("No endpoints yet").await;
+    assert!(!page.has(Role::Link, "Create").await, "an endpoint can be created");
+    tenant.endpoint("http://127.0.0.1:4/", json!({"accounts": ["ada"]})).await;
+    page.goto("/").await;
+    page.see("Nothing was sent yet").await;
+}
+
+#[tokio::test]
 async fn a_portal_that_may_only_be_looked_at_has_nothing_to_press() {
     let host = Host::start().await;
     let agency = Agency::of(host.tenant("agency").await).await;

@@ -80,9 +80,9 @@ async fn come_in(page: &Page, link: &str) {
     page.fill("Password", "correct horse battery staple").await;
     page.screenshot("link").await;
     page.click(Role::Button, "Become the operator").await;
-    page.click(Role::Link, "Make the first tenant").await;
+    page.click(Role::Link, "Create the first tenant").await;
     page.fill("Name", "Acme").await;
-    page.click(Role::Button, "Make the tenant").await;
+    page.click(Role::Button, "Create the tenant").await;
     page.click(Role::Button, "Open Acme").await;
     page.see("First steps").await;
 }
@@ -90,7 +90,7 @@ async fn come_in(page: &Page, link: &str) {
 async fn make_a_source(page: &Page) {
     page.click(Role::Link, "Create a source").await;
     page.fill("Name", "Shop orders").await;
-    page.click(Role::Button, "Make the source").await;
+    page.click(Role::Button, "Create the source").await;
     page.see("Nothing has arrived yet").await;
 }
 
@@ -114,6 +114,7 @@ async fn map_its_fields(page: &Page) {
     page.see("+12025551234").await;
     page.screenshot_for_readme("mapping").await;
     page.click(Role::Button, "Save the pipeline").await;
+    page.see("Saved.").await;
     page.find_a(Role::Field, "Rule 2: to").await;
 }
 

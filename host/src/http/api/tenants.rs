@@ -94,7 +94,8 @@ async fn create(
         retention: retention(&app, form.retention.unwrap_or_default())?,
         created_at: now,
     };
-    let key = Key::admin(mint(now), now);
+    // It has to be called something in lists and in the audit log.
+    let key = Key { name: Some("first key".to_owned()), ..Key::admin(mint(now), now) };
     let mut changes = audit::created(&tenant);
     changes.push(audit::Change::new("key", Value::Null, json!(key.id)));
     let entry = operator.entry(&app, tenant.id, (Action::TenantCreated, tenant.id), changes);

@@ -7,6 +7,10 @@ use serde::Serialize;
 /// The drawing's size, in its own units.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 120.0;
+/// What a line keeps from the upper edge.
+const EDGE: f64 = 4.0;
+/// Half of what is drawn of a point without neighbours, at least.
+const LEAST: f64 = 9.0;
 
 #[derive(Serialize)]
 struct Bars {
@@ -78,26 +82,36 @@ pub(super) fn lines(items: Value, keys: Vec<String>) -> Value {
     let rows = rows(&items, &keys);
     let max = rows.iter().flat_map(|(_, values)| values.iter().flatten().copied()).fold(0.0, f64::max);
     let step = WIDTH / rows.len().max(1) as f64;
-    let scale = if max > 0.0 { HEIGHT / max } else { 0.0 };
+    // The highest is seen in its whole width.
+    let scale = if max > 0.0 { (HEIGHT - EDGE) / max } else { 0.0 };
     let line = |(nth, key): (usize, &String)| {
-        let mut stretches = vec![String::new()];
+        let mut stretches = vec![Vec::new()];
         for (at, (_, values)) in rows.iter().enumerate() {
             match (values[nth], stretches.last_mut()) {
                 (Some(value), Some(stretch)) => {
-                    let (x, y) = (rounded((at as f64 + 0.5) * step), rounded(HEIGHT - value * scale));
-                    // A point alone would be no line.
-                    let start =
-                        if stretch.is_empty() { format!("{},{y} ", rounded(x - step / 3.0)) } else { String::new() };
-                    *stretch += &format!("{start}{x},{y} ");
+                    stretch.push((rounded((at as f64 + 0.5) * step), rounded(HEIGHT - value * scale)));
                 }
-                _ => stretches.push(String::new()),
+                _ => stretches.push(Vec::new()),
             }
         }
         stretches.retain(|stretch| !stretch.is_empty());
+        let stretches = stretches.iter().map(|stretch| points(stretch, step)).collect();
         let last = rows.iter().rev().find_map(|(_, values)| values[nth]);
         Line { key: key.clone(), stretches, last }
     };
     Value::from(Serde(&Lines { max, lines: keys.iter().enumerate().map(line).collect() }))
+}
+
+/// A stretch as a polyline has it.
+fn points(stretch: &[(f64, f64)], step: f64) -> String {
+    match stretch {
+        // A point alone would be no line, and one of many steps a speck.
+        [(x, y)] => {
+            let half = (step / 2.0).max(LEAST);
+            format!("{},{y} {},{y}", rounded(x - half), rounded(x + half))
+        }
+        many => many.iter().map(|(x, y)| format!("{x},{y}")).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// When, and what it has of each key.
@@ -144,6 +158,7 @@ mod tests {
         let made = json_of(lines(Value::from(Serde(&items)), vec!["p".into()]));
         assert_eq!(made["lines"][0]["stretches"].as_array().map(Vec::len), Some(2));
         assert_eq!(made["lines"][0]["last"], json!(10.0));
+        assert_eq!(made["lines"][0]["stretches"], json!(["0,4 180,4", "450,62 630,4"]));
     }
 
     #[test]

@@ -26,6 +26,8 @@ const MAX_DEPTH: usize = 8;
 /// than once, and what goes into it may be long.
 const MAX_HOLED: usize = 2 * 1024;
 const MAX_FILLED: usize = 8 * 1024;
+/// A PiB.
+const MAX_BYTES: f64 = (1_u64 << 50) as f64;
 
 /// What is said to a form that another site sent.
 pub(super) const ELSEWHERE: &str =
@@ -213,6 +215,8 @@ impl<'a> Field<'a> {
         let wrong = |what: &str| problem(&self.place(), what);
         Ok(Some(match self.kind {
             "number" => number(text).ok_or_else(|| wrong("give a number"))?,
+            "kib" => json!(bytes(text, 1 << 10).ok_or_else(|| wrong("give a number of KiB, such as 64"))?),
+            "mib" => json!(bytes(text, 1 << 20).ok_or_else(|| wrong("give a number of MiB, such as 64"))?),
             "bool" => json!(matches!(text, "true" | "on" | "1")),
             "json" => serde_json::from_str(text).map_err(|error| wrong(&format!("this is not JSON: {error}")))?,
             "lines" => words(text, &['\n']),
@@ -232,6 +236,13 @@ impl<'a> Field<'a> {
 fn number(text: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(text.trim()).ok()?;
     value.is_number().then_some(value)
+}
+
+/// People give a size in the unit that stands beside it, the API takes bytes.
+fn bytes(text: &str, unit: u32) -> Option<u64> {
+    let bytes = text.trim().parse::<f64>().ok()? * f64::from(unit);
+    // Beyond that a number is not exact, and it is no size of anything here.
+    (0.0..=MAX_BYTES).contains(&bytes).then_some(bytes.round() as u64)
 }
 
 fn words(text: &str, signs: &[char]) -> Value {
@@ -387,6 +398,7 @@ mod tests {
         check(&[("retry.schedule:json", "[1, 2]")], json!({"retry": {"schedule": [1, 2]}}));
         check(&[("active:bool", "false"), ("active:bool", "true")], json!({"active": true}));
         check(&[("n:number", "7"), ("m:number?", ""), ("o:number:null?", "")], json!({"n": 7, "o": null}));
+        check(&[("m:mib?", "1.5"), ("k:kib?", " 64 "), ("n:mib?", "")], json!({"m": 1_572_864, "k": 65_536}));
         check(&[("subject:?", ""), ("account:text?", " "), ("name", "")], json!({"name": ""}));
         check(&[("tags:list", "a, b,,c")], json!({"tags": ["a", "b", "c"]}));
         check(&[("headers:pairs", "X-A: 1\r\n\r\nx-b: c: d\r\n")], json!({"headers": {"X-A": "1", "x-b": "c: d"}}));

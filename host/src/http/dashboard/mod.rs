@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -60,7 +60,8 @@ struct Before {
     done: Option<Value>,
 }
 
-/// Every page. `api` answers what is asked for under `/v1`.
+/// Every page, and what is at no address. `api` answers what is asked for under
+/// `/v1`.
 pub(super) fn routes(app: App, api: Router) -> Router<App> {
     let assets = Assets::new();
     let views = Views::new(pages::templates());
@@ -78,7 +79,7 @@ pub(super) fn routes(app: App, api: Router) -> Router<App> {
         let sent = move |desk, path, query, headers, request| submit(desk, page, (path, query), headers, request);
         router = router.route(page.path, get(looked_at).post(sent));
     }
-    router.with_state(desk)
+    router.fallback(nowhere).with_state(desk)
 }
 
 type Params = Path<BTreeMap<String, String>>;
@@ -136,7 +137,21 @@ async fn submit(
             let before = Before { form: Some(form.typed()), problem: None, done: Some(done) };
             desk.page(page, &visitor, &visit, StatusCode::OK, before).await
         }
-        _ => Redirect::to(&form.next(&answer.body).unwrap_or(visit.here)).into_response(),
+        _ => {
+            let next = form.next(&answer.body).unwrap_or(visit.here);
+            Redirect::to(&format!("{next}{}", told(&call.method))).into_response()
+        }
+    }
+}
+
+/// The place of every page that says what was done: a form that stays where it is
+/// would look as if nothing had happened.
+fn told(done: &Method) -> &'static str {
+    match *done {
+        Method::PATCH | Method::PUT => "#saved",
+        Method::DELETE => "#deleted",
+        // What it made or did is what the page shows.
+        _ => "",
     }
 }
 
@@ -161,6 +176,15 @@ async fn ask(State(desk): State<Desk>, RawQuery(query): RawQuery, headers: Heade
             (status, axum::Json(body)).into_response()
         }
         Err(problem) => ApiError::invalid("call", problem.detail).into_response(),
+    }
+}
+
+/// What is at no address: a page for people, and for programs what the API says.
+async fn nowhere(State(desk): State<Desk>, uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    match accepted.contains("text/html") && !uri.path().starts_with("/v1/") {
+        true => desk.bare("nowhere.html", json!({}), StatusCode::NOT_FOUND),
+        false => super::error::no_such_route().await.into_response(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Templates, and what they are made into. Whatever a tenant or a receiver
-//! wrote is escaped: every template is HTML, and none says otherwise.
+//! wrote is escaped: every template is HTML, and none says otherwise. Only `ticks`
+//! makes markup of a text, which it escapes before.
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, HtmlEscape, UndefinedBehavior, Value};
 
 use super::chart;
 use super::page;
@@ -21,6 +22,9 @@ impl Views {
         environment.add_filter("json", pretty);
         environment.add_filter("bytes", bytes);
         environment.add_filter("ms", millis);
+        environment.add_filter("us", micros);
+        environment.add_filter("in_units", in_units);
+        environment.add_filter("ticks", ticks);
         environment.add_filter("num", thousands);
         // What is not there has nothing in it.
         environment.add_filter("length", |list: Value| list.len().unwrap_or(0));
@@ -55,6 +59,25 @@ fn pretty(value: Value) -> String {
         None => serde_json::to_string_pretty(&value),
     };
     json.unwrap_or_default()
+}
+
+/// A sentence with what stands between backticks as code, as it is meant: the API
+/// says it so to terminals. What is markup already stays as it is.
+fn ticks(sentence: Value) -> Value {
+    if sentence.is_none() || sentence.is_undefined() || sentence.is_safe() {
+        return sentence;
+    }
+    let escaped = HtmlEscape(&sentence.to_string()).to_string();
+    let mut parts = escaped.split('`');
+    let mut made = parts.next().unwrap_or_default().to_owned();
+    while let Some(code) = parts.next() {
+        made += &match parts.next() {
+            Some(rest) => format!("<code>{code}</code>{rest}"),
+            // One that nothing closes is itself.
+            None => format!("`{code}"),
+        };
+    }
+    Value::from_safe_string(made)
 }
 
 /// Names and values, in their order.
@@ -93,6 +116,14 @@ fn bytes(count: Value) -> String {
     }
 }
 
+/// A size for a form's field, in the unit that stands beside it. Nothing is lost
+/// on its way back to bytes.
+fn in_units(count: Value, unit: u32) -> String {
+    let Ok(count) = f64::try_from(count) else { return String::new() };
+    let text = format!("{:.7}", count / f64::from(unit));
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn millis(count: Value) -> String {
     let Ok(count) = f64::try_from(count) else { return String::new() };
     match count {
@@ -102,13 +133,22 @@ fn millis(count: Value) -> String {
     }
 }
 
-/// A number with its thousands apart, by a space that does not break.
+/// What takes less than a millisecond takes some time all the same.
+fn micros(count: Value) -> String {
+    match u64::try_from(count) {
+        Ok(count @ 0..1000) => format!("{count} µs"),
+        Ok(count) => millis(Value::from(count / 1000)),
+        Err(_) => String::new(),
+    }
+}
+
+/// A number with a comma between its thousands, as scripts write them too.
 fn thousands(number: Value) -> String {
     let Ok(number) = i64::try_from(number) else { return String::new() };
     let digits = number.unsigned_abs().to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    format!("{}{}", if number < 0 { "-" } else { "" }, groups.join("\u{202f}"))
+    format!("{}{}", if number < 0 { "-" } else { "" }, groups.join(","))
 }
 
 #[cfg(test)]
@@ -147,6 +187,20 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_backticks_is_code_and_still_text() {
+        let views = Views::new([("x.html", "{{ a|ticks }}")].into_iter());
+        for (said, shown) in [
+            ("no `plugin` and no `<b>`", "no <code>plugin</code> and no <code>&lt;b&gt;</code>"),
+            ("one ` alone", "one ` alone"),
+            ("`a` and `b", "<code>a</code> and `b"),
+            ("<script>", "&lt;script&gt;"),
+        ] {
+            assert_eq!(views.render("x.html", &json!({"a": said})).unwrap(), shown);
+        }
+        assert_eq!(views.render("x.html", &json!({"a": null})).unwrap(), "");
+    }
+
+    #[test]
     fn an_attempt_as_a_command_is_quoted() {
         let attempt = json!({"url": "https://x/'$(id)'", "signed_headers": [{"name": "webhook-id", "value": "a"}]});
         let message = json!({"method": "POST", "headers": [{"name": "x", "value": "it's"}], "body": "{'b'}"});
@@ -162,9 +216,12 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!(thousands(Value::from(1_234_567)), "1\u{202f}234\u{202f}567");
+        assert_eq!(thousands(Value::from(1_234_567)), "1,234,567");
+        assert_eq!([900, 1500].map(|us| micros(Value::from(us))), ["900 µs", "1 ms"]);
         assert_eq!(thousands(Value::from(12)), "12");
         assert_eq!(bytes(Value::from(1536)), "1.5 KiB");
+        assert_eq!([64 << 20, 1536 << 10].map(|count| in_units(Value::from(count), 1 << 20)), ["64", "1.5"]);
+        assert_eq!(in_units(Value::UNDEFINED, 1), "");
         assert_eq!(bytes(Value::from(3_u64 << 30)), "3.0 GiB");
         assert_eq!([5, 1500, 120_000].map(|ms| millis(Value::from(ms))), ["5 ms", "1.5 s", "2 min"]);
         assert_eq!(pretty(Value::from("{\"b\":1,\"a\":2}")), "{\n  \"b\": 1,\n  \"a\": 2\n}");

@@ -35,6 +35,15 @@
   const copyable = (root) => {
     if (!navigator.clipboard) return;
     for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+    for (const text of root.querySelectorAll("pre[data-copied]")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "small";
+      button.textContent = "Copy";
+      button.setAttribute("aria-label", "Copy " + text.getAttribute("aria-label"));
+      button.dataset.copy = text.textContent;
+      text.after(button);
+    }
   };
 
   document.addEventListener("click", async (event) => {
@@ -82,9 +91,15 @@
     if (event.target.matches("select[data-chooses]")) choose(event.target);
   });
 
+  // What only those need who have no scripts.
+  const spare = (root) => {
+    for (const part of root.querySelectorAll("[data-scriptless]")) part.hidden = true;
+  };
+
   const prepare = (root) => {
     localise(root);
     copyable(root);
+    spare(root);
     for (const select of root.querySelectorAll("select[data-chooses]")) choose(select);
   };
 
@@ -125,6 +140,28 @@
 
   window.hookyard = { ask, say, prepare, refresh };
   prepare(document);
+
+  // On a phone the menu is a strip, which begins where one is.
+  const strip = document.querySelector(".side");
+  const here = strip?.querySelector("[aria-current]");
+  if (here) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
+
+  // What was done is said once: not again when the page is loaded again.
+  addEventListener("load", () => {
+    const done = document.querySelector(".said:target");
+    if (!done) return;
+    say(done.textContent.trim());
+    history.replaceState(history.state, "", location.pathname + location.search);
+  });
+
+  // What is led to may not be hidden by a search.
+  document.addEventListener("click", (event) => {
+    const box = event.target.closest(".side a[href*='#']") && document.querySelector("input[data-search]");
+    if (!box?.value) return;
+    box.value = "";
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   const of = document.body.dataset.liveOf;
   if (of && document.querySelector("[data-live]")) follow(of);
 })();

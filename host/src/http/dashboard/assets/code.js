@@ -1,7 +1,7 @@
 // A text area with line numbers and a mark where a mistake is. The tab key stays
 // what it is elsewhere: it leads out.
 
-import { button, fresh, make } from "./kit.js";
+import { button, fresh, make, sentence } from "./kit.js";
 
 /// `marked` mistakes have a line, and a column where it is known.
 export function codeEditor({ label, hint, text, rows = 14, changed }) {
@@ -10,7 +10,7 @@ export function codeEditor({ label, hint, text, rows = 14, changed }) {
   const numbers = make("pre", { class: "code-numbers", "aria-hidden": "true" });
   const behind = make("pre", { class: "code-behind", "aria-hidden": "true" });
   const problem = make("p", { class: "problem", role: "status", id: fresh() });
-  const note = hint ? make("p", { class: "hint", id: fresh() }, hint) : null;
+  const note = hint ? make("p", { class: "hint", id: fresh() }, sentence(hint)) : null;
   area.setAttribute("aria-describedby", note ? `${note.id} ${problem.id}` : problem.id);
   let mistake = null;
 
@@ -52,7 +52,7 @@ export function codeEditor({ label, hint, text, rows = 14, changed }) {
   const mark = (message) => {
     mistake = message ? placeIn(message) : null;
     problem.replaceChildren();
-    if (message) problem.append(mistake ? message.replace(/ at line \d+ column \d+$/, "") : message);
+    if (message) problem.append(...sentence(mistake ? message.replace(/ at line \d+ column \d+$/, "") : message));
     if (mistake) {
       const [start, end] = span(area.value, mistake);
       const go = () => {

@@ -19,12 +19,21 @@ export function button(text, act, properties = {}) {
   return make("button", { type: "button", click: act, ...properties }, text);
 }
 
+/// A sentence of the API's: what stands between backticks is code.
+export function sentence(text) {
+  const parts = String(text).split("`");
+  return parts.map((part, at) => {
+    if (at % 2 === 0) return part;
+    return at < parts.length - 1 ? make("code", {}, part) : `\`${part}`;
+  });
+}
+
 /// What a control is for, above it.
 export function labelled(text, control, hint = null) {
   control.id ||= fresh();
   const label = make("label", { for: control.id }, text);
   if (!hint) return make("div", { class: "field" }, label, control);
-  const note = make("p", { class: "hint", id: fresh() }, hint);
+  const note = make("p", { class: "hint", id: fresh() }, sentence(hint));
   control.setAttribute("aria-describedby", note.id);
   return make("div", { class: "field" }, label, control, note);
 }

@@ -2,7 +2,7 @@
 // they make of it as one types. It writes the steps' JSON into the form's text
 // area, which is all that there is without scripts, and the form saves it.
 
-import { below, button, call, choice, count, follow, fresh, isObject, labelled, make, mistakes, number, pretty, read, write } from "./kit.js";
+import { below, button, call, choice, count, follow, fresh, isObject, labelled, make, mistakes, number, pretty, read, sentence, write } from "./kit.js";
 import { beginning, configEditor, gist } from "./steps.js";
 import { jsonOnly } from "./schema-form.js";
 import { lastName, tree } from "./tree.js";
@@ -53,14 +53,54 @@ async function begin(form) {
   desk.preview = preview(desk);
   await desk.preview.ready;
   const wanted = new URLSearchParams(location.search).get("add");
-  if (wanted && !steps.some((step) => step.plugin === wanted) && desk.plugins.some((one) => one.name === wanted)) {
-    steps.push({ plugin: wanted, config: beginning(wanted, place, desk.document) });
-  }
+  if (wanted && !steps.some((step) => step.plugin === wanted) && !insert(desk, wanted)) list.before(insteadOfMapper(desk, wanted));
   await Promise.all(steps.map((step) => describe(desk, step)));
   draw(desk);
   area.value = write(desk.steps);
   shadowRun(desk);
   await Promise.all([desk.preview.now(), ...desk.cards.map((one) => one.ready)]);
+}
+
+/// Whether a source's first step makes its events.
+const isMapped = (desk) => desk.place === "source" && jobAt(desk, desk.steps[0], 0) === "mapper";
+
+const canDo = (desk, plugin) => desk.plugins.find((one) => one.name === plugin)?.interfaces ?? [];
+
+/// What a step does where it stands, as the host finds it.
+function jobAt(desk, step, at) {
+  if (step?.job) return step.job;
+  const wanted = desk.place === "endpoint" ? ["transformer", "filter"] : at === 0 ? ["mapper", "filter"] : ["filter"];
+  return wanted.find((job) => canDo(desk, step?.plugin).includes(job));
+}
+
+/// Adds a step where its plugin has something to do, and gives its place: a source's
+/// mapper first, any other last. None where the plugin has nothing to do.
+function insert(desk, plugin) {
+  const jobs = canDo(desk, plugin);
+  const wanted = desk.place === "endpoint" ? ["transformer", "filter"] : isMapped(desk) ? ["filter"] : ["mapper", "filter"];
+  const job = wanted.find((one) => jobs.includes(one));
+  if (!job) return null;
+  const step = { plugin, config: beginning(plugin, job, desk.document) };
+  const at = job === "mapper" ? 0 : desk.steps.length;
+  desk.steps.splice(at, 0, step);
+  return step;
+}
+
+/// For a plugin that only maps, where another does already.
+function insteadOfMapper(desk, plugin) {
+  const step = { plugin, config: beginning(plugin, "mapper", desk.document) };
+  const replace = async () => {
+    desk.steps[0] = step;
+    await describe(desk, step);
+    notice.remove();
+    draw(desk, '[data-step="0"] summary');
+    desk.changed();
+    say(`${plugin} is now step 1`);
+  };
+  const notice = canDo(desk, plugin).includes("mapper")
+    ? make("p", { class: "notice" }, `${desk.steps[0].plugin} makes the events already, and one step does. `, button(`Use ${plugin} instead`, replace))
+    : make("p", { class: "notice" }, `${plugin} has nothing to do in this pipeline.`);
+  return notice;
 }
 
 /// What the step's plugin says of itself, once for each version.
@@ -113,7 +153,7 @@ function card(desk, step, at) {
     about.textContent = gist(step);
     desk.changed();
   };
-  let editor = configEditor(step, { place: desk.place, endpoint: desk.endpoint, schema: known?.description?.config_schema, changed });
+  let editor = configEditor(step, { place: desk.place, job: jobAt(desk, step, at), endpoint: desk.endpoint, schema: known?.description?.config_schema, changed });
   const holder = make("div", { class: "step-config" }, editor.element);
   const asJson = button("Edit as JSON", () => {
     editor = jsonOnly(step.config ?? {}, changed);
@@ -143,7 +183,7 @@ function card(desk, step, at) {
       const inside = below(list, `steps[${at}].config`);
       const others = list.filter(({ path }) => (path === `steps[${at}]` || path.startsWith(`steps[${at}].`)) && !path.startsWith(`steps[${at}].config`));
       const left = [...editor.mark(inside), ...others.map(({ path, message }) => ({ path: path.slice(`steps[${at}].`.length), message }))];
-      problem.textContent = left.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
+      problem.replaceChildren(...sentence(left.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")));
       details.classList.toggle("is-wrong", inside.length + others.length > 0);
     },
   };
@@ -169,9 +209,24 @@ function settings(desk, step, known) {
     ? make("p", { class: "notice" }, `Version ${newest} is there. Choose it here for this step, or upgrade all steps on `, make("a", { href: `/plugins/${encodeURIComponent(step.plugin)}` }, "the plugin's page"), ", which can take it back.")
     : null;
   return make("details", { class: "step-settings", open: behind !== null || (known?.capabilities ?? []).some((one) => !["history", "summaries"].includes(one)) },
-    make("summary", {}, "Version, failures and grants"), behind,
+    make("summary", {}, "Version, failures and grants"), behind, jobs(desk, step),
     labelled("Version", version, "A step stays at its version until somebody changes it."),
     labelled("When the step fails", failure), grants(desk, step, known, set), budget(step, set));
+}
+
+/// At an endpoint a plugin may do either of two jobs.
+function jobs(desk, step) {
+  const both = ["transformer", "filter"];
+  if (desk.place !== "endpoint" || !both.every((job) => canDo(desk, step.plugin).includes(job))) return null;
+  const now = jobAt(desk, step, 0);
+  const chosen = choice([["transformer", "change the message"], ["filter", "let the event pass, or drop it"]], now, (job) => {
+    const isUntouched = write(step.config) === write(beginning(step.plugin, now, desk.document));
+    if (isUntouched) step.config = beginning(step.plugin, job, desk.document);
+    step.job = job;
+    draw(desk, `[data-step="${desk.steps.indexOf(step)}"] .step-settings summary`);
+    desk.changed();
+  });
+  return labelled("It is to", chosen);
 }
 
 const REACH = {
@@ -220,14 +275,15 @@ function grants(desk, step, known, set) {
 }
 
 function budget(step, set) {
-  const fields = [["fuel", "Fuel, usually 200,000,000"], ["memory", "Memory in bytes, usually 33,554,432"], ["output", "Output in bytes, usually 8,388,608"], ["log", "Log in bytes, usually 16,384"]];
+  const [kib, mib] = [1024, 1024 * 1024];
+  const fields = [["fuel", "Fuel, usually 200,000,000", 1], ["memory", "Memory in MiB, usually 32", mib], ["output", "Output in MiB, usually 8", mib], ["log", "Log in KiB, usually 16", kib]];
   const given = { ...(step.budget ?? {}) };
-  const inputs = fields.map(([name, text]) => {
+  const inputs = fields.map(([name, text, unit]) => {
     const typed = make("input", {
-      type: "number", min: "1", value: given[name] ?? "",
+      type: "number", min: "0", step: "any", value: given[name] ? given[name] / unit : "",
       input: () => {
         if (typed.value === "") delete given[name];
-        else given[name] = Number(typed.value);
+        else given[name] = Math.round(Number(typed.value) * unit);
         set("budget", Object.keys(given).length > 0 ? { ...given } : undefined);
       },
     });
@@ -242,11 +298,13 @@ function stepAdder(desk) {
   const select = choice([["", "choose a plugin…"], ...options], "", () => {});
   const add = async () => {
     if (!select.value) return select.focus();
-    const step = { plugin: select.value, config: beginning(select.value, desk.place, desk.document) };
+    const step = insert(desk, select.value);
+    if (!step) {
+      desk.list.previousElementSibling?.remove();
+      return desk.list.before(insteadOfMapper(desk, select.value));
+    }
     await describe(desk, step);
-    const isMapper = desk.place === "source" && described(desk, step)?.interfaces.includes("mapper");
-    const at = isMapper && desk.steps.length === 0 ? 0 : desk.steps.length;
-    desk.steps.splice(at, 0, step);
+    const at = desk.steps.indexOf(step);
     desk.active = at;
     select.value = "";
     draw(desk, `[data-step="${at}"] summary`);
@@ -288,13 +346,20 @@ function preview(desk) {
 async function recently(desk) {
   if (desk.place === "source") {
     const { body } = await call(`GET /v1/requests?source=${desk.id}&limit=20`);
-    return (body?.items ?? []).filter((one) => one.bytes !== null).map((one) => ({ id: one.id, title: `${new Date(one.received_at).toLocaleString()}, ${one.state}` }));
+    return (body?.items ?? []).filter((one) => one.bytes !== null).map((one) => ({ id: one.id, title: titled(one.id, one.received_at, one.state, count(one.bytes, "byte")) }));
   }
   const { body } = await call(`GET /v1/deliveries?endpoint=${desk.id}&limit=20`);
   const seen = new Map((body?.items ?? []).map((one) => [one.event_id, one]));
-  if (seen.size > 0) return [...seen].map(([id, one]) => ({ id, title: `${one.event_type ?? id}, ${one.state}` }));
+  if (seen.size > 0) return [...seen].map(([id, one]) => ({ id, title: titled(id, one.created_at, one.event_type, one.state) }));
   const { body: events } = await call("GET /v1/events?limit=20");
-  return (events?.items ?? []).map((one) => ({ id: one.id, title: `${one.type}, ${new Date(one.received_at).toLocaleString()}` }));
+  return (events?.items ?? []).map((one) => ({ id: one.id, title: titled(one.id, one.received_at, one.type) }));
+}
+
+/// Many come in one second; the end of an id tells them apart.
+function titled(id, time, ...words) {
+  const at = new Date(time);
+  const isToday = at.toDateString() === new Date().toDateString();
+  return [`${isToday ? at.toLocaleTimeString() : at.toLocaleString()} …${id.slice(-5)}`, ...words.filter(Boolean)].join(", ");
 }
 
 async function showInput(desk, state, shown, ask) {
@@ -318,7 +383,7 @@ async function showInput(desk, state, shown, ask) {
       ask();
     });
     grow();
-    shown.replaceChildren(branches, labelled("The sample", typed));
+    shown.replaceChildren(branches, make("details", { class: "input-typed" }, make("summary", {}, "Change the sample"), labelled("The sample", typed)));
     return;
   }
   const what = desk.place === "source" ? "requests" : "events";
@@ -394,7 +459,7 @@ function present(desk, result, { ok, body }) {
     });
     const isStep = list.some(({ path }) => path.startsWith("steps["));
     const lead = isStep ? "A step is not right yet" : "It could not be tried";
-    result.replaceChildren(make("p", { class: "outcome is-bad" }, lead), make("ul", {}, ...list.map(({ path, message }) => make("li", {}, path ? `${path}: ${message}` : message))));
+    result.replaceChildren(make("p", { class: "outcome is-bad" }, lead), make("ul", {}, ...list.map(({ path, message }) => make("li", {}, sentence(path ? `${path}: ${message}` : message)))));
     return;
   }
   const failures = [];
@@ -428,7 +493,7 @@ function said(report) {
 }
 
 function outcome(body) {
-  const lead = (text, kind) => make("p", { class: `outcome ${kind}` }, text);
+  const lead = (text, kind) => make("p", { class: `outcome ${kind}` }, sentence(text));
   switch (body.outcome) {
     case "events":
       return [lead(`${count(body.events.length, "event")} would be made`, "is-good"), ...body.events.map(eventShown)];
@@ -454,8 +519,8 @@ function eventShown(event) {
 function stepReport(report, at) {
   const cost = `${number(report.fuel)} fuel, ${(report.duration_us / 1000).toFixed(1)} ms`;
   const parts = [];
-  if (report.reason) parts.push(make("p", {}, report.reason));
-  if (report.message && typeof report.message === "string") parts.push(make("p", { class: "problem" }, report.message));
+  if (report.reason) parts.push(make("p", {}, sentence(report.reason)));
+  if (report.message && typeof report.message === "string") parts.push(make("p", { class: "problem" }, sentence(report.message)));
   if (report.backtrace?.length > 0) parts.push(make("pre", {}, report.backtrace.join("\n")));
   if (report.log.length > 0) parts.push(make("pre", { "aria-label": "Log" }, report.log.map(({ level, text }) => `${level}: ${text}`).join("\n")));
   if (isObject(report.message)) parts.push(make("pre", { "aria-label": "The message after this step" }, pretty(report.message.body ?? "")));
@@ -476,7 +541,7 @@ function shadowRun(desk) {
     const last = Number(form.elements["last:number"].value) || 1000;
     const { ok, body } = await call(`POST /v1/endpoints/${desk.id}/shadow`, { steps: desk.steps, last });
     run.disabled = false;
-    const wrong = () => make("p", { class: "problem" }, mistakes(body).map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; "));
+    const wrong = () => make("p", { class: "problem" }, sentence(mistakes(body).map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")));
     result.replaceChildren(...(ok ? compared(body) : [wrong()]));
   });
   form.append(result);

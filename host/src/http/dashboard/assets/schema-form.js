@@ -1,7 +1,7 @@
 // A form made of a plugin's JSON Schema. What it has no control for is edited as
 // JSON, so that nothing is out of reach.
 
-import { choice, fresh, isObject, labelled, make, read, write } from "./kit.js";
+import { choice, fresh, isObject, labelled, make, read, sentence, write } from "./kit.js";
 
 export function schemaForm(schema, config, changed) {
   const state = isObject(config) ? { ...config } : {};
@@ -29,7 +29,7 @@ export function schemaForm(schema, config, changed) {
       fields.forEach(({ problem }) => { problem.textContent = ""; });
       return list.filter(({ path, message }) => {
         const about = fields.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
-        if (about) about.problem.textContent = path === about.name ? message : `${path}: ${message}`;
+        if (about) about.problem.replaceChildren(...sentence(path === about.name ? message : `${path}: ${message}`));
         return !about;
       });
     },
@@ -126,7 +126,7 @@ export function jsonOnly(config, changed) {
     element: make("div", {}, element, problem),
     config: () => value,
     mark: (list) => {
-      problem.textContent = list.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ");
+      problem.replaceChildren(...sentence(list.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join("; ")));
       return [];
     },
   };

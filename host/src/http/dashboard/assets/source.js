@@ -1,7 +1,7 @@
 // A source's page: a sample sent to its own URL, and the fields of a way to prove
 // oneself that are of use with it.
 
-import { make, pretty } from "./kit.js";
+import { make, pretty, sentence } from "./kit.js";
 
 for (const form of document.querySelectorAll("form[data-sample]")) {
   const answer = form.querySelector("[data-answer]");
@@ -35,11 +35,12 @@ function told(status, text) {
   }
   if (status === 202 && body.event_ids?.length > 0) {
     const links = body.event_ids.flatMap((id, at) => [at > 0 ? ", " : "", make("a", { href: `/events/${encodeURIComponent(id)}` }, id)]);
-    return ["It was taken and became ", ...links, "."];
+    const onward = body.event_ids.length === 1 ? `/deliveries?event=${encodeURIComponent(body.event_ids[0])}` : "/deliveries";
+    return ["It was taken and became ", ...links, ". ", make("a", { href: onward }, "See where it went"), "."];
   }
   if (status === 202) return ["It was taken, and no event was made of it: ", make("a", { href: `/requests/${encodeURIComponent(body.request_id)}` }, "see why"), "."];
   if (status === 401) return ["It was refused, because a sample does not prove who sent it. That is what strangers get: it is kept below as refused."];
-  return [`It was answered ${status}: ${body.detail ?? ""}`];
+  return sentence(`It was answered ${status}: ${body.detail ?? ""}`);
 }
 
 for (const form of document.querySelectorAll("form[data-verification]")) {
@@ -55,7 +56,7 @@ for (const form of document.querySelectorAll("form[data-verification]")) {
       field.querySelectorAll("input, select, textarea").forEach((one) => { one.disabled = !is; });
     }
     const about = form.querySelector("p[data-about]");
-    if (about) about.textContent = chosen.dataset.about ?? "";
+    if (about) about.replaceChildren(...sentence(chosen.dataset.about ?? ""));
   };
   scheme.addEventListener("change", follow);
   follow();

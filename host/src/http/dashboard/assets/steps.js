@@ -10,24 +10,28 @@ import { mapperEditor } from "./mapper.js";
 import { jsonOnly, schemaForm } from "./schema-form.js";
 import { jqPath, scriptPath } from "./tree.js";
 
-/// What a step begins with, for a document as it came last.
-export function beginning(plugin, place, document) {
+const SCRIPTS = {
+  mapper: "function map(request) {\n  const order = request.json;\n  return { type: order.event, data: order };\n}\n",
+  filter: "function keep(event) {\n  return !event.tags.includes('test');\n}\n",
+  transformer: "function transform(event, message) {\n  return { body: { type: event.type, ...event.data } };\n}\n",
+};
+const PROGRAMS = { mapper: "{type: .json.event, data: .json}", filter: ".tags | index(\"test\") | not", transformer: ".data" };
+
+/// What a step begins with that is to do a job, for a document as it came last.
+export function beginning(plugin, job, document) {
   const type = ["event", "type"].find((name) => typeof document?.[name] === "string");
-  const script = place === "source"
-    ? "function map(request) {\n  const order = request.json;\n  return { type: order.event, data: order };\n}\n"
-    : "function transform(event, message) {\n  return { body: { type: event.type, ...event.data } };\n}\n";
   const known = {
-    "field-mapper": place === "source" && type ? { type: { from: type }, rules: [] } : { rules: [] },
+    "field-mapper": job === "mapper" && type ? { type: { from: type }, rules: [] } : { rules: [] },
     "tag-filter": { expression: "not test" },
-    javascript: { source: script },
-    jq: { program: place === "source" ? "{type: .json.event, data: .json}" : ".data" },
+    javascript: { source: SCRIPTS[job] },
+    jq: { program: PROGRAMS[job] },
     template: { body: "{{ event.type }} happened" },
     "json-schema": { schema: { type: "object" } },
   };
   return known[plugin] ?? {};
 }
 
-export function configEditor(step, { place, endpoint, schema, changed }) {
+export function configEditor(step, { place, job, endpoint, schema, changed }) {
   const own = isObject(step.config) ? step.config : {};
   switch (step.plugin) {
     case "field-mapper":
@@ -35,15 +39,9 @@ export function configEditor(step, { place, endpoint, schema, changed }) {
       break;
     case "tag-filter": return expression(step.config, endpoint, changed);
     case "javascript":
-      return script(own, "source", "Script", place === "source"
-        ? "map(request) gives an event {type, data, subject, tags}, a list of them, or null; keep(event) gives true, false or the reason for dropping."
-        : "transform(event, message) gives what changes of the message: {body, headers, method, target}; keep(event) gives true, false or the reason for dropping.",
-      (at) => scriptPath(at, scriptRoot(at.root, place)), changed);
+      return script(own, "source", "Script", SCRIPT_HINTS[job], (at) => scriptPath(at, scriptRoot(at.root, job)), changed);
     case "jq":
-      return script(own, "program", "Program", place === "source"
-        ? "The input is the request: .json, .headers, .query, .body. Each output is an event: {type, data, subject, tags}."
-        : "The input is the event: .type, .subject, .tags, .data; $message is the message. The one output is the body.",
-      (at) => jqPath(at, jqRoot(at.root, place)), changed);
+      return script(own, "program", "Program", PROGRAM_HINTS[job], (at) => jqPath(at, jqRoot(at.root, job)), changed);
     case "template":
       if (typeof own.body === "string") {
         return script(own, "body", "Template", "The language of Jinja, over event and data. A field that is missing is refused: data.name | default('somebody').",
@@ -55,11 +53,22 @@ export function configEditor(step, { place, endpoint, schema, changed }) {
   return schema ? schemaForm(schema, step.config ?? {}, changed) : jsonOnly(step.config ?? {}, changed);
 }
 
-const scriptRoot = (root, place) =>
-  place === "source" ? { headers: "request.headers", query: "request.query" }[root] ?? "request.json" : root === "event" ? "event" : "event.data";
+const SCRIPT_HINTS = {
+  mapper: "`map(request)` gives an event `{type, data, subject, tags}`, a list of them, or null.",
+  filter: "`keep(event)` gives true, false or the reason for dropping.",
+  transformer: "`transform(event, message)` gives what changes of the message: `{body, headers, method, target}`.",
+};
+const PROGRAM_HINTS = {
+  mapper: "The input is the request: `.json`, `.headers`, `.query`, `.body`. Each output is an event: `{type, data, subject, tags}`.",
+  filter: "The input is the event: `.type`, `.subject`, `.tags`, `.data`. It goes on if an output is neither false nor null.",
+  transformer: "The input is the event: `.type`, `.subject`, `.tags`, `.data`; `$message` is the message. The one output is the body.",
+};
 
-const jqRoot = (root, place) =>
-  place === "source" ? { headers: ".headers", query: ".query" }[root] ?? ".json" : root === "event" ? "" : ".data";
+const scriptRoot = (root, job) =>
+  job === "mapper" ? { headers: "request.headers", query: "request.query" }[root] ?? "request.json" : root === "event" ? "event" : "event.data";
+
+const jqRoot = (root, job) =>
+  job === "mapper" ? { headers: ".headers", query: ".query" }[root] ?? ".json" : root === "event" ? "" : ".data";
 
 function script(config, member, label, hint, spelled, changed) {
   const state = { ...config };

@@ -1,6 +1,6 @@
 // A component goes to the API as the bytes that it is, and is not held in between.
 
-import { call, make } from "./kit.js";
+import { call, make, sentence } from "./kit.js";
 
 for (const form of document.querySelectorAll("form[data-upload]")) {
   form.hidden = false;
@@ -19,6 +19,6 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     const { ok, body } = await call(`POST /v1/plugins?name=${encodeURIComponent(name.value)}`, file.files[0]);
     send.disabled = false;
     if (ok) location.assign(`/plugins/${encodeURIComponent(body.name)}`);
-    else answer.replaceChildren(make("p", { class: "problem" }, body?.detail ?? "It was not accepted."));
+    else answer.replaceChildren(make("p", { class: "problem" }, sentence(body?.detail ?? "It was not accepted.")));
   });
 }

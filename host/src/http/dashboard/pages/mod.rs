@@ -18,6 +18,7 @@ const SHARED: &[(&str, &str)] = &[
     ("layout_bare.html", include_str!("../templates/layout_bare.html")),
     ("macros.html", include_str!("../templates/macros.html")),
     ("error.html", include_str!("../templates/error.html")),
+    ("nowhere.html", include_str!("../templates/nowhere.html")),
     ("refused.html", include_str!("../templates/refused.html")),
 ];
 
