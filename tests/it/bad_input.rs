@@ -55,7 +55,8 @@ async fn an_endpoint_that_is_wrong_is_refused_by_field() {
     }
     check(&tenant, "/v1/endpoints", json!({"name": "a", "event_types": ["*"]}), 422, "url", "missing field").await;
     // The field says where: columns are for whoever counts them.
-    let said = tenant.post("/v1/endpoints", form("timeout_seconds", json!("soon"))).await.problem(422, "timeout_seconds");
+    let said =
+        tenant.post("/v1/endpoints", form("timeout_seconds", json!("soon"))).await.problem(422, "timeout_seconds");
     assert!(!said.contains("column"), "{said}");
     assert_eq!(tenant.get("/v1/endpoints").await.expect(200)["items"], json!([]));
 }

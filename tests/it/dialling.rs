@@ -42,9 +42,8 @@ fn no_two_runtimes_share_a_connection() {
     let router = Router::new().fallback(note).with_state(callers.clone());
     let listener = serving.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback has a port");
     let address = listener.local_addr().expect("it is bound");
-    serving.spawn(async move {
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
-    });
+    serving
+        .spawn(async move { axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await });
 
     let policy = local();
     let url = DeliveryUrl::parse(&format!("http://{address}/"), &policy).expect("it may be dialled");
