@@ -11,7 +11,7 @@ pub(in super::super) const PAGES: &[Page] = &[
         whom: Whom::Member,
         live: None,
         defaults: &[],
-        reads: &[optional("keys", "/v1/keys?limit=250"), optional("users", "/v1/users")],
+        reads: &[optional("keys", "/v1/keys?limit=250"), optional("users", "/v1/users?limit=250")],
     },
     Page {
         path: "/audit",
