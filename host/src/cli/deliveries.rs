@@ -33,7 +33,7 @@ enum Action {
     Tail(Filter),
     /// Show one with its steps, its message and every attempt
     Show { id: String },
-    /// Make some due now, whatever their schedule says
+    /// Make some due now; that is the schedule's next attempt, made early
     Retry {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
