@@ -53,6 +53,9 @@ pub(super) enum Tried {
     Address(IpAddr),
     /// Of 48 bits, the largest that one customer gets (RFC 6177).
     Network(Ipv6Addr),
+    /// Going to the OpenID provider, which any page can make a browser do: apart
+    /// from tries, so that it keeps nobody from those.
+    Begun(IpAddr),
 }
 
 /// What was tried lately.
@@ -147,7 +150,7 @@ fn flow(one: &Tried) -> Flow {
     Flow::of(match one {
         Tried::Here(..) => HERE,
         Tried::Account(_) => OF_ACCOUNT,
-        Tried::Address(_) => OF_ADDRESS,
+        Tried::Address(_) | Tried::Begun(_) => OF_ADDRESS,
         Tried::Network(_) => OF_NETWORK,
     })
 }

@@ -25,6 +25,22 @@ async fn tries(visitor: &mut Visitor) -> Shown {
 }
 
 #[tokio::test]
+async fn whoever_begins_without_end_keeps_nobody_from_the_other_ways_in() {
+    let provider = Faulty::start().await;
+    let (host, mut jane) = waiting(&provider).await;
+    let mut last = jane.step("/sign-in/oidc").await;
+    for _ in 0..110 {
+        last = jane.step("/sign-in/oidc").await;
+    }
+    // The control: that is too often.
+    refused(&jane, &last, 429, "Too many tries");
+    let tenant = host.tenant("other").await;
+    let form = jane.step("/sign-in").await;
+    let shown = jane.fill(&form, &[("key", tenant.key())]).await;
+    assert_eq!(shown.status, 303, "{}", shown.body);
+}
+
+#[tokio::test]
 async fn what_the_provider_must_not_say_lets_nobody_in() {
     let provider = Faulty::start().await;
     let (_host, mut jane) = waiting(&provider).await;

@@ -74,10 +74,10 @@ fn put(app: &App, key: TokenHash, browser: TokenHash, then: String, stage: Stage
     app.begun.put(key, SignIn { browser, then, ends_at: now + PATIENCE, stage }, now);
 }
 
-/// Beginning counts as a try of the address, which is forgotten once it leads in:
-/// a stranger cannot have the provider asked without end.
+/// Beginning is counted by address, and forgotten once it leads in: a stranger
+/// cannot have the provider asked without end.
 fn tries(app: &App, parts: &Parts) -> Vec<Tried> {
-    app.guesses.counted(parts, None)
+    app.guesses.address(parts).map(Tried::Begun).into_iter().collect()
 }
 
 /// `GET /sign-in/oidc/callback?state=...&code=...`: back from the provider.
