@@ -16,7 +16,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -276,7 +275,6 @@ impl Host {
             guesses: http::Guesses::default(),
             provider,
             begun: http::Begun::default(),
-            ready: AtomicBool::new(true),
             retired: OnceLock::new(),
             started_at,
             traffic: Arc::default(),

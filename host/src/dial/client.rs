@@ -28,8 +28,9 @@ use crate::domain::delivery::Unreachable;
 use crate::domain::id::EndpointId;
 use crate::domain::tls::Tls;
 
-/// This many endpoints' own pools are kept, those that were used last.
-const KEPT: usize = 512;
+/// This many endpoints' own pools are kept, those that were used last; an endpoint
+/// has one for each runtime that dials it.
+const KEPT: usize = 1024;
 
 /// What a connection keeps of an answer that nobody has read yet; its head has to
 /// fit. Hundreds of receivers that flood must not fill the memory.

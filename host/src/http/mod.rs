@@ -4,7 +4,6 @@
 //! here: but for the handshake that a caller asks for, and for hosts that a step
 //! was granted, an answer never waits for a receiver.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -84,8 +83,7 @@ pub struct Parts {
     /// it and back.
     pub provider: Option<Provider>,
     pub begun: Begun,
-    pub ready: AtomicBool,
-    /// Why it is not, for good.
+    /// Why it is not ready any more, for good.
     pub retired: OnceLock<String>,
     pub started_at: Timestamp,
     pub traffic: Arc<Traffic>,
@@ -99,7 +97,6 @@ impl Parts {
     pub fn retire(&self, why: String) {
         // Whoever was first has said the cause.
         let _retired_already = self.retired.set(why);
-        self.ready.store(false, Ordering::Release);
     }
 }
 

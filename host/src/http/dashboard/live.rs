@@ -4,7 +4,6 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -78,7 +77,7 @@ async fn look(
             () = tell.closed() => return,
         }
         let now = Instant::now();
-        if !desk.app.ready.load(Ordering::Acquire) {
+        if desk.app.retired.get().is_some() {
             return;
         }
         if ask_at <= now {
