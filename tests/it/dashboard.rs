@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use axum::http::Response as Answer;
+use hookyard_tests::api::client_that_stays;
 use hookyard_tests::host::OPERATOR_KEY;
 use hookyard_tests::{Api, Host, Receiver, text};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::json;
 
@@ -30,9 +30,7 @@ struct Page {
 
 impl Browser {
     fn new(host: &Host) -> Self {
-        let client = Client::builder().no_proxy().http1_only().redirect(Policy::none()).build();
-        let client = client.expect("a client");
-        Self { client, base: host.operator.base().to_owned(), cookie: None }
+        Self { client: client_that_stays(), base: host.operator.base().to_owned(), cookie: None }
     }
 
     async fn signed_in(host: &Host, key: &str) -> Self {

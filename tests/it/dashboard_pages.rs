@@ -1,6 +1,7 @@
 //! Pages for setting up and looking after: there with nothing and with
 //! something, offering what a role may do, and doing it by plain forms.
 
+use hookyard_tests::api::client_that_stays;
 use hookyard_tests::{Api, Host, build, text};
 use reqwest::{Client, Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -23,9 +24,8 @@ pub(crate) struct Shown {
 
 impl Visitor {
     pub(crate) async fn signed_in(host: &Host, key: &str) -> Self {
-        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.expect("a client can be built");
-        let mut visitor = Self { client, base: host.operator.base().to_owned(), cookie: String::new() };
+        let mut visitor =
+            Self { client: client_that_stays(), base: host.operator.base().to_owned(), cookie: String::new() };
         let sign_in = visitor.request(Method::POST, "/sign-in").body(encoded(&[("key", key)]));
         let answer = sign_in.send().await.expect("the server answers");
         assert_eq!(answer.status(), 303, "signing in leads on");

@@ -1,7 +1,8 @@
 //! What pages say of what was done, of what is not well, and of what is not there.
 
+use hookyard_tests::api::client;
 use hookyard_tests::{Host, Receiver, text};
-use reqwest::{Client, Method, header};
+use reqwest::{Method, header};
 use serde_json::json;
 
 use crate::dashboard_pages::Visitor;
@@ -87,8 +88,7 @@ async fn what_is_not_there_is_a_page_for_people() {
         let (status, kind, text) = asked(path, accept).await;
         assert_eq!((status, kind.as_str()), (404, "application/problem+json"), "{path} {accept}: {text}");
     }
-    let stranger = Client::builder().no_proxy().build().expect("a client");
-    let sign_in = stranger.get(format!("{}/sign-in", host.operator.base())).send().await.expect("the server answers");
+    let sign_in = client().get(format!("{}/sign-in", host.operator.base())).send().await.expect("the server answers");
     let sign_in = sign_in.text().await.expect("text");
     assert!(sign_in.contains("<code>operator.key</code>"), "{sign_in}");
 }

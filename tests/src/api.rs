@@ -1,5 +1,6 @@
 //! The API, as a program of a tenant or of the operator uses it.
 
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -130,8 +131,18 @@ impl Api {
 
 /// An HTTP client for loopback.
 pub fn client() -> Client {
+    client_by(Policy::default())
+}
+
+/// One that goes nowhere by itself: for tests of where somebody is sent.
+pub fn client_that_stays() -> Client {
+    client_by(Policy::none())
+}
+
+fn client_by(redirects: Policy) -> Client {
     let _chosen_before = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().http1_only().build().expect("a client with a TLS provider can be built")
+    let client = Client::builder().no_proxy().http1_only().redirect(redirects).build();
+    client.expect("a client with a TLS provider can be built")
 }
 
 fn merge(form: &mut Value, more: Value) {

@@ -1,6 +1,7 @@
 //! Somebody at a browser, as far as going to a provider and back needs one.
 
 use hookyard_tests::Host;
+use hookyard_tests::api::client_that_stays;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, StatusCode};
 use url::Url;
@@ -35,11 +36,7 @@ impl Visitor {
     }
 
     pub(super) fn of(base: &str) -> Self {
-        // Somebody has chosen what TLS is made by.
-        drop(hookyard_tests::api::client());
-        let none = reqwest::redirect::Policy::none();
-        let client = Client::builder().no_proxy().redirect(none).build().expect("a client");
-        Self { client, base: base.parse().expect("a URL"), cookies: Vec::new() }
+        Self { client: client_that_stays(), base: base.parse().expect("a URL"), cookies: Vec::new() }
     }
 
     /// One request and no more, to a place of the host's or anywhere.

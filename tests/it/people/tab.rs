@@ -1,6 +1,7 @@
 //! A browser as far as these tests need one.
 
 use hookyard_tests::Host;
+use hookyard_tests::api::client_that_stays;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -28,11 +29,7 @@ impl Tab {
     }
 
     pub(super) fn of(base: &str) -> Self {
-        // Somebody has chosen what TLS is made by.
-        drop(hookyard_tests::api::client());
-        let none = reqwest::redirect::Policy::none();
-        let client = Client::builder().no_proxy().redirect(none).build().expect("a client");
-        Self { client, base: base.to_owned(), cookie: None }
+        Self { client: client_that_stays(), base: base.to_owned(), cookie: None }
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
