@@ -72,8 +72,7 @@ use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use shutdown::Standing;
 use store::seal::Seal;
-use store::sqlite::SqliteStore;
-use store::{Catalog, Ledger, People, Picture};
+use store::{Catalog, Engine, Ledger, People, Picture};
 use telemetry::otlp::{self, Exporter};
 use upkeep::Upkeep;
 
@@ -87,7 +86,7 @@ const MISSING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum RunError {
     Data(PathBuf, std::io::Error),
-    Store(store::sqlite::OpenError),
+    Store(store::engine::OpenError),
     Catalogue(store::StoreError),
     Sandbox(sandbox::StartError),
     House(house::HouseError),
@@ -110,7 +109,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data(path, error) => write!(f, "the data directory {}: {error}", path.display()),
-            Self::Store(error) => write!(f, "the database: {error}"),
+            Self::Store(error) => write!(f, "the database: {}", telemetry::Chain(error)),
             Self::Catalogue(error) => write!(f, "the catalogue: {}", telemetry::Chain(error)),
             Self::Sandbox(error) => write!(f, "the sandbox: {error}"),
             Self::House(error) => write!(f, "{}", telemetry::Chain(error)),
@@ -143,7 +142,7 @@ pub struct Host {
     arrivals: handoff::Arrivals,
     noticed: mpsc::Receiver<Notice>,
     replays: mpsc::UnboundedReceiver<intake::replay::Job>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Engine>,
     door: config::Door,
     exporter: Option<Exporter>,
 }
@@ -163,10 +162,8 @@ impl Host {
         names: Arc<dyn Names>,
     ) -> Result<Self, RunError> {
         let (dialects, senders) = dialects::load(settings.dialects.as_deref()).map_err(RunError::Dialects)?;
-        let store = SqliteStore::open(&settings.database, Seal::new(settings.master_key.bytes()))
-            .await
-            .map(Arc::new)
-            .map_err(RunError::Store)?;
+        let seal = Seal::new(settings.master_key.bytes());
+        let store = store::engine::open(&settings.database, seal).await.map_err(RunError::Store)?;
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let sandbox = Sandbox::start(SandboxSettings {
@@ -200,7 +197,7 @@ impl Host {
         settings: Settings,
         (clock, names): (Arc<dyn Clock>, Arc<dyn Names>),
         public_url: String,
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Engine>,
         sandbox: Sandbox,
         (picture, lanes, gate): (Arc<Picture>, Lanes, Gate),
         (dialects, senders): (Arc<Dialects>, Arc<Senders>),

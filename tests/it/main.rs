@@ -10,6 +10,7 @@ mod bad_input;
 mod browser;
 mod capabilities;
 mod catalogue;
+mod cluster;
 mod command_line;
 mod dashboard;
 mod dashboard_access;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use hookyard::clock::SystemClock;
 use hookyard::config::{Door, MasterKey, Settings};
+use hookyard::domain::database::Database;
 use hookyard::domain::key::KeyText;
 use hookyard::domain::plugin::{Digest, Owner};
 use hookyard::domain::retention::Retention;
@@ -359,7 +360,7 @@ async fn an_interpreter_that_is_missing_keeps_no_other_away() {
     let settings = Settings {
         listen: listener.local_addr().expect("it is bound"),
         data: data.path().to_owned(),
-        database: database.clone(),
+        database: Database::Sqlite(database.clone()),
         public_url: None,
         operator_key: KeyText::given(OPERATOR_KEY),
         master_key: MasterKey::new(MASTER_KEY),

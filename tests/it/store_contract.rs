@@ -3,17 +3,26 @@
 
 use std::sync::Arc;
 
+use hookyard::domain::database::Durability;
+use hookyard::store::postgres::PostgresStore;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog, Ledger, People, StoreError};
+use hookyard::store::{Catalog, Engine, Ledger, People, StoreError};
 use hookyard_tests::TempDir;
+use hookyard_tests::postgres::{self, Database};
 
 /// A store with nothing in it, and the place where it keeps its files.
 struct Store {
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     people: Arc<dyn People>,
-    _place: TempDir,
+    _place: Place,
+}
+
+/// Where a store keeps what it keeps; gone with this.
+enum Place {
+    Directory { _directory: TempDir },
+    Server { _database: Database },
 }
 
 /// What a promise comes to: a store that fails fails the test.
@@ -26,6 +35,18 @@ impl Store {
         let place = TempDir::new();
         let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new(MASTER_KEY)).await;
         let store = Arc::new(opened.expect("an empty directory takes a database"));
+        Self::of(store, Place::Directory { _directory: place })
+    }
+
+    async fn postgres() -> Self {
+        let database = postgres::database().await;
+        let url = database.url().parse().expect("a server's URL");
+        let opened = PostgresStore::open(&url, Seal::new(MASTER_KEY), Durability::Required).await;
+        let store = Arc::new(opened.expect("an empty database takes the schema"));
+        Self::of(store, Place::Server { _database: database })
+    }
+
+    fn of(store: Arc<impl Engine + 'static>, place: Place) -> Self {
         Self { catalog: store.clone(), ledger: store.clone(), people: store, _place: place }
     }
 }
@@ -39,6 +60,13 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $name() -> crate::store_contract::Kept {
                 super::$name(&crate::store_contract::Store::sqlite().await).await
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() -> crate::store_contract::Kept {
+                super::$name(&crate::store_contract::Store::postgres().await).await
             })*
         }
     };

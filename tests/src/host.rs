@@ -12,6 +12,7 @@ use hookyard::config::{Door, MasterKey, Settings};
 use hookyard::dial::{Names, SystemNames};
 use hookyard::domain::address::AddressPolicy;
 use hookyard::domain::chat::ChatSettings;
+use hookyard::domain::database::Durability;
 use hookyard::domain::egress::EgressProxy;
 use hookyard::domain::key::KeyText;
 use hookyard::domain::oidc::OidcSettings;
@@ -24,7 +25,12 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::api::Api;
+use crate::postgres::{self, Database};
 use crate::{PATIENCE, TempDir, build};
+
+/// Set, it has every host that says nothing else keep what it keeps in PostgreSQL:
+/// the whole suite is a test of that engine then.
+const ON_POSTGRES: &str = "HOOKYARD_TESTS_ON_POSTGRES";
 
 /// The operator's key of every host under test.
 pub const OPERATOR_KEY: &str = "operator-key-for-tests-only";
@@ -72,6 +78,8 @@ fn millis(time: Duration) -> i64 {
 /// What few tests set.
 #[derive(Default)]
 pub struct Extra {
+    /// A PostgreSQL database; in the data directory, where there is none.
+    pub database: Option<Arc<Database>>,
     pub dialects: Option<PathBuf>,
     pub chat: Option<ChatSettings>,
     pub egress: Option<EgressProxy>,
@@ -98,6 +106,7 @@ pub struct Host {
     address: SocketAddr,
     running: Option<Running>,
     data: Arc<TempDir>,
+    database: Option<Arc<Database>>,
 }
 
 struct Running {
@@ -118,9 +127,12 @@ impl Host {
     }
 
     /// A fresh one with what else an operator may set.
-    pub async fn start_as(urls: UrlPolicy, extra: Extra) -> Self {
+    pub async fn start_as(urls: UrlPolicy, mut extra: Extra) -> Self {
         let data = TempDir::new();
         copy(template().await.path(), data.path());
+        if extra.database.is_none() && std::env::var_os(ON_POSTGRES).is_some() {
+            extra.database = Some(Arc::new(postgres::database().await));
+        }
         Self::on(Arc::new(data), urls, Arc::default(), extra).await
     }
 
@@ -128,7 +140,10 @@ impl Host {
         let settings = Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: data.path().to_owned(),
-            database: data.path().join("hookyard.db"),
+            database: match &extra.database {
+                Some(database) => kept_in(database),
+                None => hookyard::domain::database::Database::Sqlite(data.path().join("hookyard.db")),
+            },
             public_url: None,
             operator_key: KeyText::given(OPERATOR_KEY),
             master_key: MasterKey::new(MASTER_KEY),
@@ -163,7 +178,8 @@ impl Host {
             host.serve(listener, told_or_dropped).await
         });
         let operator = Api::new(base, Some(OPERATOR_KEY));
-        Self { operator, clock, first_link, address, running: Some(Running { stop, serving }), data }
+        let (running, database) = (Some(Running { stop, serving }), extra.database);
+        Self { operator, clock, first_link, address, running, data, database }
     }
 
     /// By its own clock.
@@ -206,8 +222,9 @@ impl Host {
     }
 
     /// The same, with what else an operator may set.
-    pub async fn restart_as(mut self, urls: UrlPolicy, extra: Extra) -> Self {
+    pub async fn restart_as(mut self, urls: UrlPolicy, mut extra: Extra) -> Self {
         self.stop().await;
+        extra.database = extra.database.or(self.database.clone());
         Self::on(self.data.clone(), urls, self.clock.clone(), extra).await
     }
 
@@ -225,6 +242,12 @@ impl Host {
         let ended = tokio::time::timeout(PATIENCE, serving).await.expect("it ends");
         ended.expect("the host does not panic").expect_err("nobody told it to stop")
     }
+}
+
+/// As the settings say it.
+pub fn kept_in(database: &Database) -> hookyard::domain::database::Database {
+    let url = database.url().parse().expect("a server's URL");
+    hookyard::domain::database::Database::Postgres(url, Durability::Required)
 }
 
 /// Loopback, over plain HTTP.

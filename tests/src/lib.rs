@@ -9,6 +9,7 @@ pub mod faulty;
 pub mod host;
 pub mod load;
 pub mod oracle;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod receiver;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::config::{self, Place};
+use crate::domain::database::Database;
 use crate::store::seal::Seal;
 use crate::store::sqlite::backup;
 
@@ -67,7 +68,13 @@ impl Restore {
 }
 
 fn settle(place: Place) -> Result<(PathBuf, PathBuf), Failure> {
-    Ok(place.or(config::read_file(Path::new("hookyard.toml"))?).settle()?)
+    match place.or(config::read_file(Path::new("hookyard.toml"))?).settle()? {
+        (data, Database::Sqlite(path)) => Ok((data, path)),
+        (_, Database::Postgres(url, _)) => Err(Failure(format!(
+            "{url} is a server's: its backups are PostgreSQL's own (continuous archiving, or pg_dump and pg_restore); \
+             keep master.key and operator.key as well, in another place"
+        ))),
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -11,25 +11,20 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::config::{self, Given, NextMasterKey, Settings};
+use crate::config::{self, Given, NextMasterKey, Place, Settings};
+use crate::domain::database::Database;
 use crate::store::seal::Seal;
 use crate::store::sqlite::{Offline, OpenError, Resealed};
 use crate::telemetry::Chain;
 
-/// Where the database and its key are.
-#[derive(clap::Args)]
-pub(super) struct Place {
-    /// Data directory [default: ./hookyard-data]
-    #[arg(long, env = "HOOKYARD_DATA")]
-    data: Option<PathBuf>,
-    /// sqlite:PATH [default: hookyard.db in the data directory]
-    #[arg(long, env = "HOOKYARD_DATABASE")]
-    database: Option<String>,
-}
-
 /// `hookyard rotate-master-key`
 pub(super) fn rotate(place: Place) -> Result<(), Failure> {
-    let given = Given { data: place.data, database: place.database, ..Given::default() };
+    let given = Given {
+        data: place.data,
+        database: place.database,
+        allow_unsafe_durability: place.allow_unsafe_durability,
+        ..Given::default()
+    };
     let given = given.or(config::read_file(Path::new("hookyard.toml"))?);
     // A first start makes both; a name that was mistyped must not.
     let data = given.data.clone().unwrap_or_else(|| PathBuf::from("hookyard-data"));
@@ -37,8 +32,9 @@ pub(super) fn rotate(place: Place) -> Result<(), Failure> {
         return Err(Failure(format!("data ({}): there is no such directory", data.display())));
     }
     let mut settings = given.settle()?;
-    if !settings.database.exists() {
-        return Err(Failure(format!("database ({}): there is none to rotate", settings.database.display())));
+    let path = file(&settings)?;
+    if !path.exists() {
+        return Err(Failure(format!("database ({}): there is none to rotate", path.display())));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let said = runtime.block_on(rotate_offline(&mut settings))?;
@@ -46,8 +42,16 @@ pub(super) fn rotate(place: Place) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The database's file.
+fn file(settings: &Settings) -> Result<PathBuf, Failure> {
+    match &settings.database {
+        Database::Sqlite(path) => Ok(path.clone()),
+        Database::Postgres(url, _) => Err(Failure(format!("{url}: its secrets keep the master key that they have"))),
+    }
+}
+
 async fn rotate_offline(settings: &mut Settings) -> Result<String, Failure> {
-    let mut database = Offline::open(&settings.database).await?;
+    let mut database = Offline::open(&file(settings)?).await?;
     end_unfinished(settings, &mut database).await?;
     if let Some(old) = config::old_master_key()? {
         let resealed = database.reseal(&Seal::new(old.bytes()), &Seal::new(settings.master_key.bytes())).await?;
@@ -100,7 +104,7 @@ pub(super) async fn before_start(settings: &mut Settings) -> Result<(), Failure>
     if old.is_none() && !is_unfinished {
         return Ok(());
     }
-    let mut database = Offline::open(&settings.database).await?;
+    let mut database = Offline::open(&file(settings)?).await?;
     end_unfinished(settings, &mut database).await?;
     if let Some(old) = old {
         match database.reseal(&Seal::new(old.bytes()), &Seal::new(settings.master_key.bytes())).await? {

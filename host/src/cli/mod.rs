@@ -76,7 +76,7 @@ enum Command {
     /// Look at what the server stands on, and say how to mend it
     Doctor(doctor::Doctor),
     /// Encrypt the secrets at rest with a new master key; the server must not run
-    RotateMasterKey(master_key::Place),
+    RotateMasterKey(config::Place),
     /// Copy the database to a file, while the server runs
     Backup(backup::Backup),
     /// Put a backup in place, where there is no database

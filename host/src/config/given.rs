@@ -20,9 +20,14 @@ pub struct Given {
     /// Data directory [default: ./hookyard-data]
     #[arg(long, env = "HOOKYARD_DATA")]
     pub data: Option<PathBuf>,
-    /// sqlite:PATH [default: hookyard.db in the data directory]
-    #[arg(long, env = "HOOKYARD_DATABASE")]
-    pub database: Option<String>,
+    /// sqlite:PATH, or postgres://USER@HOST/NAME, which many hosts may share; a password belongs into the variable or
+    /// the file [default: hookyard.db in the data directory]
+    #[arg(long, env = "HOOKYARD_DATABASE", hide_env_values = true)]
+    pub database: Option<Hidden>,
+    /// Let a PostgreSQL server be used that can lose what was acknowledged (fsync, full_page_writes or
+    /// synchronous_commit off)
+    #[arg(long, env = "HOOKYARD_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1, default_missing_value = "true")]
+    pub allow_unsafe_durability: Option<bool>,
     /// What source URLs begin with [default: http:// and where it listens]
     #[arg(long, env = "HOOKYARD_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -100,6 +105,7 @@ impl Given {
             listen: self.listen.or(other.listen),
             data: self.data.or(other.data),
             database: self.database.or(other.database),
+            allow_unsafe_durability: self.allow_unsafe_durability.or(other.allow_unsafe_durability),
             public_url: self.public_url.or(other.public_url),
             allow_http: self.allow_http.or(other.allow_http),
             allow_addresses: self.allow_addresses.or(other.allow_addresses),

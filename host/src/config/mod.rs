@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::domain::chat::ChatSettings;
+use crate::domain::database::Database;
 use crate::domain::egress::EgressProxy;
 use crate::domain::key::KeyText;
 use crate::domain::oidc::OidcSettings;
@@ -35,15 +36,14 @@ mod way_out;
 
 pub use given::{Given, Hidden, read_file};
 pub use keys::{MasterKey, master_key_is_given, master_key_there, old_master_key};
-pub use place::{Place, make_data};
+pub use place::{Place, database, make_data};
 pub use rotation::NextMasterKey;
 
 /// What a run of the server needs to know.
 pub struct Settings {
     pub listen: SocketAddr,
     pub data: PathBuf,
-    /// The SQLite file.
-    pub database: PathBuf,
+    pub database: Database,
     /// What source URLs begin with; absent: `http://` and where it listens.
     pub public_url: Option<String>,
     pub operator_key: KeyText,

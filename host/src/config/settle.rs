@@ -21,7 +21,9 @@ impl Given {
         let listen = self.listens_on()?;
         let (urls, egress) = self.way_out()?;
         let oidc = self.provider()?;
-        let (data, database) = Place { data: self.data, database: self.database }.settle()?;
+        let (data, database) =
+            Place { data: self.data, database: self.database, allow_unsafe_durability: self.allow_unsafe_durability }
+                .settle()?;
         let door = door(self.max_connections, self.max_connections_per_address, self.proxies.as_deref())?;
         let public_url = self.public_url.map(public_url).transpose()?;
         let chat = chat(self.chat_url, self.chat_model)?;
@@ -165,7 +167,9 @@ mod tests {
         check(Given { public_url: text("example.com"), ..none() }, "public-url = `example.com`");
         check(Given { public_url: text("https://example.com/?x"), ..none() }, "public-url = `https://example.com/?x`");
         check(Given { otlp_endpoint: text("127.0.0.1:4318"), ..none() }, "otlp-endpoint = `127.0.0.1:4318`");
-        check(Given { database: text("postgres://user:secret@db/x"), ..none() }, "database = `postgres:...`");
+        let database = |text: &str| Some(Hidden::from(text.to_owned()));
+        check(Given { database: database("postgres://user:secret@db/"), ..none() }, "database = `postgres:...`");
+        check(Given { database: database("sqlite:"), ..none() }, "database = `sqlite:...`");
         let proxy = Some(Hidden::from("https://user:secret@proxy:1".to_owned()));
         check(Given { egress_proxy: proxy, ..none() }, "egress-proxy = `https:...`: give http://");
     }

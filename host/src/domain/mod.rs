@@ -15,6 +15,7 @@ pub mod chat;
 pub mod claim;
 pub mod claims;
 pub mod cloudevents;
+pub mod database;
 pub mod delivery;
 pub mod dialect;
 pub mod diff;

@@ -152,6 +152,7 @@ pub trait Catalog: Send + Sync {
 }
 
 /// A key to be stored: only its hash is.
+#[derive(Clone)]
 pub struct NewKey {
     pub hash: KeyHash,
     pub key: Key,
@@ -173,6 +174,7 @@ pub struct AuditQuery {
 }
 
 /// Steps that change their versions together.
+#[derive(Clone)]
 pub struct StepMove {
     pub plugin: PluginName,
     pub pipelines: Vec<Repinned>,
@@ -180,6 +182,7 @@ pub struct StepMove {
 }
 
 /// What a move means for the moves before it.
+#[derive(Clone)]
 pub enum MoveLog {
     /// It is one more, which can be taken back.
     Add { moved: Vec<Moved>, at: Timestamp },
@@ -188,6 +191,7 @@ pub enum MoveLog {
 }
 
 /// A component that passed the gate.
+#[derive(Clone)]
 pub struct PluginUpload {
     pub owner: Owner,
     pub name: PluginName,

@@ -61,12 +61,12 @@ pub struct Queue {
 /// How an engine does.
 #[derive(Clone, Debug)]
 pub struct Vitals {
-    /// `sqlite`.
+    /// `sqlite` or `postgresql`.
     pub kind: &'static str,
     /// The engine's version.
     pub version: String,
     pub bytes: u64,
-    /// What is written and not yet moved into the database.
+    /// What is written and not yet moved into the database; 0 where that is not seen.
     pub log_bytes: u64,
     /// What the disk has left, where it says.
     pub free_bytes: Option<u64>,

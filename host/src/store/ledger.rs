@@ -207,6 +207,16 @@ pub struct Recording {
     pub portion: Option<Portion>,
 }
 
+impl Recording {
+    /// How many bytes it brings along.
+    pub(crate) fn bytes(&self) -> usize {
+        let received = self.received.as_ref().map_or(0, |received| received.request.body.len());
+        let events: usize = self.events.iter().map(|event| event.data.get().len()).sum();
+        let messages = self.deliveries.iter().filter_map(|delivery| delivery.message.as_ref());
+        received + events + messages.map(|message| message.body.len()).sum::<usize>()
+    }
+}
+
 /// The part of a replay that a recording is. Nothing is stored when the replay
 /// does not run any more or stands elsewhere, which is [`super::StoreError::Changed`].
 pub struct Portion {

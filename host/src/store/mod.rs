@@ -9,21 +9,28 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+mod access;
 pub mod catalog;
+pub mod engine;
 pub mod figures;
 pub mod keeping;
 pub mod ledger;
 pub mod people;
 pub mod picture;
+pub mod postgres;
 pub mod seal;
+mod sealed;
 pub mod sqlite;
+mod text;
 
 pub use catalog::Catalog;
+pub use engine::Engine;
 pub use figures::Figures;
 pub use keeping::Keeping;
 pub use ledger::Ledger;
 pub use people::People;
 pub use picture::Picture;
+pub use sealed::{SEALED, SealedColumn};
 
 /// What a store method answers, some time later.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -50,13 +57,19 @@ pub enum StoreError {
     Full,
     /// The store is closing or has failed, and takes no more writes.
     Closed,
-    /// The disk is full, read-only or failing. The store itself logs it, so that
-    /// not everybody who wants to write has to.
+    /// The disk is full, read-only or failing, or the database is away: it starts
+    /// again, or another takes its place. The store itself logs it, so that not
+    /// everybody who wants to write has to.
     Unwritable(Arc<sqlx::Error>),
     /// A row does not mean anything: written by a newer version, or damaged.
     Corrupt(String),
     /// Shared, because callers whose writes were one transaction share its end.
     Database(Arc<sqlx::Error>),
+}
+
+/// Of a column whose value means nothing.
+pub(crate) fn corrupt(column: &str) -> StoreError {
+    StoreError::Corrupt(column.to_owned())
 }
 
 impl fmt::Display for StoreError {
@@ -71,7 +84,7 @@ impl fmt::Display for StoreError {
             Self::Gone => f.write_str("what it would be made of is not kept any more"),
             Self::Full => f.write_str("the write queue is full"),
             Self::Closed => f.write_str("the store takes no more writes"),
-            Self::Unwritable(_) => f.write_str("the disk takes no writes"),
+            Self::Unwritable(_) => f.write_str("the store takes no writes, or is away"),
             Self::Corrupt(what) => write!(f, "a row cannot be read: {what}"),
             Self::Database(_) => f.write_str("the database failed"),
         }
@@ -89,6 +102,23 @@ impl std::error::Error for StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(Arc::new(error))
+        if is_away(&error) { Self::Unwritable(Arc::new(error)) } else { Self::Database(Arc::new(error)) }
+    }
+}
+
+/// The database's server cannot be reached, is starting or ending, has no room, or is
+/// not the one that takes writes. It may be, a moment later.
+pub(crate) fn is_away(error: &sqlx::Error) -> bool {
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html; SQLite's codes
+    // are other numbers.
+    const CLASSES: [&str; 4] = ["08", "53", "57", "58"];
+    const READ_ONLY: &str = "25006";
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.len() == 5 && (CLASSES.iter().any(|class| code.starts_with(class)) || code == READ_ONLY)
+        }),
+        _ => false,
     }
 }

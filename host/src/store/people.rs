@@ -93,6 +93,7 @@ pub enum Portals {
 }
 
 /// What taking a link leads to, beside a session.
+#[derive(Clone)]
 pub enum Taking {
     /// Nothing.
     In,

@@ -19,6 +19,7 @@ use super::screen::{print, print_json, state};
 use super::table::columns;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Given, Place};
+use crate::domain::database::Database;
 
 #[derive(clap::Args)]
 #[command(
@@ -42,11 +43,18 @@ impl Doctor {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let given = self.given.or(config::read_file(Path::new("hookyard.toml"))?);
         let began = (Instant::now(), SystemClock.now());
-        let place = Place { data: given.data.clone(), database: given.database.clone() };
+        let place = Place {
+            data: given.data.clone(),
+            database: given.database.clone(),
+            allow_unsafe_durability: given.allow_unsafe_durability,
+        };
         let (data, database) = place.settle()?;
         let mut findings = disk::findings(&data);
         findings.extend(disk::keys(&data));
-        findings.extend(database::findings(&data, &database).await);
+        match &database {
+            Database::Sqlite(path) => findings.extend(database::findings(&data, path).await),
+            Database::Postgres(..) => {}
+        }
         findings.push(machine::open_files());
         findings.push(network::port(given.listens_on()?).await);
         let (urls, proxy) = given.way_out()?;

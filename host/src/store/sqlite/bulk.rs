@@ -6,7 +6,7 @@
 //! one trip to the connection's thread is worth more than that memory. What the
 //! rows mean is `batch.rs`'s business.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
 
 use crate::domain::time::Timestamp;
+use crate::store::text::{id_text, json};
 
 /// The largest chunk. Longer statements would save few trips and take long to
 /// prepare.
@@ -27,15 +28,33 @@ pub(super) struct Many {
 }
 
 impl Many {
-    /// `row` is one row, a question mark for each value; `before` and `after`
-    /// are what stands around the rows.
+    /// Inserts rows. `columns` are names with `text`, `int` or `bytes` behind each,
+    /// in the order in which they are bound; `fixed` are names with the value that
+    /// they always have; `after` is what stands behind the rows.
     ///
-    /// Let what it writes be `OR FAIL`: the rows before a failed one then stay,
-    /// which is right because whoever runs these takes the whole transaction or
-    /// savepoint back, and it spares SQLite a copy of each page it changes.
-    pub(super) fn new(before: &str, row: &str, after: &str) -> Self {
+    /// `OR FAIL`: the rows before a failed one stay, which is right because whoever
+    /// runs these takes the whole transaction or savepoint back, and it spares
+    /// SQLite a copy of each page it changes.
+    pub(super) fn insert(table: &str, columns: &str, fixed: &str, after: &str) -> Self {
+        let (names, fixed) = (first_words(columns), pairs(fixed));
+        let values = std::iter::repeat_n("?", names.len()).chain(fixed.iter().map(|(_, value)| *value));
+        let row = format!("({})", values.collect::<Vec<_>>().join(","));
+        let all: Vec<&str> = names.iter().copied().chain(fixed.iter().map(|(name, _)| *name)).collect();
+        let before = format!("INSERT OR FAIL INTO {table} ({}) VALUES", all.join(", "));
+        Self::of(names.len(), &before, &row, after)
+    }
+
+    /// Runs `statement` with the rows as a table of this name; `columns` as above.
+    pub(super) fn with(name: &str, columns: &str, statement: &str) -> Self {
+        let names = first_words(columns);
+        let row = format!("({})", vec!["?"; names.len()].join(","));
+        let before = format!("WITH {name} ({}) AS (VALUES", names.join(", "));
+        Self::of(names.len(), &before, &row, &format!(") {statement}"))
+    }
+
+    fn of(columns: usize, before: &str, row: &str, after: &str) -> Self {
         let text = |rows| format!("{before} {} {after}", vec![row; rows].join(",")).into();
-        Self { columns: row.matches('?').count(), texts: (1..=LARGEST).map(text).collect() }
+        Self { columns, texts: (1..=LARGEST).map(text).collect() }
     }
 
     /// How many statements of this kind a connection keeps prepared.
@@ -150,27 +169,10 @@ impl Values {
     }
 }
 
-/// JSON of the house's own types.
-pub(super) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("the house's own types have string keys and no failing serialiser")
+fn first_words(columns: &str) -> Vec<&str> {
+    pairs(columns).into_iter().map(|(name, _)| name).collect()
 }
 
-/// An identifier's text, in one allocation: there are a dozen per event.
-pub(super) fn id_text(id: &impl fmt::Display) -> Arc<str> {
-    struct Short([u8; 64], usize);
-
-    impl fmt::Write for Short {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            let end = self.1 + text.len();
-            self.0.get_mut(self.1..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-            self.1 = end;
-            Ok(())
-        }
-    }
-
-    let mut short = Short([0; 64], 0);
-    match write!(short, "{id}") {
-        Ok(()) => std::str::from_utf8(&short.0[..short.1]).expect("it was written as text").into(),
-        Err(fmt::Error) => id.to_string().into(),
-    }
+fn pairs(list: &str) -> Vec<(&str, &str)> {
+    list.split(',').filter_map(|pair| pair.trim().split_once(' ')).collect()
 }

@@ -2,13 +2,12 @@
 //! each. What waits is never counted or sorted, so that a million deliveries
 //! that wait cost no more than one.
 
-use std::collections::HashMap;
-
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
-use super::rows::{self, Columns};
-use crate::domain::claim::{Claim, ClaimToken};
-use crate::domain::id::{DeliveryId, EndpointId, TenantId};
+use super::sql::claimed::{Held, among};
+use super::sql::rows::{self, Columns};
+use crate::domain::claim::ClaimToken;
+use crate::domain::id::{EndpointId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::Share;
@@ -48,13 +47,13 @@ pub(super) async fn claim(
     now: Timestamp,
     (until, token): (Timestamp, ClaimToken),
     shares: &[Share],
-) -> Result<Vec<(TenantId, DeliveryId)>, StoreError> {
+) -> Result<Vec<Held>, StoreError> {
     let mut claimed = Vec::new();
     for some in shares.chunks(SHARES_AT_ONCE) {
         let mut select = QueryBuilder::<Sqlite>::new("");
         for (at, share) in some.iter().enumerate() {
             select.push(if at == 0 { "" } else { " UNION ALL " });
-            select.push("SELECT * FROM (SELECT tenant_id, id FROM deliveries WHERE endpoint_id = ");
+            select.push("SELECT * FROM (SELECT tenant_id, id, event_id FROM deliveries WHERE endpoint_id = ");
             select.push_bind(share.endpoint.to_string()).push(" AND tenant_id = ").push_bind(share.tenant.to_string());
             select.push(" AND state = 'pending' AND due_at IS NOT NULL AND due_at <= ").push_bind(now.as_millis());
             // One whose claim ran out may have been overtaken in its line meanwhile: by
@@ -73,7 +72,11 @@ pub(super) async fn claim(
         let rows = select.build().persistent(false).fetch_all(&mut *conn).await?;
         let mut ids = Vec::with_capacity(rows.len());
         for row in rows.iter().map(Columns) {
-            ids.push((row.parsed("tenant_id")?, row.parsed("id")?));
+            ids.push(Held {
+                tenant: row.parsed("tenant_id")?,
+                delivery: row.parsed("id")?,
+                event: row.parsed("event_id")?,
+            });
         }
         hold(conn, (until, token), &ids).await?;
         claimed.extend(ids);
@@ -84,7 +87,7 @@ pub(super) async fn claim(
 async fn hold(
     conn: &mut SqliteConnection,
     (until, token): (Timestamp, ClaimToken),
-    ids: &[(TenantId, DeliveryId)],
+    ids: &[Held],
 ) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -94,51 +97,4 @@ async fn hold(
     update.push(" FROM held WHERE deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id");
     update.build().persistent(false).execute(conn).await?;
     Ok(())
-}
-
-/// A statement's beginning, in which `held` are `ids`. Joined, they are found one
-/// by one; of a list to be `IN`, SQLite would read every delivery.
-fn among(ids: &[(TenantId, DeliveryId)]) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::<Sqlite>::new("WITH held (tenant_id, id) AS (");
-    query.push_values(ids, |mut row, (tenant, delivery)| {
-        row.push_bind(tenant.to_string()).push_bind(delivery.to_string());
-    });
-    query.push(") ");
-    query
-}
-
-/// What was claimed, with all that an attempt needs, in the order of `ids`.
-pub(super) async fn claimed(
-    pool: &SqlitePool,
-    (until, token): (Timestamp, ClaimToken),
-    ids: &[(TenantId, DeliveryId)],
-) -> Result<Vec<Claim>, StoreError> {
-    let mut query = among(ids);
-    query.push("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, deliveries.endpoint_id, ");
-    query.push("deliveries.attempts, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
-    query.push(
-        " FROM held CROSS JOIN deliveries ON deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id
-        JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id
-        LEFT JOIN messages ON messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id
-        WHERE deliveries.state = 'pending' AND deliveries.claim = ",
-    );
-    query.push_bind(token.0);
-    let mut claims = Vec::with_capacity(ids.len());
-    for row in query.build().persistent(false).fetch_all(pool).await? {
-        let columns = Columns(&row);
-        let tenant = columns.parsed("tenant_id")?;
-        claims.push(Claim {
-            tenant,
-            delivery: columns.parsed("delivery_id")?,
-            endpoint: columns.parsed("endpoint_id")?,
-            token,
-            until,
-            attempts: columns.int("attempts")?,
-            event: rows::event(tenant, &row)?.into(),
-            message: rows::message(&row)?,
-        });
-    }
-    let order: HashMap<DeliveryId, usize> = ids.iter().map(|(_, id)| *id).zip(0..).collect();
-    claims.sort_by_key(|claim| order.get(&claim.delivery).copied());
-    Ok(claims)
 }

@@ -3,9 +3,10 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
+use super::SqliteStore;
 use super::backup::{BackupError, backup, restore};
 use super::open::MIGRATIONS;
-use super::{SqliteStore, changes, figures, people, remove, sweep, upkeep};
+use super::sql::{changes, figures, people, remove, sweep, upkeep};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::store::seal::Seal;
@@ -28,7 +29,7 @@ pub(super) async fn plan(conn: &mut SqliteConnection, statement: &str) -> Vec<St
 /// Lists that a statement is given may be read from end to end, and what a part of
 /// it has found: how it found it, its own steps say.
 fn reads_all(steps: &[String]) -> bool {
-    let lists = ["VIRTUAL TABLE", "CONSTANT ROW", "(subquery"];
+    let lists = ["VIRTUAL TABLE", "CONSTANT ROW", "(subquery", "SCAN few"];
     steps.iter().any(|step| step.starts_with("SCAN") && !lists.iter().any(|list| step.contains(list)))
 }
 

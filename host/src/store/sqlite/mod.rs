@@ -11,61 +11,40 @@ use std::sync::Arc;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use self::meters::Meters;
+use self::sql::meters::Meters;
 use self::writer::{Answer, Ask, Operation};
-use super::ledger::Recording;
+use super::figures::Vitals;
+use super::ledger::{Recorded, Recording, Settlement};
 use super::seal::Seal;
 use super::{Reply, StoreError};
 use crate::domain::audit::Entry;
 
-mod access;
-mod audit;
+#[macro_use]
+mod words;
 pub mod backup;
 mod batch;
 mod bulk;
-mod catalog;
-mod changes;
 mod checkpoint;
 mod claims;
-mod delivery_log;
-mod erase;
-mod event_log;
+mod db;
 mod fault;
-mod figures;
-mod health;
 pub mod inspect;
-mod keeping;
 #[cfg(test)]
 mod keeping_tests;
-mod keys;
-mod ledger;
 mod log;
-mod meters;
-mod moves;
 mod open;
-mod people;
-mod picture;
-mod plugins;
-mod reads;
-mod record;
-mod remove;
-mod replays;
-mod request_log;
+#[cfg(test)]
+mod plan_tests;
 mod reseal;
-mod rows;
-mod sealed;
-mod searched;
-mod settle;
-mod state;
-mod sweep;
-mod upkeep;
-mod usage;
+#[path = "../sql/mod.rs"]
+mod sql;
 mod wipe;
 mod writer;
 
 pub use open::OpenError;
 pub use reseal::{Offline, Resealed};
-pub use sealed::{SEALED, SealedColumn};
+
+use SqliteStore as Store;
 
 /// At most this many operations wait for the writer.
 const MAX_WAITING: usize = 4096;
@@ -137,12 +116,8 @@ impl SqliteStore {
 
     /// Room for what `recording` holds, until it is written.
     fn room_for(&self, recording: &Recording) -> Result<OwnedSemaphorePermit, StoreError> {
-        let received = recording.received.as_ref().map_or(0, |received| received.request.body.len());
-        let events: usize = recording.events.iter().map(|event| event.data.get().len()).sum();
-        let messages = recording.deliveries.iter().filter_map(|delivery| delivery.message.as_ref());
-        let bytes = received + events + messages.map(|message| message.body.len()).sum::<usize>();
         // One that is larger than all the room may go when nothing else waits.
-        let kib = u32::try_from((1 + bytes / 1024).min(MAX_WAITING_KIB)).unwrap_or(u32::MAX);
+        let kib = u32::try_from((1 + recording.bytes() / 1024).min(MAX_WAITING_KIB)).unwrap_or(u32::MAX);
         self.room.clone().try_acquire_many_owned(kib).map_err(|_| StoreError::Full)
     }
 
@@ -161,6 +136,53 @@ impl SqliteStore {
         let (answer, answered) = oneshot::channel();
         self.writer.send(operation(answer)).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The one write that is refused rather than kept waiting: its sender can be
+    /// told to come back, and everything else must go on.
+    async fn put(&self, recording: Recording) -> Result<Recorded, StoreError> {
+        let held = self.room_for(&recording)?;
+        self.try_ask(|answer| Operation::Record(Box::new(recording), answer, held)).await
+    }
+
+    async fn put_settlement(&self, settlement: Settlement) -> Result<bool, StoreError> {
+        self.ask(|answer| Operation::Settle(Box::new(settlement), answer)).await
+    }
+
+    /// Overwrites what the log still has; answers no where somebody reads from it.
+    async fn wipe_log(&self) -> Result<bool, StoreError> {
+        let (done, wiped) = oneshot::channel();
+        self.writer.send(Operation::Wipe(done)).await.map_err(|_| StoreError::Closed)?;
+        wiped.await.map_err(|_| StoreError::Closed)
+    }
+
+    fn vital_signs(&self) -> Vitals {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let meters = &self.meters;
+        Vitals {
+            kind: "sqlite",
+            version: self.version.to_string(),
+            bytes: size(&self.path),
+            log_bytes: size(&open::log_path(&self.path)),
+            free_bytes: rustix::fs::statvfs(&*self.path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            waiting: self.writer.max_capacity() - self.writer.capacity(),
+            room: self.writer.max_capacity(),
+            is_failing: meters.is_failing(),
+            written: meters.written(),
+            commits: meters.commits.read(),
+            batches: meters.batches.read(),
+            failures: meters.failures.get(),
+        }
+    }
+
+    /// Has the writer do `work` in a transaction. There is one writer, so that it is
+    /// no less alone than a [change](Self::change).
+    fn write<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut SqliteConnection) -> Reply<'c, T> + Send + 'static,
+    {
+        self.change(work)
     }
 
     /// Has the writer do `work` in a transaction, and write down who had it done.

@@ -13,13 +13,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqliteConnection};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
-use super::batch::Statements;
 use super::bulk::Many;
-use super::meters::Meters;
-use super::reseal::{CHECK, READ_CHECK};
+use super::sql::meters::Meters;
+use super::sql::together::Statements;
 use super::writer::Writer;
 use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log, wipe};
 use crate::store::seal::Seal;
+use crate::store::sealed::{CHECK, READ_CHECK};
 
 /// The first version whose log survives a checkpoint by one connection while
 /// another writes (<https://sqlite.org/wal.html#walresetbug>). 3.52.0, which

@@ -8,13 +8,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::open::{self, OpenError};
-use super::sealed::{SEALED, SealedColumn};
 use super::{log, wipe};
 use crate::store::seal::{Label, Seal};
-
-/// What shows whose key a database is sealed with. No row: nobody's yet.
-pub(super) const CHECK: Label<'_> = Label { what: "master-key", whose: "check" };
-pub(super) const READ_CHECK: &str = "SELECT value FROM meta WHERE name = 'master-key'";
+use crate::store::sealed::{CHECK, READ_CHECK, SEALED, SealedColumn};
 
 /// A database that no host has open, and that none can open while this lives.
 pub struct Offline {

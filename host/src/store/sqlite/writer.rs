@@ -14,9 +14,11 @@ use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::batch::{Batch, Failed, Statements};
-use super::meters::Meters;
-use super::{audit, fault, wipe};
+use super::batch::{Batch, Failed};
+use super::sql::audit;
+use super::sql::meters::Meters;
+use super::sql::together::Statements;
+use super::{fault, wipe};
 use crate::domain::audit::Entry;
 use crate::store::ledger::{Recorded, Recording, Settlement};
 use crate::store::{Reply, StoreError};

@@ -1,0 +1,230 @@
+//! Many rows in one statement, whatever their number: each column is one array,
+//! and the server makes rows of them. What the rows mean is `sql/record.rs`'s and
+//! `sql/settle.rs`'s business.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Arguments as _, AssertSqlSafe, PgConnection};
+
+use crate::domain::time::Timestamp;
+use crate::store::text::json;
+
+/// The largest chunk: one answer of the largest pipelines, and not so many that
+/// their bytes fill a message.
+const LARGEST: usize = 2048;
+
+/// A statement that takes any number of rows.
+pub(super) struct Many {
+    kinds: Vec<Kind>,
+    text: Arc<str>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Int,
+    Bytes,
+}
+
+impl Kind {
+    fn array(self) -> &'static str {
+        match self {
+            Self::Text => "text[]",
+            Self::Int => "bigint[]",
+            Self::Bytes => "bytea[]",
+        }
+    }
+}
+
+impl Many {
+    /// Inserts rows. `columns` are names with `text`, `int` or `bytes` behind each,
+    /// in the order in which they are bound; `fixed` are names with the value that
+    /// they always have; `after` is what stands behind the rows.
+    pub(super) fn insert(table: &str, columns: &str, fixed: &str, after: &str) -> Self {
+        let (names, kinds) = columns_of(columns);
+        let fixed: Vec<(&str, &str)> = pairs(fixed).collect();
+        let all: Vec<&str> = names.iter().copied().chain(fixed.iter().map(|(name, _)| *name)).collect();
+        let values: Vec<&str> = std::iter::once("given.*").chain(fixed.iter().map(|(_, value)| *value)).collect();
+        let text = format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM {} {after}",
+            all.join(", "),
+            values.join(", "),
+            table_of("given", &names, &kinds),
+        );
+        Self { kinds, text: text.into() }
+    }
+
+    /// Runs `statement` with the rows as a table of this name; `columns` as above.
+    pub(super) fn with(name: &str, columns: &str, statement: &str) -> Self {
+        let (names, kinds) = columns_of(columns);
+        let text = format!("WITH {name} AS (SELECT * FROM {}) {statement}", table_of("given", &names, &kinds));
+        Self { kinds, text: text.into() }
+    }
+
+    /// Runs the statement for all of `rows`; answers how many it changed.
+    pub(super) async fn write<R>(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[R],
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<u64, sqlx::Error> {
+        let mut changed = 0;
+        for chunk in rows.chunks(LARGEST) {
+            let values = self.values(chunk, &bind);
+            let query = sqlx::query_with(AssertSqlSafe(self.text.clone()), values);
+            changed += query.execute(&mut *conn).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
+    /// Runs the statement for all of `rows`; answers the rows it found.
+    pub(super) async fn read<R, T>(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[R],
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut found = Vec::new();
+        for chunk in rows.chunks(LARGEST) {
+            let values = self.values(chunk, &bind);
+            let query = sqlx::query_as_with::<_, T, _>(AssertSqlSafe(self.text.clone()), values);
+            found.extend(query.fetch_all(&mut *conn).await?);
+        }
+        Ok(found)
+    }
+
+    fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> PgArguments {
+        let column = |kind: &Kind| Column::with_capacity(*kind, rows.len());
+        let mut values = Values { columns: self.kinds.iter().map(column).collect(), next: 0 };
+        for row in rows {
+            bind(row, &mut values);
+            // A forgotten value would move all that are behind it.
+            assert_eq!(values.next, values.columns.len(), "each column has a value");
+            values.next = 0;
+        }
+        let mut arguments = PgArguments::default();
+        for column in values.columns {
+            let added = match column {
+                Column::Text(texts) => arguments.add(texts),
+                Column::Int(numbers) => arguments.add(numbers),
+                Column::Bytes(bytes) => arguments.add(bytes),
+            };
+            added.expect("texts, numbers and bytes always encode");
+        }
+        arguments
+    }
+}
+
+enum Column {
+    Text(Vec<Option<String>>),
+    Int(Vec<Option<i64>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+}
+
+impl Column {
+    fn with_capacity(kind: Kind, rows: usize) -> Self {
+        match kind {
+            Kind::Text => Self::Text(Vec::with_capacity(rows)),
+            Kind::Int => Self::Int(Vec::with_capacity(rows)),
+            Kind::Bytes => Self::Bytes(Vec::with_capacity(rows)),
+        }
+    }
+}
+
+/// What is bound to a statement: a row's values in the order of its columns.
+pub(super) struct Values {
+    columns: Vec<Column>,
+    next: usize,
+}
+
+impl Values {
+    /// U+0000, which no text of the server's can have, becomes U+FFFD: somebody's
+    /// plugin or receiver says it in a reason or an error.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.add_text(Some(text.replace('\0', "\u{fffd}")))
+    }
+
+    /// A text that several rows share.
+    pub(super) fn shared(&mut self, text: &Arc<str>) -> &mut Self {
+        self.add_text(Some((**text).to_owned()))
+    }
+
+    pub(super) fn id(&mut self, id: &impl fmt::Display) -> &mut Self {
+        self.add_text(Some(id.to_string()))
+    }
+
+    pub(super) fn json(&mut self, value: &impl Serialize) -> &mut Self {
+        self.add_text(Some(json(value)))
+    }
+
+    pub(super) fn int(&mut self, number: i64) -> &mut Self {
+        let Column::Int(numbers) = self.column() else { panic!("a number is bound to a column of numbers") };
+        numbers.push(Some(number));
+        self
+    }
+
+    pub(super) fn at(&mut self, at: Timestamp) -> &mut Self {
+        self.int(at.as_millis())
+    }
+
+    pub(super) fn bytes(&mut self, some: &[u8]) -> &mut Self {
+        let Column::Bytes(bytes) = self.column() else { panic!("bytes are bound to a column of bytes") };
+        bytes.push(Some(some.to_vec()));
+        self
+    }
+
+    /// NULL where there is nothing.
+    pub(super) fn maybe<T>(
+        &mut self,
+        value: Option<T>,
+        bind: impl for<'v> FnOnce(&'v mut Self, T) -> &'v mut Self,
+    ) -> &mut Self {
+        match value {
+            Some(value) => bind(self, value),
+            None => {
+                match self.column() {
+                    Column::Text(texts) => texts.push(None),
+                    Column::Int(numbers) => numbers.push(None),
+                    Column::Bytes(bytes) => bytes.push(None),
+                }
+                self
+            }
+        }
+    }
+
+    fn add_text(&mut self, text: Option<String>) -> &mut Self {
+        let Column::Text(texts) = self.column() else { panic!("a text is bound to a column of texts") };
+        texts.push(text);
+        self
+    }
+
+    fn column(&mut self) -> &mut Column {
+        self.next += 1;
+        &mut self.columns[self.next - 1]
+    }
+}
+
+fn table_of(name: &str, names: &[&str], kinds: &[Kind]) -> String {
+    let arrays: Vec<String> = kinds.iter().zip(1..).map(|(kind, at)| format!("${at}::{}", kind.array())).collect();
+    format!("unnest({}) AS {name} ({})", arrays.join(", "), names.join(", "))
+}
+
+fn columns_of(columns: &str) -> (Vec<&str>, Vec<Kind>) {
+    let kind = |kind| match kind {
+        "text" => Kind::Text,
+        "int" => Kind::Int,
+        "bytes" => Kind::Bytes,
+        other => panic!("`{other}` is no kind of column"),
+    };
+    pairs(columns).map(|(name, of)| (name, kind(of))).unzip()
+}
+
+fn pairs(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    list.split(',').filter_map(|pair| pair.trim().split_once(' '))
+}

@@ -1,0 +1,211 @@
+//! PostgreSQL: the engine for many machines, which share one database.
+//!
+//! What comes for every event is written by a few tasks with a connection each
+//! (`writer.rs`), many callers in one transaction. Reads and seldom writes have
+//! pools. Nothing of a connection is relied on beyond a transaction, so that there
+//! may be a pooler in between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use sqlx::{Acquire as _, PgConnection, PgPool};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use self::sql::audit;
+use self::sql::meters::Meters;
+use self::writer::{Answer, Operation};
+use super::figures::Vitals;
+use super::ledger::{Recorded, Recording, Settlement};
+use super::seal::Seal;
+use super::{Reply, StoreError};
+use crate::domain::audit::Entry;
+
+#[macro_use]
+mod words;
+mod bulk;
+mod claims;
+mod days;
+mod db;
+mod fault;
+mod open;
+#[path = "../sql/mod.rs"]
+mod sql;
+mod writer;
+
+pub use open::{OpenError, migrate};
+
+use PostgresStore as Store;
+
+/// At most this many operations of a kind wait for the writers.
+const MAX_WAITING: usize = 4096;
+/// At most this many KiB of recordings wait for the writers.
+const MAX_WAITING_KIB: usize = 64 * 1024;
+/// A change that somebody else was in the way of is tried so often.
+const TRIES: u32 = 8;
+/// The lock that changes of the catalogue hold until they are committed. Any number
+/// that no other lock has.
+const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(7205759403792794)";
+
+/// A catalogue and a ledger in a PostgreSQL database.
+pub struct PostgresStore {
+    recordings: mpsc::Sender<Operation>,
+    settlements: mpsc::Sender<Operation>,
+    room: Arc<Semaphore>,
+    /// The tasks that write; they end when the store is closed.
+    writers: Arc<Mutex<JoinSet<()>>>,
+    readers: PgPool,
+    /// Of dispatch alone: it does not wait behind callers' long lists.
+    claiming: PgPool,
+    changing: PgPool,
+    seal: Arc<Seal>,
+    /// The server's version.
+    version: Arc<str>,
+    /// The database's size, when it was last asked for.
+    bytes: Arc<AtomicU64>,
+    meters: Arc<Meters>,
+    /// Written with the next change, where somebody answers for it.
+    note: Option<Entry>,
+}
+
+impl PostgresStore {
+    /// Writes what is waiting and ends the connections. Every later write is
+    /// [`StoreError::Closed`].
+    pub async fn close(&self) {
+        for inbox in [&self.recordings, &self.settlements] {
+            // An error means that its writers have ended already.
+            drop(inbox.send(Operation::Close).await);
+        }
+        let mut writers = self.writers.lock().await;
+        while writers.join_next().await.is_some() {}
+        for pool in [&self.readers, &self.claiming, &self.changing] {
+            pool.close().await;
+        }
+    }
+
+    /// The same store, whose change writes `entry` too.
+    fn noting(&self, entry: Entry) -> Self {
+        Self {
+            recordings: self.recordings.clone(),
+            settlements: self.settlements.clone(),
+            room: self.room.clone(),
+            writers: self.writers.clone(),
+            readers: self.readers.clone(),
+            claiming: self.claiming.clone(),
+            changing: self.changing.clone(),
+            seal: self.seal.clone(),
+            version: self.version.clone(),
+            bytes: self.bytes.clone(),
+            meters: self.meters.clone(),
+            note: Some(entry),
+        }
+    }
+
+    /// The one write that is refused rather than kept waiting: its sender can be
+    /// told to come back, and everything else must go on.
+    async fn put(&self, recording: Recording) -> Result<Recorded, StoreError> {
+        let held = self.room_for(&recording)?;
+        let (answer, answered) = oneshot::channel();
+        let operation = Operation::Record(Box::new(recording), answer, held);
+        self.recordings.try_send(operation).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Full,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn put_settlement(&self, settlement: Settlement) -> Result<bool, StoreError> {
+        let (answer, answered): (Answer<bool>, _) = oneshot::channel();
+        let operation = Operation::Settle(Box::new(settlement), answer);
+        self.settlements.send(operation).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Room for what `recording` holds, until it is written.
+    fn room_for(&self, recording: &Recording) -> Result<OwnedSemaphorePermit, StoreError> {
+        // One that is larger than all the room may go when nothing else waits.
+        let kib = u32::try_from((1 + recording.bytes() / 1024).min(MAX_WAITING_KIB)).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(kib).map_err(|_| StoreError::Full)
+    }
+
+    /// Does `work` in a transaction, one at a time over all hosts, and writes down who
+    /// had it done: what it looks at before it writes stays as it is.
+    fn change<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
+    {
+        Box::pin(self.repeated(work, Some(ONE_AT_A_TIME)))
+    }
+
+    /// Does `work` in a transaction, beside others. What it rests on is held by its own
+    /// statements.
+    fn write<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
+    {
+        Box::pin(self.repeated(work, None))
+    }
+
+    async fn repeated<T, W>(&self, work: W, lock: Option<&'static str>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
+    {
+        let mut tries = 1;
+        loop {
+            match self.once(work.clone(), lock).await {
+                Err(error) if fault::is_to_be_repeated(&error) && tries < TRIES => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn once<T, W>(&self, work: W, lock: Option<&'static str>) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Send + 'static,
+    {
+        let began = Instant::now();
+        let mut conn = self.changing.acquire().await?;
+        let mut transaction = conn.begin().await?;
+        if let Some(lock) = lock {
+            sqlx::query(lock).execute(&mut *transaction).await?;
+        }
+        let done = work(&mut transaction).await?;
+        if let Some(entry) = &self.note {
+            audit::write(&mut transaction, entry).await?;
+        }
+        transaction.commit().await?;
+        self.meters.committed(1, began.elapsed());
+        Ok(done)
+    }
+
+    /// There is no file here of which a part could be overwritten: a vacuum of the
+    /// server's gives the room of deleted rows to others, and its log is the
+    /// server's to keep or to throw away.
+    async fn wipe_log(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn vital_signs(&self) -> Vitals {
+        let meters = &self.meters;
+        let inbox = |inbox: &mpsc::Sender<Operation>| inbox.max_capacity() - inbox.capacity();
+        Vitals {
+            kind: "postgresql",
+            version: self.version.to_string(),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            log_bytes: 0,
+            free_bytes: None,
+            waiting: inbox(&self.recordings) + inbox(&self.settlements),
+            room: self.recordings.max_capacity() + self.settlements.max_capacity(),
+            is_failing: meters.is_failing(),
+            written: meters.written(),
+            commits: meters.commits.read(),
+            batches: meters.batches.read(),
+            failures: meters.failures.get(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! PostgreSQL's words for what every engine says in its own way. `store/sql` is
+//! written in them.
+
+use crate::domain::subscription::TypePattern;
+
+/// Names the index that a table is read through. The planner finds it by itself.
+macro_rules! by {
+    ($index:literal) => {
+        " "
+    };
+}
+
+/// The elements of a JSON list of texts, as a table with a column `value`.
+macro_rules! among {
+    ($list:literal, $name:literal) => {
+        concat!("json_array_elements_text(", $list, "::json) AS ", $name, " (value)")
+    };
+}
+
+/// Joins; the planner knows how many rows there are.
+macro_rules! cross {
+    () => {
+        " JOIN "
+    };
+}
+
+/// The smaller of two values.
+macro_rules! least {
+    ($one:expr, $other:expr) => {
+        concat!("least(", $one, ", ", $other, ")")
+    };
+}
+
+/// The larger of two values.
+macro_rules! greatest {
+    ($one:expr, $other:expr) => {
+        concat!("greatest(", $one, ", ", $other, ")")
+    };
+}
+
+/// A field's text of a JSON object.
+macro_rules! field {
+    ($column:literal, $name:literal) => {
+        concat!("(", $column, "::json ->> '", $name, "')")
+    };
+}
+
+/// An update.
+macro_rules! update {
+    () => {
+        "UPDATE "
+    };
+}
+
+/// Keeps the rows that are read as they are until the transaction ends; others
+/// may do the same.
+macro_rules! hold {
+    ($table:literal) => {
+        concat!(" FOR SHARE OF ", $table)
+    };
+}
+
+/// Keeps the rows that are read for this transaction alone.
+macro_rules! hold_alone {
+    ($table:literal) => {
+        concat!(" FOR UPDATE OF ", $table)
+    };
+}
+
+/// Takes the rows that are read, and passes over those that somebody else has.
+macro_rules! take_free {
+    () => {
+        " FOR UPDATE SKIP LOCKED"
+    };
+}
+
+/// Whether a type of event fits a [`pattern`].
+pub(super) const FITS: &str = " LIKE ";
+
+/// A text that has another in it, whatever the case of its letters.
+pub(super) const LIKE: &str = " ILIKE ";
+
+/// What [`FITS`] takes.
+pub(super) fn pattern(pattern: &TypePattern) -> String {
+    pattern.as_str().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%")
+}
+
+/// Begins a transaction that writes. Each statement sees what was committed before
+/// it, so that what is asked after a lock was waited for is true.
+pub(super) const BEGIN: &str = "BEGIN";
+
+/// Begins a transaction whose statements all see the same moment.
+pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Waits for whoever has the turn of a name (`$1`), and has it until the transaction
+/// ends.
+pub(super) const TURN: Option<&str> = Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))");
+
+/// The same for keys, of which there is a table `asked`; in one order, because two
+/// that have the same would wait for each other.
+pub(super) const TURNS: Option<&str> = Some(
+    "SELECT count(pg_advisory_xact_lock(turn)) FROM (
+        SELECT DISTINCT hashtextextended(tenant_id || ' ' || key, 2) AS turn FROM asked ORDER BY turn) AS turns",
+);
+
+/// Of a deleted tenant: nothing writes any more what it saw it for. A transaction of a
+/// writer's ends within its twenty seconds.
+pub(super) const RIPE: &str = "
+    SELECT id FROM tenants WHERE deleted_at < (extract(epoch FROM now()) * 1000)::bigint - 60000 ORDER BY id";

@@ -1,0 +1,243 @@
+//! Taking rows away, so many at most in one transaction, what hangs on a row
+//! before the row. Each function runs in the writer's open transaction and is
+//! called again when it could not take all.
+
+use serde_json::json;
+
+use super::db::Connection;
+use super::rows::Columns;
+use crate::domain::id::TenantId;
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::text::id_text;
+
+/// `$1` is the tenant, `$2` a JSON list of ids, `$3` how many rows at most.
+const HOLD_EVENTS: &str = concat!(
+    "SELECT events.id FROM events WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
+    among!("$2", "one"),
+    ")",
+    hold_alone!("events")
+);
+const DELETE_MESSAGES: &str = concat!(
+    "DELETE FROM messages WHERE (delivery_id, tenant_id) IN (SELECT messages.delivery_id, messages.tenant_id FROM ",
+    among!("$2", "one"),
+    cross!(),
+    "messages ON delivery_id = one.value AND messages.tenant_id = $1 LIMIT $3)"
+);
+const DELETE_DELIVERIES: &str =
+    concat!("DELETE FROM deliveries WHERE tenant_id = $1 AND id IN (SELECT value FROM ", among!("$2", "one"), ")");
+const DELETE_EVENTS: &str =
+    concat!("DELETE FROM events WHERE tenant_id = $1 AND id IN (SELECT value FROM ", among!("$2", "one"), ")");
+const EMPTY_MESSAGES: &str = concat!(
+    "UPDATE messages SET method = NULL, target = NULL, headers = NULL, body = NULL
+    WHERE (delivery_id, tenant_id) IN (SELECT messages.delivery_id, messages.tenant_id FROM ",
+    among!("$2", "one"),
+    cross!(),
+    "deliveries",
+    by!("deliveries_by_event"),
+    " ON event_id = one.value AND deliveries.tenant_id = $1",
+    cross!(),
+    "messages ON delivery_id = deliveries.id AND messages.tenant_id = $1 WHERE method IS NOT NULL LIMIT $3)"
+);
+const EMPTY_EVENTS: &str = concat!(
+    "UPDATE events SET data = 'null', data_gone_at = $3 WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
+    among!("$2", "one"),
+    ")"
+);
+const DELETE_ATTEMPTS: &str = concat!(
+    "DELETE FROM attempts WHERE (delivery_id, tenant_id, number) IN (
+        SELECT attempts.delivery_id, attempts.tenant_id, attempts.number FROM ",
+    among!("$2", "one"),
+    cross!(),
+    "attempts ON delivery_id = one.value AND attempts.tenant_id = $1 LIMIT $3)"
+);
+const EMPTY_ANSWERS: &str = concat!(
+    "UPDATE attempts SET answer_headers = NULL, answer_body = NULL WHERE (delivery_id, tenant_id, number) IN (
+        SELECT attempts.delivery_id, attempts.tenant_id, attempts.number FROM ",
+    among!("$2", "one"),
+    cross!(),
+    "attempts ON delivery_id = one.value AND attempts.tenant_id = $1 WHERE answer_body IS NOT NULL LIMIT $3)"
+);
+const FIND_DELIVERIES: &str = concat!(
+    "SELECT deliveries.id AS id FROM ",
+    among!("$2", "one"),
+    cross!(),
+    "deliveries",
+    by!("deliveries_by_event"),
+    " ON event_id = one.value AND deliveries.tenant_id = $1 LIMIT $3"
+);
+
+#[cfg(test)]
+pub(crate) const STATEMENTS: [&str; 9] = [
+    HOLD_EVENTS,
+    DELETE_MESSAGES,
+    DELETE_DELIVERIES,
+    DELETE_EVENTS,
+    EMPTY_MESSAGES,
+    EMPTY_EVENTS,
+    DELETE_ATTEMPTS,
+    EMPTY_ANSWERS,
+    FIND_DELIVERIES,
+];
+
+/// How many rows may still be written.
+pub(crate) struct Room {
+    all: u64,
+    left: u64,
+}
+
+impl Room {
+    pub(crate) fn for_rows(rows: u32) -> Self {
+        Self { all: rows.into(), left: rows.into() }
+    }
+
+    pub(crate) fn take(&mut self, rows: u64) -> u64 {
+        self.left = self.left.saturating_sub(rows);
+        rows
+    }
+
+    pub(crate) fn taken(&self) -> u64 {
+        self.all - self.left
+    }
+
+    fn left(&self) -> i64 {
+        i64::try_from(self.left).unwrap_or(i64::MAX)
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// What was taken of some events.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) events: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) attempts: u64,
+    pub(crate) is_all: bool,
+}
+
+/// Holds events alone: whoever makes a delivery of one holds it too, so that what is
+/// asked and found next is true until the end.
+pub(crate) async fn hold(conn: &mut Connection, tenant: TenantId, events: &[String]) -> Result<(), StoreError> {
+    sqlx::query(HOLD_EVENTS).bind(id_text(&tenant)).bind(list(events)).fetch_all(conn).await?;
+    Ok(())
+}
+
+/// Deletes events with all that hangs on them, whatever its state.
+pub(crate) async fn events(
+    conn: &mut Connection,
+    tenant: TenantId,
+    events: &[String],
+    room: &mut Room,
+) -> Result<Taken, StoreError> {
+    let mut taken = Taken::default();
+    let (deliveries, is_all) = deliveries_of(conn, tenant, events, room).await?;
+    let before = room.taken();
+    let are_all_gone = attempts(conn, tenant, &deliveries, room).await?;
+    taken.attempts = room.taken() - before;
+    if !are_all_gone {
+        return Ok(taken);
+    }
+    write(conn, DELETE_MESSAGES, tenant, &deliveries, room).await?;
+    if room.is_over() {
+        return Ok(taken);
+    }
+    taken.deliveries = take(conn, DELETE_DELIVERIES, tenant, &deliveries, room).await?;
+    if !is_all || taken.deliveries < deliveries.len() as u64 {
+        return Ok(taken);
+    }
+    taken.events = take(conn, DELETE_EVENTS, tenant, events, room).await?;
+    taken.is_all = taken.events == events.len() as u64;
+    Ok(taken)
+}
+
+/// Empties events and the messages that were made of them. Answers whether all
+/// are empty.
+pub(crate) async fn event_bodies(
+    conn: &mut Connection,
+    tenant: TenantId,
+    events: &[String],
+    now: Timestamp,
+    room: &mut Room,
+) -> Result<bool, StoreError> {
+    write(conn, EMPTY_MESSAGES, tenant, events, room).await?;
+    let some = first(events, room);
+    let emptied = sqlx::query(EMPTY_EVENTS).bind(id_text(&tenant)).bind(list(some)).bind(now.as_millis());
+    room.take(emptied.execute(conn).await?.rows_affected());
+    Ok(some.len() == events.len())
+}
+
+/// Deletes deliveries' attempts. Answers whether all are gone.
+pub(crate) async fn attempts(
+    conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[String],
+    room: &mut Room,
+) -> Result<bool, StoreError> {
+    write(conn, DELETE_ATTEMPTS, tenant, deliveries, room).await?;
+    Ok(!room.is_over())
+}
+
+/// Empties what was answered to deliveries' attempts. Answers whether all is.
+pub(crate) async fn answers(
+    conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[String],
+    room: &mut Room,
+) -> Result<bool, StoreError> {
+    write(conn, EMPTY_ANSWERS, tenant, deliveries, room).await?;
+    Ok(!room.is_over())
+}
+
+/// Some of the events' deliveries, and whether they are all of them.
+async fn deliveries_of(
+    conn: &mut Connection,
+    tenant: TenantId,
+    events: &[String],
+    room: &Room,
+) -> Result<(Vec<String>, bool), StoreError> {
+    let find = sqlx::query(FIND_DELIVERIES).bind(id_text(&tenant)).bind(list(events)).bind(room.left());
+    let rows = find.fetch_all(conn).await?;
+    let ids: Result<Vec<String>, StoreError> = rows.iter().map(|row| Ok(Columns(row).text("id")?.to_owned())).collect();
+    let ids = ids?;
+    let is_all = (ids.len() as i64) < room.left();
+    Ok((ids, is_all))
+}
+
+/// Runs what takes up to `$3` rows of what hangs on `ids`.
+async fn write(
+    conn: &mut Connection,
+    statement: &'static str,
+    tenant: TenantId,
+    ids: &[String],
+    room: &mut Room,
+) -> Result<(), StoreError> {
+    let written = sqlx::query(statement).bind(id_text(&tenant)).bind(list(ids)).bind(room.left());
+    room.take(written.execute(conn).await?.rows_affected());
+    Ok(())
+}
+
+/// Runs what takes one row for each of `ids`, as many as there is room for;
+/// answers how many it was given.
+async fn take(
+    conn: &mut Connection,
+    statement: &'static str,
+    tenant: TenantId,
+    ids: &[String],
+    room: &mut Room,
+) -> Result<u64, StoreError> {
+    let some = first(ids, room);
+    let taken = sqlx::query(statement).bind(id_text(&tenant)).bind(list(some)).execute(conn).await?;
+    room.take(taken.rows_affected());
+    Ok(some.len() as u64)
+}
+
+fn first<'a>(ids: &'a [String], room: &Room) -> &'a [String] {
+    &ids[..ids.len().min(usize::try_from(room.left).unwrap_or(usize::MAX))]
+}
+
+fn list(ids: &[String]) -> String {
+    json!(ids).to_string()
+}

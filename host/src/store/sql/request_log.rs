@@ -1,0 +1,91 @@
+//! What sources received, newest first. A source and a state have an index each;
+//! a state of one source is looked for among the newest of that source.
+
+use sqlx::QueryBuilder;
+
+use super::db::{Db, Pool, Row};
+use super::rows::{self, Columns};
+use super::searched::Search;
+use crate::domain::id::{RequestId, TenantId};
+use crate::store::StoreError;
+use crate::store::ledger::{LoggedRequest, RequestQuery, Searched};
+use crate::store::text::id_text;
+
+/// Requests of a source that are looked at for a state, all in its index.
+const LOOKED_AT: u32 = 20_000;
+
+/// The columns of a request in a list: its body stays where it is.
+const LISTED: &str = "requests.id, source_id, received_at, method, CAST(octet_length(body) AS BIGINT) AS bytes, state, reason, body_gone_at";
+
+pub(crate) async fn page(
+    pool: &Pool,
+    tenant: TenantId,
+    wanted: RequestQuery,
+) -> Result<Searched<LoggedRequest, RequestId>, StoreError> {
+    let end = bound(&wanted).map(|bound| (bound, end(tenant, &wanted, bound)));
+    Search { list: list(tenant, &wanted), end, limit: wanted.limit }.page(pool, logged).await
+}
+
+fn logged(row: &Row) -> Result<LoggedRequest, StoreError> {
+    let columns = Columns(row);
+    Ok(LoggedRequest {
+        id: columns.parsed("id")?,
+        source: columns.parsed("source_id")?,
+        received_at: columns.at("received_at")?,
+        method: columns.text("method")?.to_owned(),
+        fate: rows::fate(&columns)?,
+        bytes: columns.int("bytes")?,
+        body_gone_at: columns.maybe_at("body_gone_at")?,
+    })
+}
+
+pub(crate) fn bound(wanted: &RequestQuery) -> Option<u32> {
+    (wanted.source.is_some() && wanted.state.is_some()).then_some(LOOKED_AT)
+}
+
+pub(crate) fn list(tenant: TenantId, wanted: &RequestQuery) -> QueryBuilder<Db> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(LISTED).push(" FROM requests WHERE tenant_id = ").push_bind(id_text(&tenant));
+    query.push(" AND id IN (SELECT id FROM (");
+    looked_at(&mut query, tenant, wanted);
+    query.push(" LIMIT ").push_bind(i64::from(bound(wanted).unwrap_or(wanted.limit + 1)));
+    query.push(") AS looked");
+    if let Some(state) = &wanted.state {
+        query.push(" WHERE looked.state = ").push_bind(state.clone());
+    }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
+    query.push(") ORDER BY id DESC");
+    query
+}
+
+/// The last row of those that are looked at, where there are more behind it.
+pub(crate) fn end(tenant: TenantId, wanted: &RequestQuery, bound: u32) -> QueryBuilder<Db> {
+    let mut query = QueryBuilder::new("");
+    looked_at(&mut query, tenant, wanted);
+    query.push(" LIMIT 1 OFFSET ").push_bind(i64::from(bound - 1));
+    query
+}
+
+/// Ids and states, both out of an index.
+fn looked_at(query: &mut QueryBuilder<Db>, tenant: TenantId, wanted: &RequestQuery) {
+    let (columns, index) = match (wanted.source, &wanted.state) {
+        (Some(_), _) => ("id, state", by!("requests_by_source")),
+        (None, Some(_)) => ("id, state", by!("requests_by_state")),
+        (None, None) => ("id", ""),
+    };
+    query.push("SELECT ").push(columns).push(" FROM requests").push(index);
+    query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
+    match (wanted.source, &wanted.state) {
+        (Some(source), _) => {
+            query.push(" AND source_id = ").push_bind(source.to_string());
+        }
+        (None, Some(state)) => {
+            query.push(" AND state = ").push_bind(state.clone());
+        }
+        (None, None) => {}
+    }
+    if let Some(older_than) = wanted.older_than {
+        query.push(" AND id < ").push_bind(older_than.to_string());
+    }
+    query.push(" ORDER BY id DESC");
+}

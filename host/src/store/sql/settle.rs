@@ -1,0 +1,179 @@
+//! Settlements: what attempts came to, many workers' at once.
+
+use std::sync::Arc;
+
+use super::bulk::{Many, Values};
+use super::db::Connection;
+use super::health;
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::Outcome;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::Message;
+use crate::domain::pipeline::StepReport;
+use crate::store::StoreError;
+use crate::store::ledger::Settlement;
+use crate::store::text::id_text;
+
+/// The statements that settle.
+pub(crate) struct SettleStatements {
+    deliveries: Many,
+    messages: Many,
+    attempts: Many,
+}
+
+impl SettleStatements {
+    pub(crate) fn new() -> Self {
+        Self {
+            // The claim is the fence: a delivery that was taken over has another.
+            deliveries: Many::with(
+                "settled",
+                "tenant_id text, id text, claim int, state text, reason text, attempts int, due_at int, updated_at int",
+                concat!(
+                    update!(),
+                    "deliveries SET state = settled.state, reason = settled.reason,
+                     attempts = coalesce(settled.attempts, deliveries.attempts), due_at = settled.due_at, claim = NULL,
+                     updated_at = settled.updated_at
+                     FROM settled
+                     WHERE deliveries.tenant_id = settled.tenant_id AND deliveries.id = settled.id
+                     AND deliveries.state = 'pending' AND deliveries.claim = settled.claim"
+                ),
+            ),
+            messages: message_statement(),
+            attempts: Many::insert(
+                "attempts",
+                "delivery_id text, tenant_id text, number int, id text, started_at int, duration_us int, url text,
+                 signed_headers text, outcome text, status int, error text, answer_headers text, answer_body bytes,
+                 answer_cut int",
+                "",
+                "",
+            ),
+        }
+    }
+}
+
+/// A settlement with its ids as text, which its rows share.
+struct Part<'a> {
+    tenant: Arc<str>,
+    delivery: Arc<str>,
+    settlement: &'a Settlement,
+}
+
+/// Writes all of `settlements` in the open transaction. Answers whether every
+/// claim was still held; when one was not, the transaction must not be
+/// committed unless that one was the only one: then nothing was changed.
+pub(crate) async fn settle(
+    conn: &mut Connection,
+    statements: &SettleStatements,
+    settlements: &[&Settlement],
+) -> Result<bool, StoreError> {
+    if settlements.is_empty() {
+        return Ok(true);
+    }
+    let parts: Vec<Part<'_>> = settlements
+        .iter()
+        .map(|settlement| Part {
+            tenant: id_text(&settlement.tenant),
+            delivery: id_text(&settlement.delivery),
+            settlement,
+        })
+        .collect();
+    let held = statements.deliveries.write(conn, &parts, bind_delivery).await?;
+    if held != parts.len() as u64 {
+        return Ok(false);
+    }
+    let messages: Vec<MessageRow<'_>> = parts
+        .iter()
+        .filter_map(|part| {
+            let prepared = part.settlement.prepared.as_ref()?;
+            let message = prepared.message.as_deref();
+            Some(MessageRow {
+                tenant: &part.tenant,
+                delivery: part.settlement.delivery,
+                steps: &prepared.steps,
+                message,
+            })
+        })
+        .collect();
+    write_messages(conn, &statements.messages, &messages).await?;
+    let attempts: Vec<(&Part<'_>, &Attempt)> =
+        parts.iter().filter_map(|part| Some((part, part.settlement.attempt.as_ref()?))).collect();
+    statements.attempts.write(conn, &attempts, bind_attempt).await?;
+    health::write(conn, settlements).await?;
+    Ok(true)
+}
+
+fn bind_delivery(part: &Part<'_>, values: &mut Values) {
+    let Settlement { token, next, attempt, now, .. } = part.settlement;
+    values
+        .shared(&part.tenant)
+        .shared(&part.delivery)
+        .int(token.0)
+        .text(next.state().as_str())
+        .maybe(next.reason(), |values, reason| values.text(&reason))
+        .maybe(attempt.as_ref(), |values, attempt| values.int(attempt.number.into()))
+        .maybe(next.due_at(), |values, at| values.at(at))
+        .at(*now);
+}
+
+fn bind_attempt((part, attempt): &(&Part<'_>, &Attempt), values: &mut Values) {
+    let error = match &attempt.outcome {
+        Outcome::Unreachable(cause) => Some(cause.to_string()),
+        Outcome::Accepted { .. } | Outcome::Refused { .. } => None,
+    };
+    let answer = attempt.answer.as_ref();
+    values
+        .shared(&part.delivery)
+        .shared(&part.tenant)
+        .int(attempt.number.into())
+        .id(&attempt.id)
+        .at(attempt.started_at)
+        .int(i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX))
+        .text(&attempt.url)
+        .json(&attempt.signed_headers)
+        .text(attempt.outcome.name())
+        .maybe(attempt.outcome.status(), |values, status| values.int(status.into()))
+        .maybe(error, |values, error| values.text(&error))
+        .maybe(answer, |values, answer| values.json(&answer.headers))
+        .maybe(answer, |values, answer| values.bytes(&answer.body))
+        .int(answer.is_some_and(|answer| answer.cut).into());
+}
+
+/// What a pipeline made for a delivery.
+pub(crate) struct MessageRow<'a> {
+    pub(crate) tenant: &'a Arc<str>,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) steps: &'a [StepReport],
+    pub(crate) message: Option<&'a Message>,
+}
+
+/// A message is written once and sent at every retry. It is replaced only when
+/// a delivery whose pipeline made none is retried by hand.
+pub(crate) fn message_statement() -> Many {
+    Many::insert(
+        "messages",
+        "delivery_id text, tenant_id text, steps text, method text, target text, headers text, body bytes",
+        "",
+        "ON CONFLICT (delivery_id, tenant_id) DO UPDATE SET steps = excluded.steps, method = excluded.method,
+         target = excluded.target, headers = excluded.headers, body = excluded.body",
+    )
+}
+
+pub(crate) async fn write_messages(
+    conn: &mut Connection,
+    statement: &Many,
+    rows: &[MessageRow<'_>],
+) -> Result<(), StoreError> {
+    let bind = |row: &MessageRow<'_>, values: &mut Values| {
+        let message = row.message;
+        values
+            .id(&row.delivery)
+            .shared(row.tenant)
+            .json(&row.steps)
+            .maybe(message, |values, message| values.text(message.method.as_str()))
+            .maybe(message.and_then(|message| message.target.as_deref()), |values, target| values.text(target))
+            .maybe(message, |values, message| values.json(&message.headers))
+            .maybe(message, |values, message| values.bytes(&message.body));
+    };
+    statement.write(conn, rows, bind).await?;
+    Ok(())
+}

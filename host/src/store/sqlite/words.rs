@@ -1,0 +1,106 @@
+//! SQLite's words for what every engine says in its own way. `store/sql` is
+//! written in them.
+
+use crate::domain::subscription::TypePattern;
+
+/// Names the index that a table is read through, where the planner might take
+/// another.
+macro_rules! by {
+    ($index:literal) => {
+        concat!(" INDEXED BY ", $index, " ")
+    };
+}
+
+/// The elements of a JSON list of texts, as a table with a column `value`.
+macro_rules! among {
+    ($list:literal, $name:literal) => {
+        concat!("json_each(", $list, ") AS ", $name)
+    };
+}
+
+/// Joins in the order in which the tables are written: the planner would read
+/// every row of the second to find those of a short list.
+macro_rules! cross {
+    () => {
+        " CROSS JOIN "
+    };
+}
+
+/// The smaller of two values.
+macro_rules! least {
+    ($one:expr, $other:expr) => {
+        concat!("min(", $one, ", ", $other, ")")
+    };
+}
+
+/// The larger of two values.
+macro_rules! greatest {
+    ($one:expr, $other:expr) => {
+        concat!("max(", $one, ", ", $other, ")")
+    };
+}
+
+/// A field's text of a JSON object.
+macro_rules! field {
+    ($column:literal, $name:literal) => {
+        concat!("json_extract(", $column, ", '$.", $name, "')")
+    };
+}
+
+/// An update that keeps no copy for the case that it fails half-way: whoever runs
+/// it takes the whole transaction back.
+macro_rules! update {
+    () => {
+        "UPDATE OR FAIL "
+    };
+}
+
+/// Keeps the rows that are read as they are until the transaction ends. There is
+/// one writer.
+macro_rules! hold {
+    ($table:literal) => {
+        ""
+    };
+}
+
+/// Keeps the rows that are read for this transaction alone.
+macro_rules! hold_alone {
+    ($table:literal) => {
+        ""
+    };
+}
+
+/// Takes the rows that are read, and passes over those that somebody else has.
+macro_rules! take_free {
+    () => {
+        ""
+    };
+}
+
+/// Whether a type of event fits a [`pattern`].
+pub(super) const FITS: &str = " GLOB ";
+
+/// A text that has another in it, whatever the case of its letters.
+pub(super) const LIKE: &str = " LIKE ";
+
+/// What [`FITS`] takes. Of what GLOB reads as a sign, a pattern has the star alone.
+pub(super) fn pattern(pattern: &TypePattern) -> String {
+    pattern.as_str().to_owned()
+}
+
+/// Begins a transaction that writes: it waits for its turn now, not at its first
+/// write.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Begins a transaction whose statements all see the same moment.
+pub(super) const BEGIN_READING: &str = "BEGIN";
+
+/// Waits for whoever has the turn of a name (`$1`), and has it until the transaction
+/// ends. There is one writer.
+pub(super) const TURN: Option<&str> = None;
+
+/// The same for keys, of which there is a table `asked`.
+pub(super) const TURNS: Option<&str> = None;
+
+/// Of a deleted tenant: nothing writes any more what it saw it for.
+pub(super) const RIPE: &str = "SELECT id FROM tenants WHERE deleted_at IS NOT NULL ORDER BY id";
