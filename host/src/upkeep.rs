@@ -17,6 +17,7 @@ use crate::shutdown::stopped;
 use crate::store::{Catalog, Ledger, People, Picture, StoreError};
 use crate::telemetry::Chain;
 
+mod days;
 mod erase;
 mod purge;
 mod sweep;
@@ -47,6 +48,7 @@ pub async fn run(upkeep: Upkeep, stop: watch::Receiver<bool>) {
     tokio::join!(
         tidy(&upkeep, stop.clone()),
         purge::run(&upkeep, stop.clone()),
+        days::run(&upkeep, stop.clone()),
         sweep::run(&upkeep, stop.clone()),
         erase::run(&upkeep, stop),
     );

@@ -75,6 +75,7 @@ macro_rules! contract {
 mod audit;
 mod catalogue;
 mod claims;
+mod days;
 mod figures;
 mod files;
 mod given;

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::api::Api;
-use crate::build;
 use crate::host::{MASTER_KEY, OPERATOR_KEY};
+use crate::{TempDir, build};
 
 /// `hookyard serve`, running.
 pub struct HostProcess {
@@ -23,6 +24,8 @@ pub struct HostProcess {
     link: Option<String>,
     /// The lines of its log, from the start.
     log: tokio::task::JoinHandle<Vec<Value>>,
+    /// Where that is nobody else's.
+    own_data: Option<TempDir>,
 }
 
 /// It may send to this machine.
@@ -32,6 +35,15 @@ impl HostProcess {
     /// On the data directory, ready when this returns.
     pub async fn start(data: &Path) -> Self {
         Self::start_logging(data, "info").await
+    }
+
+    /// On a server's database, which others may have too; with a data directory of
+    /// its own, and what is worth a warning in its log.
+    pub async fn start_on(database: &str) -> Self {
+        let data = TempDir::new();
+        let variables = [("HOOKYARD_DATABASE", database), ("HOOKYARD_LOG", "hookyard=warn,hookyard::cli=info")];
+        let host = Self::start_with(data.path(), &variables).await;
+        Self { own_data: Some(data), ..host }
     }
 
     /// With another `HOOKYARD_LOG`, which must let the line "ready" through.
@@ -89,7 +101,7 @@ impl HostProcess {
         });
         let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
         let link = std::fs::read_to_string(data.join("operator.link")).ok().map(|text| text.trim().to_owned());
-        Self { operator, child, link, log }
+        Self { operator, child, link, log, own_data: None }
     }
 
     /// What the program says when it does not start with these variables.
@@ -136,6 +148,21 @@ impl HostProcess {
         (status, self.log.await.expect("the log is read to its end"))
     }
 
+    /// SIGSTOP: it is there, and does nothing.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on where it was.
+    pub fn cont(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.id().cast_signed()).expect("a process has a number");
+        kill_process(id, signal).expect("it was not waited for");
+    }
+
     /// SIGKILL; answers its log.
     pub async fn kill(mut self) -> Vec<Value> {
         self.child.kill().await.expect("it is ours to kill");
@@ -144,8 +171,7 @@ impl HostProcess {
 
     /// SIGTERM; answers whether it ended well, and its log.
     pub async fn terminate(mut self) -> (bool, Vec<Value>) {
-        let asked = Command::new("kill").arg(self.id().to_string()).status().await.expect("kill runs");
-        assert!(asked.success());
+        self.signal(Signal::TERM);
         let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
         let status = ended.expect("it ends by itself").expect("it can be waited for");
         (status.success(), self.log.await.expect("the log is read to its end"))

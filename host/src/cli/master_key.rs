@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::config::{self, Given, NextMasterKey, Place, Settings};
 use crate::domain::database::Database;
+use crate::store::engine::OpenError;
+use crate::store::offline::{Offline, Resealed};
 use crate::store::seal::Seal;
-use crate::store::sqlite::{Offline, OpenError, Resealed};
+use crate::store::{postgres, sqlite};
 use crate::telemetry::Chain;
 
 /// `hookyard rotate-master-key`
@@ -32,8 +34,9 @@ pub(super) fn rotate(place: Place) -> Result<(), Failure> {
         return Err(Failure(format!("data ({}): there is no such directory", data.display())));
     }
     let mut settings = given.settle()?;
-    let path = file(&settings)?;
-    if !path.exists() {
+    if let Database::Sqlite(path) = &settings.database
+        && !path.exists()
+    {
         return Err(Failure(format!("database ({}): there is none to rotate", path.display())));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -42,16 +45,14 @@ pub(super) fn rotate(place: Place) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The database's file.
-fn file(settings: &Settings) -> Result<PathBuf, Failure> {
-    match &settings.database {
-        Database::Sqlite(path) => Ok(path.clone()),
-        Database::Postgres(url, _) => Err(Failure(format!("{url}: its secrets keep the master key that they have"))),
-    }
+async fn open(settings: &Settings) -> Result<Offline, Failure> {
+    Offline::open(&settings.database).await.map_err(|error| Failure(Chain(&error).to_string()))
 }
 
 async fn rotate_offline(settings: &mut Settings) -> Result<String, Failure> {
-    let mut database = Offline::open(&file(settings)?).await?;
+    let mut database = open(settings).await?;
+    // Before there is a new key that nobody needs.
+    database.is_alone().await?;
     end_unfinished(settings, &mut database).await?;
     if let Some(old) = config::old_master_key()? {
         let resealed = database.reseal(&Seal::new(old.bytes()), &Seal::new(settings.master_key.bytes())).await?;
@@ -68,7 +69,7 @@ async fn rotate_offline(settings: &mut Settings) -> Result<String, Failure> {
     }
     let current = Seal::new(settings.master_key.bytes());
     if !database.is_sealed_with(&current).await? {
-        return Err(OpenError::WrongMasterKey.into());
+        return Err(wrong_master_key(&database).into());
     }
     let next = NextMasterKey::of(&settings.data);
     let key = next.make()?;
@@ -79,13 +80,24 @@ async fn rotate_offline(settings: &mut Settings) -> Result<String, Failure> {
     cleaned.map_err(|error| not_clean(&error))?;
     let values = if let Resealed::Now(values) = resealed { values } else { 0 };
     let file = settings.data.join("master.key");
-    Ok(format!("{values} secrets are encrypted with the new master key now; back up {}", file.display()))
+    let and_copy = match database {
+        Offline::Sqlite(_) => "",
+        Offline::Postgres(_) => ", and copy it to every other host",
+    };
+    Ok(format!("{values} secrets are encrypted with the new master key now; back up {}{and_copy}", file.display()))
+}
+
+fn wrong_master_key(database: &Offline) -> OpenError {
+    match database {
+        Offline::Sqlite(_) => OpenError::Sqlite(sqlite::OpenError::WrongMasterKey),
+        Offline::Postgres(_) => OpenError::Postgres(postgres::OpenError::WrongMasterKey),
+    }
 }
 
 fn not_clean(error: &OpenError) -> Failure {
     Failure(format!(
         "the secrets are encrypted with the new master key, but what the old one opens could not be removed from the \
-         database's free space: {}; make room, set SQLITE_TMPDIR where it is, and run this once more",
+         database's free space: {}; make room (SQLite: set SQLITE_TMPDIR where it is), and run this once more",
         Chain(error)
     ))
 }
@@ -104,7 +116,7 @@ pub(super) async fn before_start(settings: &mut Settings) -> Result<(), Failure>
     if old.is_none() && !is_unfinished {
         return Ok(());
     }
-    let mut database = Offline::open(&file(settings)?).await?;
+    let mut database = open(settings).await?;
     end_unfinished(settings, &mut database).await?;
     if let Some(old) = old {
         match database.reseal(&Seal::new(old.bytes()), &Seal::new(settings.master_key.bytes())).await? {

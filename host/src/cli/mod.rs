@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod configuration;
+mod copy;
 mod deliveries;
 mod doctor;
 mod endpoints;
@@ -12,6 +13,7 @@ mod generate;
 mod given;
 mod listen;
 mod master_key;
+mod migrate;
 mod named;
 mod plugin;
 mod remote;
@@ -75,6 +77,10 @@ enum Command {
     Bench(bench::Bench),
     /// Look at what the server stands on, and say how to mend it
     Doctor(doctor::Doctor),
+    /// Bring the database's schema up to date, before a start does
+    Migrate(migrate::Migrate),
+    /// Copy everything to another database, SQLite or PostgreSQL; the server must not run
+    Copy(copy::Copy),
     /// Encrypt the secrets at rest with a new master key; the server must not run
     RotateMasterKey(config::Place),
     /// Copy the database to a file, while the server runs
@@ -102,6 +108,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(given) => on_runtime(given, |settings| Box::pin(serve(settings))),
         Command::Demo(given) => on_runtime(given, |settings| Box::pin(demo::run(settings))),
+        Command::Migrate(migrate) => migrate.run(),
+        Command::Copy(copy) => copy.run(),
         Command::RotateMasterKey(place) => master_key::rotate(place),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

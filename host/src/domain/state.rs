@@ -42,6 +42,8 @@ pub enum StateError {
 
 pub fn check_key(key: &str) -> Result<(), StateError> {
     match key.len() {
+        // Not every engine's texts can have it.
+        _ if key.contains('\0') => Err(StateError::Quota("a key has no U+0000 in it".to_owned())),
         1..=MAX_KEY => Ok(()),
         length => Err(StateError::Quota(format!("a key has 1 to {MAX_KEY} bytes, and this one {length}"))),
     }

@@ -12,7 +12,8 @@ use crate::domain::time::Timestamp;
 /// than it was told to; what an erasure has deleted no settlement brings back;
 /// after a wipe no file of the store has what was deleted.
 ///
-/// Without a tenant id: [`Self::open_erasures`] and [`Self::wipe`], upkeep's.
+/// Without a tenant id: [`Self::open_erasures`], [`Self::wipe`] and what is about
+/// days, upkeep's.
 pub trait Keeping: Send + Sync {
     /// Looks at some of a tenant's rows, the oldest first, and makes gone what
     /// is old and may go. Looks through a reader; writes only when there is
@@ -46,6 +47,36 @@ pub trait Keeping: Send + Sync {
     /// Overwrites what the log still has of rows that are deleted. Answers no
     /// where somebody reads at this moment: ask again.
     fn wipe(&self) -> Reply<'_, bool>;
+
+    /// Whether what happened is kept by days (UTC), so that a day that is old for
+    /// everybody goes at once.
+    fn has_days(&self) -> bool;
+
+    /// Makes `now`'s day and those ahead of it that are not there yet. What comes on
+    /// a day that is not there is kept all the same, and goes row by row.
+    fn make_days(&self, now: Timestamp) -> Reply<'_, ()>;
+
+    /// Drops the days of which all is old, except those that something pending or a
+    /// running replay needs.
+    fn drop_days(&self, old: Old) -> Reply<'_, DroppedDays>;
+}
+
+/// From when on what happened is kept for somebody; all, where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Old {
+    pub requests: Option<Timestamp>,
+    /// With their deliveries, messages and attempts, also those that were made later.
+    pub events: Option<Timestamp>,
+    /// Of deliveries of before.
+    pub attempts: Option<Timestamp>,
+}
+
+/// What became of days of which all is old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedDays {
+    pub dropped: u32,
+    /// Those that somebody needs, and those that were in use at this moment.
+    pub stay: u32,
 }
 
 /// What a sweep looks for.

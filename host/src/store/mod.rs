@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 mod access;
 pub mod catalog;
+pub mod copy;
 pub mod engine;
 pub mod figures;
 pub mod keeping;
 pub mod ledger;
+pub mod offline;
 pub mod people;
 pub mod picture;
 pub mod postgres;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Upkeep;
+use super::{Upkeep, days};
 use crate::domain::id::TenantId;
 use crate::domain::retention::{Keep, Retention};
 use crate::domain::time::Timestamp;
@@ -65,11 +65,13 @@ async fn pass(upkeep: &Upkeep, progress: &mut Progress, stop: &watch::Receiver<b
         progress.reached.clear();
         progress.whole_at = now + WHOLE;
     }
-    let mut gone = 0;
+    let (mut gone, has_days) = (0, upkeep.ledger.has_days());
     for part in upkeep.picture.tenants() {
         let (tenant, kept) = (part.tenant.id, part.tenant.retention.on(&upkeep.retention));
         for sought in Sought::ALL {
-            let Some(before) = over(keep(&kept, sought), now) else { continue };
+            let by_days = has_days && goes_by_days(&kept, &upkeep.retention, sought);
+            let longer = if by_days { days::ROWS_WAIT } else { Duration::ZERO };
+            let Some(before) = over(keep(&kept, sought), longer, now) else { continue };
             let begin = match progress.reached.get(&(tenant, sought)) {
                 Some(reached) => reached.clone(),
                 None => first(upkeep, tenant, sought).await?,
@@ -105,11 +107,22 @@ fn keep(kept: &Retention, sought: Sought) -> Keep {
     }
 }
 
-/// What was before that is over its time.
-fn over(keep: Keep, now: Timestamp) -> Option<Timestamp> {
+/// Whether what is sought is of rows that go with a day, which is old for this tenant
+/// when it is for everybody, and goes no sooner than they do.
+fn goes_by_days(kept: &Retention, server: &Retention, sought: Sought) -> bool {
+    let (own, rows, days) = match sought {
+        Sought::Requests | Sought::RequestBodies => (keep(kept, sought), kept.requests, server.requests),
+        Sought::Events | Sought::EventBodies => (keep(kept, sought), kept.events, server.events),
+        Sought::Attempts | Sought::Answers => (keep(kept, sought), kept.attempts, server.attempts),
+    };
+    rows == days && own >= rows
+}
+
+/// What was before that is over its time, where it has so much longer.
+pub(super) fn over(keep: Keep, longer: Duration, now: Timestamp) -> Option<Timestamp> {
     match keep {
         Keep::For(time) => {
-            let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+            let millis = i64::try_from(time.saturating_add(longer).as_millis()).unwrap_or(i64::MAX);
             Some(Timestamp::from_millis(now.as_millis().saturating_sub(millis).max(0)))
         }
         Keep::Forever => None,
@@ -142,4 +155,39 @@ async fn all(
         }
     }
     Ok((gone, None, stays_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(days: u64) -> Keep {
+        Keep::For(Duration::from_secs(days * 24 * 60 * 60))
+    }
+
+    #[test]
+    fn what_is_old_for_everybody_at_once_goes_by_days() {
+        let month = days(30);
+        let server = Retention { requests: month, events: month, attempts: month, bodies: month, answers: days(7) };
+        let by_days = |kept: Retention| {
+            let all = Sought::ALL.into_iter();
+            all.filter(|sought| goes_by_days(&kept, &server, *sought)).map(Sought::as_str).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(by_days(server), "requests request-bodies events event-bodies attempts");
+        // Whoever keeps something for a shorter time has it swept when that is over.
+        assert_eq!(by_days(Retention { events: days(29), ..server }), "requests request-bodies attempts");
+        assert_eq!(by_days(Retention { requests: days(1), ..server }), "events event-bodies attempts");
+        assert_eq!(by_days(Retention { bodies: days(29), ..server }), "requests events attempts");
+        assert_eq!(by_days(Retention { attempts: days(1), ..server }), "requests request-bodies events event-bodies");
+    }
+
+    #[test]
+    fn a_time_ends_that_long_ago() {
+        let now = Timestamp::from_millis(100 * 24 * 60 * 60 * 1000);
+        let hour = Duration::from_secs(60 * 60);
+        assert_eq!(over(days(99), Duration::ZERO, now), Some(Timestamp::from_millis(24 * 60 * 60 * 1000)));
+        assert_eq!(over(days(99), hour, now), Some(Timestamp::from_millis(23 * 60 * 60 * 1000)));
+        assert_eq!(over(days(101), hour, now), Some(Timestamp::from_millis(0)));
+        assert_eq!(over(Keep::Forever, hour, now), None);
+    }
 }

@@ -19,14 +19,14 @@ fn doctor(data: &Path, more: &[&str]) -> Typed {
 }
 
 /// The state of a check and what it says.
-fn line(report: &Value, check: &str) -> (String, String) {
+pub(super) fn line(report: &Value, check: &str) -> (String, String) {
     let found = list(report).iter().find(|line| line["check"] == check);
     let found = found.unwrap_or_else(|| panic!("no {check} in {report}"));
     let text = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
     (text("state"), text("said") + " -> " + &text("mend"))
 }
 
-fn private() -> TempDir {
+pub(super) fn private() -> TempDir {
     let dir = TempDir::new();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("it is ours");
     dir

@@ -5,6 +5,7 @@ mod configuration;
 mod doctor;
 mod following;
 mod looking;
+mod server;
 
 use std::process::{Output, Stdio};
 

@@ -8,8 +8,9 @@ use hookyard::domain::named_secret::NamedSecret;
 use hookyard::domain::secret::Secret;
 use hookyard::domain::user::Whose;
 use hookyard::store::SEALED;
+use hookyard::store::offline::Resealed;
 use hookyard::store::seal::Seal;
-use hookyard::store::sqlite::{Offline, OpenError, Resealed, SqliteStore};
+use hookyard::store::sqlite::{Offline, OpenError, SqliteStore};
 use hookyard::store::{Catalog as _, People as _};
 use hookyard_tests::TempDir;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -183,7 +184,7 @@ async fn every_sealed_column_is_known_to_the_rotation() {
         .map(|(table, column, ..)| (table.as_str(), column.as_str()))
         .collect();
     let known = SEALED.iter().map(|column| (column.table, column.column)).chain(PLAIN).collect();
-    assert_eq!(blobs, known, "say in `SEALED` (store/sqlite/sealed.rs) or `PLAIN` here what each column of bytes is");
+    assert_eq!(blobs, known, "say in `SEALED` (store/sealed.rs) or `PLAIN` here what each column of bytes is");
     for column in &SEALED {
         let key: Vec<&str> = columns
             .iter()

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Child;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
@@ -161,6 +162,20 @@ impl Cluster {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("log")).expect("it is there from the first start")
+    }
+
+    /// The CPU time that its processes have had so far, those that have ended too.
+    pub fn cpu(&self) -> Duration {
+        /// The kernel counts in hundredths of a second (`USER_HZ`).
+        const TICK: Duration = Duration::from_millis(10);
+        let ticks = |process: &Pid| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).unwrap_or_default();
+            // The name, which may have spaces, ends with the last parenthesis; then
+            // utime, stime and those of the children that it has waited for.
+            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
+            fields.filter_map(|field| field.parse::<u32>().ok()).sum::<u32>()
+        };
+        TICK * self.enclosure.processes().iter().map(ticks).sum::<u32>()
     }
 
     fn is_up(&self) -> bool {

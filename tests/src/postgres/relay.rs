@@ -27,6 +27,7 @@ pub struct Relay {
     address: SocketAddr,
     target: watch::Sender<SocketAddr>,
     fate: Arc<Fate>,
+    is_shut: Arc<AtomicBool>,
 }
 
 /// What shall be lost next, and how many were.
@@ -45,13 +46,17 @@ impl Relay {
         let address = listener.local_addr().expect("it is bound");
         let (sender, receiver) = watch::channel(target);
         let fate = Arc::new(Fate::default());
-        let kept = fate.clone();
+        let is_shut = Arc::new(AtomicBool::new(false));
+        let (kept, shut) = (fate.clone(), is_shut.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if shut.load(Ordering::SeqCst) {
+                    continue;
+                }
                 tokio::spawn(carry(client, receiver.clone(), kept.clone()));
             }
         });
-        Self { address, target: sender, fate }
+        Self { address, target: sender, fate, is_shut }
     }
 
     /// Of one of the databases behind it.
@@ -67,6 +72,16 @@ impl Relay {
     /// Cuts all connections.
     pub fn cut(&self) {
         self.target.send_modify(|_stays| ());
+    }
+
+    /// From now on nobody gets in any more; connections that are there stay.
+    pub fn shut(&self) {
+        self.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on whoever comes gets in again.
+    pub fn open(&self) {
+        self.is_shut.store(false, Ordering::SeqCst);
     }
 
     /// Cuts the connection of the next `COMMIT`.

@@ -6,6 +6,7 @@ mod disk;
 mod finding;
 mod machine;
 mod network;
+mod server;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -53,7 +54,7 @@ impl Doctor {
         findings.extend(disk::keys(&data));
         match &database {
             Database::Sqlite(path) => findings.extend(database::findings(&data, path).await),
-            Database::Postgres(..) => {}
+            Database::Postgres(url, durability) => findings.extend(server::findings(&data, url, *durability).await),
         }
         findings.push(machine::open_files());
         findings.push(network::port(given.listens_on()?).await);

@@ -72,8 +72,8 @@ impl Compared {
 pub trait Watch: Sync {
     /// So many rows of a table are copied.
     fn copied(&self, table: &str, rows: u64, of: u64);
-    /// A table is being compared.
-    fn compares(&self, table: &str);
+    /// So many of its rows are read from both sides, to be compared.
+    fn compared(&self, table: &str, rows: u64, of: u64);
 }
 
 /// Why it was not copied, or not to the end.
@@ -200,8 +200,9 @@ pub async fn copy(
     }
     let mut compared = Vec::with_capacity(tables.len());
     for table in &tables {
-        watch.compares(&table.name);
-        compared.push(compare(table, &mut *source, &mut *target).await?);
+        let of = progress.tables.get(&table.name).map_or(0, |reached| reached.rows);
+        let watch = |rows| watch.compared(&table.name, rows, of);
+        compared.push(compare(table, &mut *source, &mut *target, &watch).await?);
     }
     if !compared.iter().all(Compared::is_same) {
         return Err(CopyError::Differ(compared));
@@ -243,12 +244,7 @@ async fn same_tables(source: &mut dyn Side, target: &mut dyn Side) -> Result<Vec
 }
 
 /// How far the target has come; it is begun when it is empty.
-async fn begun(
-    target: &mut dyn Side,
-    tables: &[Table],
-    source: &[u8],
-    seal: &Seal,
-) -> Result<Progress, CopyError> {
+async fn begun(target: &mut dyn Side, tables: &[Table], source: &[u8], seal: &Seal) -> Result<Progress, CopyError> {
     let Marks { check, progress } = target.marks().await?;
     if check.is_some_and(|check| seal.open(CHECK, &check).is_err()) {
         return Err(CopyError::WrongMasterKey(Part::To));
@@ -317,14 +313,24 @@ async fn write(
     target.write(table, portion, &before, &progress.to_bytes()).await
 }
 
-async fn compare(table: &Table, source: &mut dyn Side, target: &mut dyn Side) -> Result<Compared, CopyError> {
+async fn compare(
+    table: &Table,
+    source: &mut dyn Side,
+    target: &mut dyn Side,
+    watch: &(dyn Fn(u64) + Sync),
+) -> Result<Compared, CopyError> {
     let takes_nul = target.takes_nul();
-    let (from, to) = tokio::try_join!(sum(table, source, takes_nul), sum(table, target, true))?;
+    let (from, to) = tokio::try_join!(sum(table, source, takes_nul, watch), sum(table, target, true, &|_| ()))?;
     Ok(Compared { table: table.name.clone(), from: from.counted(), to: to.counted() })
 }
 
 /// Of what a side has, with U+0000 replaced where the other cannot have it.
-async fn sum(table: &Table, side: &mut dyn Side, keeps_nul: bool) -> Result<Sum, CopyError> {
+async fn sum(
+    table: &Table,
+    side: &mut dyn Side,
+    keeps_nul: bool,
+    watch: &(dyn Fn(u64) + Sync),
+) -> Result<Sum, CopyError> {
     let (into, mut portions) = mpsc::channel::<Portion>(1);
     let summing = async {
         let mut sum = Sum::default();
@@ -333,6 +339,7 @@ async fn sum(table: &Table, side: &mut dyn Side, keeps_nul: bool) -> Result<Sum,
                 portion.replace_nul();
             }
             portion.rows.iter().for_each(|row| sum.add(row));
+            watch(sum.rows);
         }
         sum
     };

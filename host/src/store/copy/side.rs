@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use tokio::sync::mpsc;
 
-use super::table::{Portion, Table, Value};
 use super::CopyError;
+use super::table::{Portion, Table, Value};
 use crate::domain::database::Database;
 use crate::domain::time::Timestamp;
 use crate::store::engine::OpenError;
@@ -84,8 +84,13 @@ pub(super) async fn open(part: Part, database: &Database) -> Result<Box<dyn Side
             Ok(Box::new(opened))
         }
         Database::Postgres(url, durability) => {
+            let failed = |error| failed(OpenError::Postgres(error));
+            // A name that was mistyped gets no schema.
+            if part == Part::From && !postgres::Copying::is_there(url).await.map_err(failed)? {
+                return Err(CopyError::Unused);
+            }
             let opened = postgres::Copying::open(url, *durability).await;
-            Ok(Box::new(opened.map_err(|error| failed(OpenError::Postgres(error)))?))
+            Ok(Box::new(opened.map_err(failed)?))
         }
     }
 }

@@ -12,7 +12,7 @@ const LANES: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Sum {
-    rows: u64,
+    pub(super) rows: u64,
     /// The rows' SHA-256 in four numbers each, added up: unlike with XOR, two that are
     /// the same do not cancel each other out.
     lanes: [u64; LANES],

@@ -1,6 +1,6 @@
 //! Days: tables that grow with what happens are cut into days (UTC), by the ids in
 //! them. Days are made before they come, and one of which all is old is dropped and
-//! not deleted row by row. When that is, is not decided here.
+//! not deleted row by row. What is old is not decided here.
 //!
 //! Days are made and dropped under locks that others wait for. So each is a
 //! transaction of its own, and one that does not get its locks at once gives up: the
@@ -8,11 +8,18 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
+use super::PostgresStore;
 use crate::domain::id::{DeliveryId, EventId, RequestId};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{self, Day};
 use crate::store::StoreError;
+use crate::store::keeping::{DroppedDays, Old};
 
+/// Today and those that are made before they come: while no host gets to it for three
+/// days, nothing lands in the tables for other days.
+const AHEAD: u32 = 4;
+/// What a host that starts needs at once.
+const AT_START: u32 = 2;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 /// Rows of a day that came before the day was made, and are moved to it. Writers
 /// wait meanwhile: more stay where they are.
@@ -29,9 +36,46 @@ const LONG_WAIT: &str = "SET LOCAL lock_timeout = '3s'";
 /// One host at a time makes or drops days. Any number that no other lock has.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(7205759403792793)";
 
+impl PostgresStore {
+    pub(super) const HAS_DAYS: bool = true;
+
+    pub(super) async fn make_days_ahead(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut conn = self.changing.acquire().await?;
+        make(&mut conn, usage::day(now), AHEAD).await
+    }
+
+    pub(super) async fn drop_days_before(&self, old: Old) -> Result<DroppedDays, StoreError> {
+        let mut conn = self.changing.acquire().await?;
+        let mut came_to = DroppedDays::default();
+        for (past, before) in
+            [(Past::Requests, old.requests), (Past::Events, old.events), (Past::Attempts, old.attempts)]
+        {
+            if let Some(before) = before {
+                let dropped = drop_before(&mut conn, past, before).await?;
+                came_to.dropped += dropped.dropped;
+                came_to.stay += dropped.stay;
+            }
+        }
+        Ok(came_to)
+    }
+}
+
+/// For a host that starts, by the server's clock: today and tomorrow. Where that does
+/// not go, the host starts all the same, and upkeep makes them.
+pub(super) async fn make_first(conn: &mut PgConnection) {
+    const NOW: &str = "SELECT (extract(epoch FROM now()) * 1000)::bigint";
+    let made = async {
+        let now = Timestamp::from_millis(sqlx::query_scalar(NOW).fetch_one(&mut *conn).await?);
+        make(conn, usage::day(now), AT_START).await
+    };
+    if let Err(error) = made.await {
+        tracing::warn!(error = ?error, "today's tables could not be made yet");
+    }
+}
+
 /// A table that is cut into days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
+enum Table {
     Requests,
     Events,
     /// Those that have come to rest; what is pending is never old.
@@ -41,10 +85,10 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 5] = [Self::Requests, Self::Events, Self::Deliveries, Self::Messages, Self::Attempts];
+    const ALL: [Self; 5] = [Self::Requests, Self::Events, Self::Deliveries, Self::Messages, Self::Attempts];
 
     /// The table's name, with which its days' names begin.
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
             Self::Events => "events",
@@ -55,7 +99,7 @@ impl Table {
     }
 
     /// The column whose ids say of which day a row is.
-    pub(super) fn column(self) -> &'static str {
+    fn column(self) -> &'static str {
         match self {
             Self::Requests | Self::Events | Self::Deliveries => "id",
             // They go with their delivery, whenever they were made.
@@ -64,12 +108,12 @@ impl Table {
     }
 
     /// The day's first id, and the next day's.
-    pub(super) fn bounds(self, day: Day) -> (String, String) {
+    fn bounds(self, day: Day) -> (String, String) {
         (self.floor(begin(day)), self.floor(begin(day + 1)))
     }
 
     /// What the day is called: `events_2026_11_30`.
-    pub(super) fn partition(self, day: Day) -> String {
+    fn partition(self, day: Day) -> String {
         let date = begin(day).in_seconds().replace('-', "_");
         format!("{}_{}", self.name(), date.split('T').next().unwrap_or_default())
     }
@@ -78,7 +122,7 @@ impl Table {
     /// becoming a part of this one. Not `CREATE TABLE ... PARTITION OF`, for which
     /// whoever reads or writes this table would have to wait; for this only whoever
     /// reads its `other_days`.
-    pub(super) fn creation(self, day: Day) -> [String; 2] {
+    fn creation(self, day: Day) -> [String; 2] {
         let (table, partition) = (self.name(), self.partition(day));
         let (from, to) = self.bounds(day);
         [
@@ -107,7 +151,7 @@ impl Table {
 
 /// What is kept for one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Past {
+enum Past {
     Requests,
     /// With their deliveries, messages and attempts.
     Events,
@@ -124,37 +168,28 @@ impl Past {
     }
 }
 
-/// What became of days that are old.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dropped {
-    pub(super) dropped: u32,
-    /// Days that something pending needs, or whose locks were not to be had.
-    pub(super) stay: u32,
-}
-
 /// When a day begins.
-pub(super) fn begin(day: Day) -> Timestamp {
+fn begin(day: Day) -> Timestamp {
     Timestamp::from_millis(day.saturating_mul(DAY_MILLIS))
 }
 
-/// Makes those of `count` days from `from` on that are missing. Answers whether all
-/// are there. Safe when several hosts do it at once.
-pub(super) async fn make(conn: &mut PgConnection, from: Day, count: u32) -> Result<bool, StoreError> {
-    let mut are_all = true;
+/// Makes those of `count` days from `from` on that are missing and can be made now.
+/// Safe when several hosts do it at once.
+pub(super) async fn make(conn: &mut PgConnection, from: Day, count: u32) -> Result<(), StoreError> {
     for table in Table::ALL {
         let made = days(conn, table).await?;
         for day in (from..from + i64::from(count)).filter(|day| !made.contains(day)) {
-            are_all &= unless_busy(make_one(conn, table, day).await)?.unwrap_or(false);
+            unless_busy(make_one(conn, table, day).await)?;
         }
     }
-    Ok(are_all)
+    Ok(())
 }
 
-/// Drops the days that are wholly before `before` and that nothing pending needs.
+/// Drops the days that are wholly before `before` and that nobody needs.
 ///
 /// An event's later deliveries go with it, also those that are younger than
 /// `before`: somebody's replay must not hold back everybody's day.
-pub(super) async fn drop_before(conn: &mut PgConnection, past: Past, before: Timestamp) -> Result<Dropped, StoreError> {
+async fn drop_before(conn: &mut PgConnection, past: Past, before: Timestamp) -> Result<DroppedDays, StoreError> {
     let mut old = Vec::new();
     for table in past.tables() {
         old.extend(days(conn, *table).await?);
@@ -162,7 +197,7 @@ pub(super) async fn drop_before(conn: &mut PgConnection, past: Past, before: Tim
     old.retain(|day| *day < usage::day(before));
     old.sort_unstable();
     old.dedup();
-    let mut came_to = Dropped::default();
+    let mut came_to = DroppedDays::default();
     for day in old {
         match unless_busy(drop_one(conn, past, day).await)? {
             Some(true) => came_to.dropped += 1,
@@ -186,26 +221,26 @@ async fn days(conn: &mut PgConnection, table: Table) -> Result<Vec<Day>, StoreEr
     Ok(days)
 }
 
-/// Answers no when so many rows of the day are in the table's `other_days` that
-/// moving them would keep writers waiting: the day then has no table of its own, its
-/// rows are found a little slower, and go one by one when they are old.
-async fn make_one(conn: &mut PgConnection, table: Table, day: Day) -> Result<bool, StoreError> {
+/// Nothing when so many rows of the day are in the table's `other_days` that moving
+/// them would keep writers waiting: the day then has no table of its own, its rows are
+/// found a little slower, and go one by one when they are old.
+async fn make_one(conn: &mut PgConnection, table: Table, day: Day) -> Result<(), StoreError> {
     let mut making = conn.begin().await?;
     run(&mut making, LONG_WAIT).await?;
     run(&mut making, ONE_AT_A_TIME).await?;
     if days(&mut making, table).await?.contains(&day) {
-        return Ok(true);
+        return Ok(());
     }
     let [create, attach] = table.creation(day);
     run(&mut making, create).await?;
     run(&mut making, SHORT_WAIT).await?;
     if !move_early(&mut making, table, day).await? {
         tracing::warn!(day = table.partition(day), "too many rows are there already for the day to be made");
-        return Ok(false);
+        return Ok(());
     }
     run(&mut making, attach).await?;
     making.commit().await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Moves rows of the day that came before it. Answers whether none is left: they
@@ -229,7 +264,7 @@ async fn move_early(conn: &mut PgConnection, table: Table, day: Day) -> Result<b
     Ok(true)
 }
 
-/// Answers no when something pending needs the day.
+/// Answers no when somebody needs the day.
 async fn drop_one(conn: &mut PgConnection, past: Past, day: Day) -> Result<bool, StoreError> {
     if is_needed(conn, past, day).await? {
         return Ok(false);
@@ -267,22 +302,30 @@ async fn drop_one(conn: &mut PgConnection, past: Past, day: Day) -> Result<bool,
     Ok(true)
 }
 
-/// Whether something is pending that was made of the day's events, or on the day.
+/// Whether something is pending that was made of the day's events, or on the day; or a
+/// replay that is under way has not come past it.
 async fn is_needed(conn: &mut PgConnection, past: Past, day: Day) -> Result<bool, StoreError> {
     const OF_EVENTS: &str = "SELECT EXISTS (SELECT 1 FROM deliveries_pending WHERE event_id >= $1 AND event_id < $2)";
     // Tenant by tenant: there is no index that has ids alone.
     const OF_THE_DAY: &str = "
         SELECT EXISTS (SELECT 1 FROM tenants CROSS JOIN LATERAL (
             SELECT 1 FROM deliveries_pending WHERE tenant_id = tenants.id AND id >= $1 AND id < $2 LIMIT 1) AS one)";
+    const REPLAYED: &str = "
+        SELECT EXISTS (SELECT 1 FROM replays WHERE state = 'running' AND (after IS NULL OR after < $1)
+            AND until > $2 AND coalesce(since, 0) < $3)";
     if past == Past::Requests {
         return Ok(false);
     }
-    let (from, to) = Table::Deliveries.bounds(day);
-    if sqlx::query_scalar(OF_THE_DAY).bind(from).bind(to).fetch_one(&mut *conn).await? {
+    let (from, next) = Table::Deliveries.bounds(day);
+    if sqlx::query_scalar(OF_THE_DAY).bind(from).bind(next.as_str()).fetch_one(&mut *conn).await? {
         return Ok(true);
     }
     if past == Past::Attempts {
         return Ok(false);
+    }
+    let replayed = sqlx::query_scalar(REPLAYED).bind(next).bind(begin(day).as_millis());
+    if replayed.bind(begin(day + 1).as_millis()).fetch_one(&mut *conn).await? {
+        return Ok(true);
     }
     let (from, to) = Table::Events.bounds(day);
     Ok(sqlx::query_scalar(OF_EVENTS).bind(from).bind(to).fetch_one(conn).await?)

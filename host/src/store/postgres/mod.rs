@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use sqlx::{Acquire as _, PgConnection, PgPool};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::sql::audit;
@@ -26,14 +26,20 @@ use crate::domain::audit::Entry;
 mod words;
 mod bulk;
 mod claims;
+mod copying;
 mod days;
 mod db;
 mod fault;
+pub mod inspect;
+mod offline;
 mod open;
+mod pooler;
 #[path = "../sql/mod.rs"]
 mod sql;
 mod writer;
 
+pub(super) use copying::Copying;
+pub use offline::Offline;
 pub use open::{OpenError, migrate};
 
 use PostgresStore as Store;
@@ -53,7 +59,8 @@ pub struct PostgresStore {
     recordings: mpsc::Sender<Operation>,
     settlements: mpsc::Sender<Operation>,
     room: Arc<Semaphore>,
-    /// The tasks that write; they end when the store is closed.
+    /// Says true when the store is closed, which ends the tasks that write.
+    closing: Arc<watch::Sender<bool>>,
     writers: Arc<Mutex<JoinSet<()>>>,
     readers: PgPool,
     /// Of dispatch alone: it does not wait behind callers' long lists.
@@ -73,10 +80,7 @@ impl PostgresStore {
     /// Writes what is waiting and ends the connections. Every later write is
     /// [`StoreError::Closed`].
     pub async fn close(&self) {
-        for inbox in [&self.recordings, &self.settlements] {
-            // An error means that its writers have ended already.
-            drop(inbox.send(Operation::Close).await);
-        }
+        self.closing.send_replace(true);
         let mut writers = self.writers.lock().await;
         while writers.join_next().await.is_some() {}
         for pool in [&self.readers, &self.claiming, &self.changing] {
@@ -90,6 +94,7 @@ impl PostgresStore {
             recordings: self.recordings.clone(),
             settlements: self.settlements.clone(),
             room: self.room.clone(),
+            closing: self.closing.clone(),
             writers: self.writers.clone(),
             readers: self.readers.clone(),
             claiming: self.claiming.clone(),

@@ -9,14 +9,16 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::sql::copy;
 use super::sql::meters::Meters;
 use super::sql::together::Statements;
 use super::writer::Writer;
-use super::{MAX_WAITING, MAX_WAITING_KIB, PostgresStore};
+use super::{MAX_WAITING, MAX_WAITING_KIB, PostgresStore, days, pooler};
 use crate::domain::database::{Durability, PostgresUrl};
+use crate::store::offline::ResealError;
 use crate::store::seal::Seal;
 use crate::store::sealed::{CHECK, READ_CHECK};
 
@@ -30,7 +32,7 @@ const CHANGING: u32 = 6;
 /// Tasks that write recordings, and as many that write settlements.
 const WRITERS: usize = 2;
 /// How long one waits for a connection of a pool, and for a server that starts.
-const WAIT: Duration = Duration::from_secs(5);
+pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// The schema is brought up to date by one host at a time. Any number that no other
 /// lock has.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(7205759403792795)";
@@ -43,6 +45,17 @@ const SIZE_EVERY: Duration = Duration::from_secs(30);
 pub enum OpenError {
     /// It was made with another master key.
     WrongMasterKey,
+    /// It was made with this one, and a value does not open.
+    Unopened {
+        table: &'static str,
+        column: &'static str,
+    },
+    /// These hosts work on it.
+    InUse(Vec<String>),
+    /// It is a copy that was cut off.
+    Unfinished,
+    /// What is in between gives the answers to others' statements.
+    Pooler,
     OldServer(String),
     /// A setting with which what was acknowledged can be lost.
     Unsafe {
@@ -63,6 +76,20 @@ impl fmt::Display for OpenError {
             Self::WrongMasterKey => f.write_str(
                 "the database was made with another master key; every host needs the same one, in master.key or in \
                  HOOKYARD_MASTER_KEY",
+            ),
+            Self::Unopened { table, column } => {
+                write!(f, "a value in {table}.{column} does not open with the master key; nothing was changed")
+            }
+            Self::InUse(hosts) => {
+                write!(f, "these hosts are working on the database: {}; stop them first", hosts.join(", "))
+            }
+            Self::Unfinished => f.write_str(
+                "the database is a copy that was cut off: run the same `hookyard copy` again, which goes on with it",
+            ),
+            Self::Pooler => f.write_str(
+                "the pooler in front of PostgreSQL mixes prepared statements, so that one connection would be given \
+                 another's rows; use PgBouncer 1.21 or newer with max_prepared_statements above 0, or pool_mode = \
+                 session, or connect to the server itself",
             ),
             Self::OldServer(version) => write!(f, "PostgreSQL {version} is too old; 14 or newer is needed"),
             Self::Unsafe { name, found } => write!(
@@ -101,13 +128,28 @@ impl From<sqlx::Error> for OpenError {
     }
 }
 
+impl From<ResealError> for OpenError {
+    fn from(error: ResealError) -> Self {
+        match error {
+            ResealError::Unopened { table, column } => Self::Unopened { table, column },
+            ResealError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
 /// Brings the schema up to date; hosts that are running go on. Answers the version
 /// that it had, none for a database that had nothing, and the version that it has.
-pub async fn migrate(url: &PostgresUrl) -> Result<(Option<i64>, i64), OpenError> {
-    let mut conn = options(url)?.connect().await?;
+pub async fn migrate(url: &PostgresUrl, durability: Durability) -> Result<(Option<i64>, i64), OpenError> {
+    let mut conn = connected(url).await?;
+    check_server(&mut conn, durability).await?;
     let had = bring_up_to_date(&mut conn).await?;
     conn.close().await?;
-    Ok((had, MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)))
+    Ok((had, known()))
+}
+
+/// The version of this program's schema.
+pub(super) fn known() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
 }
 
 impl PostgresStore {
@@ -115,10 +157,14 @@ impl PostgresStore {
     /// writers.
     pub async fn open(url: &PostgresUrl, seal: Seal, durability: Durability) -> Result<Self, OpenError> {
         let options = options(url)?;
-        let mut conn = options.connect().await?;
+        let mut conn = connected(url).await?;
         let version = check_server(&mut conn, durability).await?;
         bring_up_to_date(&mut conn).await?;
+        if copy::is_cut_off(&mut conn).await? {
+            return Err(OpenError::Unfinished);
+        }
         check_master_key(&mut conn, &seal).await?;
+        days::make_first(&mut conn).await;
         let size: i64 = sqlx::query_scalar(SIZE).fetch_one(&mut conn).await?;
         conn.close().await?;
 
@@ -129,6 +175,7 @@ impl PostgresStore {
         let (readers, claiming, changing) = (pool(READERS), pool(CLAIMING), pool(CHANGING));
         let (meters, statements) = (Arc::new(Meters::new()), Arc::new(Statements::new()));
         let mut writers = JoinSet::new();
+        let (closing, is_closing) = watch::channel(false);
         let mut inbox = || {
             let (sender, inbox) = mpsc::channel(MAX_WAITING);
             let inbox = Arc::new(Mutex::new(inbox));
@@ -138,6 +185,7 @@ impl PostgresStore {
                     conn: None,
                     statements: statements.clone(),
                     inbox: inbox.clone(),
+                    closing: is_closing.clone(),
                     meters: meters.clone(),
                     complained: None,
                 };
@@ -152,6 +200,7 @@ impl PostgresStore {
             recordings,
             settlements,
             room: Arc::new(Semaphore::new(MAX_WAITING_KIB)),
+            closing: Arc::new(closing),
             writers: Arc::new(Mutex::new(writers)),
             readers,
             claiming,
@@ -167,7 +216,16 @@ impl PostgresStore {
 
 fn options(url: &PostgresUrl) -> Result<PgConnectOptions, sqlx::Error> {
     let options: PgConnectOptions = url.reveal().parse()?;
-    Ok(options.application_name("hookyard").disable_statement_logging())
+    // There are no such digits here, and PgBouncer refuses who asks for some.
+    Ok(options.extra_float_digits(None).application_name("hookyard").disable_statement_logging())
+}
+
+/// The first connection, of which it is known that it is given its own answers.
+pub(super) async fn connected(url: &PostgresUrl) -> Result<PgConnection, OpenError> {
+    let options = options(url)?;
+    let mut conn = options.connect().await?;
+    pooler::check(&mut conn, &options).await?;
+    Ok(conn)
 }
 
 /// Asks for the database's size now and then, until the pool is closed.
@@ -185,7 +243,7 @@ async fn measure(pool: PgPool, bytes: Arc<AtomicU64>) {
 }
 
 /// Answers the server's version.
-async fn check_server(conn: &mut PgConnection, durability: Durability) -> Result<String, OpenError> {
+pub(super) async fn check_server(conn: &mut PgConnection, durability: Durability) -> Result<String, OpenError> {
     let number = setting(conn, "server_version_num").await?;
     let version = setting(conn, "server_version").await?;
     if number.parse().is_ok_and(|number: i32| number < OLDEST_SERVER) {
@@ -218,13 +276,13 @@ async fn check_server(conn: &mut PgConnection, durability: Durability) -> Result
     Ok(version)
 }
 
-async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, sqlx::Error> {
+pub(super) async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, sqlx::Error> {
     sqlx::query_scalar("SELECT current_setting($1)").bind(name.to_owned()).fetch_one(conn).await
 }
 
 /// All in one transaction and under a lock that ends with it: hosts that start
 /// together wait for the first, and one that is killed meanwhile leaves nothing.
-async fn bring_up_to_date(conn: &mut PgConnection) -> Result<Option<i64>, OpenError> {
+pub(super) async fn bring_up_to_date(conn: &mut PgConnection) -> Result<Option<i64>, OpenError> {
     const HAS_SOME: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::fault;
 use super::sql::meters::Meters;
@@ -43,8 +43,6 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Operation {
     Record(Box<Recording>, Answer<Recorded>, OwnedSemaphorePermit),
     Settle(Box<Settlement>, Answer<bool>),
-    /// What waits is still written, and nothing more.
-    Close,
 }
 
 /// A task's state.
@@ -53,6 +51,8 @@ pub(super) struct Writer {
     pub(super) conn: Option<PgConnection>,
     pub(super) statements: Arc<Statements>,
     pub(super) inbox: Arc<Mutex<mpsc::Receiver<Operation>>>,
+    /// Says true when what waits is still to be written, and nothing more.
+    pub(super) closing: watch::Receiver<bool>,
     pub(super) meters: Arc<Meters>,
     /// Since the server is away: when that was last logged.
     pub(super) complained: Option<Instant>,
@@ -76,8 +76,7 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut waiting = Vec::with_capacity(MAX_BATCH);
         loop {
-            let received = self.inbox.lock().await.recv_many(&mut waiting, MAX_BATCH).await;
-            if received == 0 {
+            if self.next(&mut waiting).await == 0 {
                 return;
             }
             let mut batch = Batch::default();
@@ -85,14 +84,23 @@ impl Writer {
                 match operation {
                     Operation::Record(recording, answer, held) => batch.records.push((recording, answer, held)),
                     Operation::Settle(settlement, answer) => batch.settlements.push((settlement, answer)),
-                    Operation::Close => self.inbox.lock().await.close(),
                 }
             }
-            if !batch.is_empty() {
-                let verdicts = Box::pin(self.write(&batch)).await;
-                batch.answer(verdicts);
-            }
+            let verdicts = Box::pin(self.write(&batch)).await;
+            batch.answer(verdicts);
         }
+    }
+
+    /// Waits for something to write; answers how much, and nothing at the end.
+    async fn next(&mut self, waiting: &mut Vec<Operation>) -> usize {
+        let mut inbox = self.inbox.lock().await;
+        tokio::select! {
+            received = inbox.recv_many(waiting, MAX_BATCH) => return received,
+            // Said, or nobody is left who could say it.
+            _closing = self.closing.wait_for(|closing| *closing) => {}
+        }
+        inbox.close();
+        inbox.recv_many(waiting, MAX_BATCH).await
     }
 
     /// Writes a batch, again and again where that is right.
@@ -199,10 +207,6 @@ impl Writer {
 impl Batch {
     fn len(&self) -> usize {
         self.records.len() + self.settlements.len()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn answer(self, verdicts: Result<Verdicts, StoreError>) {

@@ -138,8 +138,9 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// All rows as they are. A delivery's line comes after it: what joins a line would be
-/// judged by those that are in it already, and here they come in another order.
+/// All rows as they are. The line of a delivery that is pending comes after it: what
+/// joins a line would be judged by those that are in it already, and here they come
+/// in another order.
 async fn insert(conn: &mut Connection, table: &Table, rows: &[Vec<Value>]) -> Result<(), CopyError> {
     let kinds: Vec<String> = table
         .columns
@@ -150,12 +151,12 @@ async fn insert(conn: &mut Connection, table: &Table, rows: &[Vec<Value>]) -> Re
             Kind::Bytes => format!("{} bytes", column.name),
         })
         .collect();
-    let line = (table.name == "deliveries").then(|| table.column("line")).flatten();
+    let lines = Lines::of(table)?;
     let many = Many::insert(&table.name, &kinds.join(", "), "", "");
     let bind = |row: &Vec<Value>, values: &mut Values| {
+        let later = lines.as_ref().filter(|lines| lines.are_in(row)).map(|lines| lines.line);
         for (at, value) in row.iter().enumerate() {
-            let value = if line == Some(at) { &Value::Null } else { value };
-            match value {
+            match if later == Some(at) { &Value::Null } else { value } {
                 Value::Null => values.maybe(None::<i64>, Values::int),
                 Value::Text(text) => values.text(text),
                 Value::Int(number) => values.int(*number),
@@ -164,38 +165,54 @@ async fn insert(conn: &mut Connection, table: &Table, rows: &[Vec<Value>]) -> Re
         }
     };
     many.write(&mut *conn, rows, bind).await?;
-    match line {
-        Some(line) => set_lines(conn, table, line, rows).await,
-        None => Ok(()),
+    if let Some(lines) = lines {
+        lines.set(conn, rows).await?;
     }
+    Ok(())
 }
 
-async fn set_lines(
-    conn: &mut Connection,
-    table: &Table,
+/// Where a delivery has what its place in a line depends on.
+struct Lines {
+    tenant: usize,
+    id: usize,
+    state: usize,
     line: usize,
-    rows: &[Vec<Value>],
-) -> Result<(), CopyError> {
-    const SET: &str = "
-        UPDATE deliveries SET line = joined.line FROM joined
-        WHERE deliveries.tenant_id = joined.tenant_id AND deliveries.id = joined.id";
-    let missing = || CopyError::Schema("`deliveries` has no tenant and no id".to_owned());
-    let columns = [table.column("tenant_id").ok_or_else(missing)?, table.column("id").ok_or_else(missing)?, line];
-    let joined: Vec<[&str; 3]> = rows
-        .iter()
-        .filter_map(|row| match columns.map(|at| &row[at]) {
-            [Value::Text(tenant), Value::Text(id), Value::Text(line)] => Some([&**tenant, &**id, &**line]),
-            _ => None,
-        })
-        .collect();
-    let many = Many::with("joined", "tenant_id text, id text, line text", SET);
-    let bind = |row: &[&str; 3], values: &mut Values| {
-        row.iter().for_each(|text| {
-            values.text(text);
-        });
-    };
-    many.write(conn, &joined, bind).await?;
-    Ok(())
+}
+
+impl Lines {
+    fn of(table: &Table) -> Result<Option<Self>, CopyError> {
+        if table.name != "deliveries" {
+            return Ok(None);
+        }
+        let column = |name| {
+            let missing = || CopyError::Schema(format!("`deliveries` has no `{name}`"));
+            table.column(name).ok_or_else(missing)
+        };
+        let (tenant, id) = (column("tenant_id")?, column("id")?);
+        Ok(Some(Self { tenant, id, state: column("state")?, line: column("line")? }))
+    }
+
+    /// The triggers look at those that are pending.
+    fn are_in(&self, row: &[Value]) -> bool {
+        matches!(&row[self.state], Value::Text(state) if state == "pending") && row[self.line] != Value::Null
+    }
+
+    async fn set(&self, conn: &mut Connection, rows: &[Vec<Value>]) -> Result<(), CopyError> {
+        const SET: &str = "
+            UPDATE deliveries SET line = joined.line FROM joined
+            WHERE deliveries.tenant_id = joined.tenant_id AND deliveries.id = joined.id AND state = 'pending'";
+        let joined: Vec<&Vec<Value>> = rows.iter().filter(|row| self.are_in(row)).collect();
+        let bind = |row: &&Vec<Value>, values: &mut Values| {
+            for at in [self.tenant, self.id, self.line] {
+                match &row[at] {
+                    Value::Text(text) => values.text(text),
+                    _ => values.maybe(None::<i64>, Values::int),
+                };
+            }
+        };
+        Many::with("joined", "tenant_id text, id text, line text", SET).write(conn, &joined, bind).await?;
+        Ok(())
+    }
 }
 
 pub(crate) async fn complete(

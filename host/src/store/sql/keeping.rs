@@ -5,7 +5,7 @@ use crate::domain::erasure::Erasure;
 use crate::domain::id::{ErasureId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::Reply;
-use crate::store::keeping::{Keeping, Sought, Sweep, Swept};
+use crate::store::keeping::{DroppedDays, Keeping, Old, Sought, Sweep, Swept};
 
 impl Keeping for Store {
     fn sweep(&self, tenant: TenantId, sweep: Sweep) -> Reply<'_, Swept> {
@@ -52,5 +52,17 @@ impl Keeping for Store {
 
     fn wipe(&self) -> Reply<'_, bool> {
         Box::pin(self.wipe_log())
+    }
+
+    fn has_days(&self) -> bool {
+        Self::HAS_DAYS
+    }
+
+    fn make_days(&self, now: Timestamp) -> Reply<'_, ()> {
+        Box::pin(self.make_days_ahead(now))
+    }
+
+    fn drop_days(&self, old: Old) -> Reply<'_, DroppedDays> {
+        Box::pin(self.drop_days_before(old))
     }
 }

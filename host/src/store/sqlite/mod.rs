@@ -14,10 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use self::sql::meters::Meters;
 use self::writer::{Answer, Ask, Operation};
 use super::figures::Vitals;
+use super::keeping::{DroppedDays, Old};
 use super::ledger::{Recorded, Recording, Settlement};
 use super::seal::Seal;
 use super::{Reply, StoreError};
 use crate::domain::audit::Entry;
+use crate::domain::time::Timestamp;
 
 #[macro_use]
 mod words;
@@ -26,6 +28,7 @@ mod batch;
 mod bulk;
 mod checkpoint;
 mod claims;
+mod copying;
 mod db;
 mod fault;
 pub mod inspect;
@@ -42,7 +45,7 @@ mod wipe;
 mod writer;
 
 pub use open::OpenError;
-pub use reseal::{Offline, Resealed};
+pub use reseal::Offline;
 
 use SqliteStore as Store;
 
@@ -154,6 +157,17 @@ impl SqliteStore {
         let (done, wiped) = oneshot::channel();
         self.writer.send(Operation::Wipe(done)).await.map_err(|_| StoreError::Closed)?;
         wiped.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// There are no days: what is old goes row by row.
+    const HAS_DAYS: bool = false;
+
+    async fn make_days_ahead(&self, _now: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn drop_days_before(&self, _old: Old) -> Result<DroppedDays, StoreError> {
+        Ok(DroppedDays::default())
     }
 
     fn vital_signs(&self) -> Vitals {

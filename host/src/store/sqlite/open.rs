@@ -14,10 +14,12 @@ use sqlx::{ConnectOptions as _, SqliteConnection};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::bulk::Many;
+use super::sql::copy;
 use super::sql::meters::Meters;
 use super::sql::together::Statements;
 use super::writer::Writer;
 use super::{MAX_WAITING, MAX_WAITING_KIB, SqliteStore, checkpoint, log, wipe};
+use crate::store::offline::ResealError;
 use crate::store::seal::Seal;
 use crate::store::sealed::{CHECK, READ_CHECK};
 
@@ -65,6 +67,8 @@ pub enum OpenError {
         table: &'static str,
         column: &'static str,
     },
+    /// It is a copy that was cut off.
+    Unfinished,
     /// The SQLite in this binary could lose what it was given.
     UnfitSqlite(String),
     /// A setting that durability rests on did not hold.
@@ -92,6 +96,9 @@ impl fmt::Display for OpenError {
             Self::Unopened { table, column } => {
                 write!(f, "a value in {table}.{column} does not open with the master key; nothing was changed")
             }
+            Self::Unfinished => f.write_str(
+                "the database is a copy that was cut off: run the same `hookyard copy` again, which goes on with it",
+            ),
             Self::UnfitSqlite(version) => write!(f, "SQLite {version} can lose data; 3.51.3 or newer is needed"),
             Self::Setting { name, found } => write!(f, "SQLite did not take the setting `{name}`: it is `{found}`"),
             Self::Schema(_) => f.write_str("the database's schema could not be brought up to date"),
@@ -118,6 +125,15 @@ impl From<sqlx::Error> for OpenError {
     }
 }
 
+impl From<ResealError> for OpenError {
+    fn from(error: ResealError) -> Self {
+        match error {
+            ResealError::Unopened { table, column } => Self::Unopened { table, column },
+            ResealError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
 impl SqliteStore {
     /// Opens the database at `path`, which is made when it is missing, and
     /// starts its writer.
@@ -131,6 +147,9 @@ impl SqliteStore {
         check_engine(&mut conn).await?;
         let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut conn).await?;
         migrate(&mut conn).await?;
+        if copy::is_cut_off(&mut conn).await? {
+            return Err(OpenError::Unfinished);
+        }
         check_master_key(&mut conn, &seal).await?;
         // What was deleted before a crash is still in the log. Nobody reads it yet.
         wipe::log(&mut conn, path).await?;
@@ -242,13 +261,21 @@ pub(super) async fn check_engine(conn: &mut SqliteConnection) -> Result<(), Open
     Ok(())
 }
 
-pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+/// Answers the version that the schema had, none for a file that had none, and the
+/// one that it has.
+pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(Option<i64>, i64), OpenError> {
+    const HAS_SOME: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+    let had = match sqlx::query_scalar(HAS_SOME).fetch_one(&mut *conn).await? {
+        true => sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *conn).await?,
+        false => None,
+    };
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     };
     let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    migrator.run(conn).await.map_err(OpenError::Schema)
+    migrator.run(conn).await.map_err(OpenError::Schema)?;
+    Ok((had, MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)))
 }
 
 /// The first opening stores a value that only the same key opens.

@@ -1,32 +1,24 @@
-//! Another master key: everything that is sealed is opened with the old key and
-//! sealed with the new one, in one transaction, while no host has the file.
+//! A database's file that no host has open, and another master key for it: everything
+//! goes over in one transaction.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::open::{self, OpenError};
+use super::sql::{copy, reseal};
 use super::{log, wipe};
-use crate::store::seal::{Label, Seal};
-use crate::store::sealed::{CHECK, READ_CHECK, SEALED, SealedColumn};
+use crate::store::offline::Resealed;
+use crate::store::seal::Seal;
 
 /// A database that no host has open, and that none can open while this lives.
 pub struct Offline {
-    conn: SqliteConnection,
+    pub(super) conn: SqliteConnection,
     /// The database's file.
     path: PathBuf,
+    schema: (Option<i64>, i64),
     _lock: File,
-}
-
-/// What sealing anew came to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Resealed {
-    /// So many values.
-    Now(usize),
-    /// It was sealed with the new key already.
-    Before,
 }
 
 impl Offline {
@@ -37,10 +29,18 @@ impl Offline {
         let log_path = open::log_path(path);
         log::write_again(&log_path).map_err(|error| OpenError::File(log_path, error))?;
         // Cleaning writes all of it once aside, which need not fit into memory.
-        let mut conn = open::options(path).pragma("temp_store", "FILE").connect().await?;
+        let options = open::options(path).pragma("temp_store", "FILE");
+        // A row may have many MiB, and some are read ahead.
+        let mut conn = options.row_buffer_size(8).connect().await?;
         open::check_engine(&mut conn).await?;
-        open::migrate(&mut conn).await?;
-        Ok(Self { conn, path: path.to_owned(), _lock: lock })
+        let schema = open::migrate(&mut conn).await?;
+        Ok(Self { conn, path: path.to_owned(), schema, _lock: lock })
+    }
+
+    /// The version that the schema had when this was opened, none for a file that had
+    /// none, and the one that it has.
+    pub fn schema(&self) -> (Option<i64>, i64) {
+        self.schema
     }
 
     /// Lets the next one have it.
@@ -50,8 +50,7 @@ impl Offline {
 
     /// Whether it is sealed with this key; one that is sealed with none is.
     pub async fn is_sealed_with(&mut self, seal: &Seal) -> Result<bool, OpenError> {
-        let check: Option<Vec<u8>> = sqlx::query_scalar(READ_CHECK).fetch_optional(&mut self.conn).await?;
-        Ok(check.is_none_or(|sealed| seal.open(CHECK, &sealed).is_ok()))
+        Ok(reseal::is_sealed_with(&mut self.conn, seal).await?)
     }
 
     /// All or nothing. [`OpenError::WrongMasterKey`] when neither key opens it.
@@ -62,15 +61,19 @@ impl Offline {
         if !self.is_sealed_with(old).await? {
             return Err(OpenError::WrongMasterKey);
         }
+        // What is copied later would be sealed with the old key.
+        if copy::is_cut_off(&mut self.conn).await? {
+            return Err(OpenError::Unfinished);
+        }
         sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await?;
-        match reseal_all(&mut self.conn, old, new).await {
+        match reseal::reseal_all(&mut self.conn, old, new).await {
             Ok(values) => {
                 sqlx::query("COMMIT").execute(&mut self.conn).await?;
                 Ok(Resealed::Now(values))
             }
             Err(error) => {
                 sqlx::query("ROLLBACK").execute(&mut self.conn).await?;
-                Err(error)
+                Err(error.into())
             }
         }
     }
@@ -82,46 +85,4 @@ impl Offline {
         sqlx::query("VACUUM").execute(&mut self.conn).await?;
         if wipe::log(&mut self.conn, &self.path).await? { Ok(()) } else { Err(OpenError::LogInUse) }
     }
-}
-
-async fn reseal_all(conn: &mut SqliteConnection, old: &Seal, new: &Seal) -> Result<usize, OpenError> {
-    let mut values = 0;
-    for column in &SEALED {
-        values += reseal_column(conn, column, old, new).await?;
-    }
-    sqlx::query("UPDATE meta SET value = ? WHERE name = 'master-key'")
-        .bind(new.seal(CHECK, b"ok"))
-        .execute(conn)
-        .await?;
-    Ok(values)
-}
-
-async fn reseal_column(
-    conn: &mut SqliteConnection,
-    column: &SealedColumn,
-    old: &Seal,
-    new: &Seal,
-) -> Result<usize, OpenError> {
-    let SealedColumn { table, column: name, key, .. } = column;
-    let keys: Vec<String> = key.iter().map(|key| format!("CAST({key} AS TEXT)")).collect();
-    let whose = column.whose.join(" || ' ' || ");
-    let select =
-        format!("SELECT {name}, CAST({whose} AS TEXT), {} FROM {table} WHERE {name} IS NOT NULL", keys.join(", "));
-    let is: Vec<String> = key.iter().map(|key| format!("{key} = ?")).collect();
-    let update = format!("UPDATE {table} SET {name} = ? WHERE {}", is.join(" AND "));
-    let rows: Vec<SqliteRow> = sqlx::query(AssertSqlSafe(select)).fetch_all(&mut *conn).await?;
-    for row in &rows {
-        let whose: String = row.try_get(1)?;
-        let label = Label { what: column.what, whose: &whose };
-        let plain = old.open(label, row.try_get(0)?).map_err(|_| OpenError::Unopened { table, column: name })?;
-        let mut query = sqlx::query(AssertSqlSafe(update.clone())).bind(new.seal(label, &plain));
-        for at in 0..key.len() {
-            query = query.bind(row.try_get::<String, _>(2 + at)?);
-        }
-        let updated = query.execute(&mut *conn).await?;
-        if updated.rows_affected() != 1 {
-            return Err(OpenError::Unopened { table, column: name });
-        }
-    }
-    Ok(rows.len())
 }

@@ -1,0 +1,193 @@
+//! What is measured: hosts on an engine, each with its part of the load.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hookyard_tests::postgres::{Cluster, Database};
+use hookyard_tests::{Api, TempDir, build};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::load;
+use crate::program::Program;
+
+/// Of all hosts together.
+const CONNECTIONS: usize = 64;
+const WARM_UP_SECONDS: f64 = 3.0;
+const OPERATOR_KEY: &str = "operator-key-for-the-benchmark";
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// What was found out.
+pub(crate) struct Figures {
+    accepted: f64,
+    pub(crate) delivered: f64,
+    /// Of the hosts.
+    cpu_per_1000: f64,
+    /// Of the database's server.
+    server_per_1000: f64,
+    wal_per_event: f64,
+}
+
+type Row = (&'static str, fn(&Figures) -> f64);
+
+impl Figures {
+    pub(crate) const ROWS: &[Row] = &[
+        ("accepted/s", |figures| figures.accepted),
+        ("delivered/s, all of them", |figures| figures.delivered),
+        ("hosts' CPU s per 1,000 events", |figures| figures.cpu_per_1000),
+        ("server's CPU s per 1,000 events", |figures| figures.server_per_1000),
+        ("WAL bytes per event", |figures| figures.wal_per_event),
+    ];
+}
+
+/// A database, if the engine has one outside its hosts.
+struct Server {
+    cluster: Cluster,
+    database: Database,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let settings = [("shared_buffers", "1GB"), ("max_wal_size", "8GB")];
+        let cluster = Cluster::start_with(&settings).await;
+        let database = cluster.database().await;
+        Self { cluster, database }
+    }
+
+    async fn wal(&self) -> f64 {
+        let bytes = self.database.psql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").await;
+        bytes.trim().parse().expect("a number of bytes")
+    }
+}
+
+/// A host that serves.
+struct Host {
+    program: Program,
+    address: String,
+    _data: TempDir,
+}
+
+pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) -> Figures {
+    let mut receiver = Program::itself("receiver", &[]).await;
+    let target = receiver.line().await;
+    let desk = Api::new(format!("http://{target}"), None);
+    let server = match engine {
+        Engine::Sqlite => None,
+        Engine::Postgres => Some(Server::start().await),
+    };
+    let mut running = Vec::new();
+    for _ in 0..hosts {
+        running.push(serve(server.as_ref().map(|server| &server.database)).await);
+    }
+    let operator = Api::new(format!("http://{}", running[0].address), Some(OPERATOR_KEY));
+    let tenant = operator.post("/v1/tenants", json!({"name": "bench"})).await.expect(201);
+    let tenant = operator.with_key(tenant["key"].as_str());
+    let steps = json!([{"plugin": "field-mapper", "config": load::mapping()}]);
+    tenant.endpoint(&format!("http://{target}/"), json!({"steps": steps})).await;
+    for host in &running {
+        ready(&Api::new(format!("http://{}", host.address), tenant.key().into()), &tenant).await;
+    }
+    let heads: Vec<String> = running.iter().map(|host| head(&host.address, tenant.key())).collect();
+
+    let warmed = send(&running, &heads, WARM_UP_SECONDS).await;
+    until(&desk, warmed).await;
+    let wal = match &server {
+        Some(server) => server.wal().await,
+        None => 0.0,
+    };
+    let cpu = |running: &[Host]| running.iter().map(|host| host.program.cpu()).sum::<Duration>();
+    let (before, server_before) = (cpu(&running), server.as_ref().map(|server| server.cluster.cpu()));
+    let started = Instant::now();
+    let accepted = send(&running, &heads, duration.as_secs_f64()).await;
+    let accepted_in = started.elapsed().as_secs_f64();
+    until(&desk, warmed + accepted).await;
+    let delivered_in = started.elapsed().as_secs_f64();
+    let events = accepted as f64;
+    let per_1000 = |spent: Duration| spent.as_secs_f64() / events * 1000.0;
+    Figures {
+        accepted: events / accepted_in,
+        delivered: events / delivered_in,
+        cpu_per_1000: per_1000(cpu(&running) - before),
+        server_per_1000: server.as_ref().zip(server_before).map_or(0.0, |(server, before)| {
+            per_1000(server.cluster.cpu().saturating_sub(before))
+        }),
+        wal_per_event: match &server {
+            Some(server) => (server.wal().await - wal) / events,
+            None => 0.0,
+        },
+    }
+}
+
+/// Every host knows the tenant, and has compiled what is compiled beside the start.
+async fn ready(host: &Api, tenant: &Api) {
+    let host = host.with_key(Some(tenant.key()));
+    for (plugin, config) in [("javascript", json!({"source": "function keep() {}"})), ("jq", json!({"program": "."}))] {
+        let trial = json!({"steps": [{"plugin": plugin, "job": "filter", "config": config}],
+            "event": {"type": "a.b", "data": 1}});
+        hookyard_tests::eventually("a host that is ready", async || {
+            (host.post("/v1/try", trial.clone()).await.status == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+fn head(address: &str, key: &str) -> String {
+    format!("POST /v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n")
+}
+
+/// Each host's part at the same time.
+async fn send(running: &[Host], heads: &[String], seconds: f64) -> u64 {
+    let mut loads = Vec::new();
+    for (host, head) in running.iter().zip(heads) {
+        let arguments = [
+            ("ADDRESS", host.address.clone()),
+            ("HEAD", head.clone()),
+            ("CONNECTIONS", (CONNECTIONS / running.len()).to_string()),
+            ("SECONDS", seconds.to_string()),
+        ];
+        loads.push(Program::itself("load", &arguments).await);
+    }
+    let mut accepted = 0;
+    for load in loads {
+        accepted += load.finish().await.trim().parse::<u64>().expect("the load prints a count");
+    }
+    accepted
+}
+
+async fn until(desk: &Api, count: u64) {
+    hookyard_tests::eventually("delivery of everything accepted", async || {
+        let answer = desk.get("/count").await.expect(200);
+        let seen = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
+        (seen.parse::<u64>().expect("a count") >= count).then_some(())
+    })
+    .await;
+}
+
+async fn serve(database: Option<&Database>) -> Host {
+    let data = TempDir::new();
+    build::compiled_into(data.path());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let address = free.expect("loopback has a port").to_string();
+    let log = std::fs::File::create(data.path().join("log")).expect("the directory can be written");
+    let mut command = Command::new(build::hookyard());
+    command.args(["serve", "--listen", &address, "--allow-http", "--allow-addresses", "127.0.0.0/8", "--data"]);
+    command.arg(data.path()).env("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY);
+    command.env("HOOKYARD_MASTER_KEY", STANDARD.encode([7; 32]));
+    if let Some(database) = database {
+        command.env("HOOKYARD_DATABASE", database.url());
+    }
+    let program = Program::start_logging(command, log);
+    let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
+    hookyard_tests::eventually("a host that listens", async || {
+        tokio::net::TcpStream::connect(&address).await.ok().map(drop)
+    })
+    .await;
+    operator.get("/readyz").await;
+    Host { program, address, _data: data }
+}
