@@ -28,11 +28,8 @@ async fn one_that_mixes_statements_is_refused_whatever_its_turns() {
     assert_eq!(database.psql("SELECT to_regclass('meta') IS NULL").await, "t", "nothing was done through it");
     // The control: it is not the server.
     assert!(refusal(database.url()).await.is_none());
-    let said = HostProcess::refused(
-        TempDir::new().path(),
-        &[("HOOKYARD_DATABASE", &PgBouncer::start(shared().await, "transaction").await.url(database.name()))],
-    );
-    let said = said.await;
+    let (data, bouncer) = (TempDir::new(), PgBouncer::start(shared().await, "transaction").await);
+    let said = HostProcess::refused(data.path(), &[("HOOKYARD_DATABASE", &bouncer.url(database.name()))]).await;
     assert!(said.contains("PgBouncer 1.21 or newer with max_prepared_statements"), "{said}");
 }
 
