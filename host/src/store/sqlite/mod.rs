@@ -33,6 +33,7 @@ mod event_log;
 mod fault;
 mod figures;
 mod health;
+mod hosts;
 pub mod inspect;
 mod keeping;
 #[cfg(test)]
