@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
-use super::{Dispatch, has_time, spans};
+use super::{Carried, Dispatch, has_time, spans};
 use crate::activity;
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
@@ -38,7 +38,7 @@ const AFTER_MISSING: Duration = Duration::from_secs(60);
 /// No transaction is open here. What keeps others away while a plugin runs or a
 /// receiver dawdles is the claim; if this host dies, the claim runs out and the
 /// delivery is taken over.
-pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
+pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<Carried, StoreError> {
     let Some(tenant) = dispatch.picture.tenant(claim.tenant) else {
         return rest(dispatch, claim, None, Next::Cancelled { reason: "the tenant was deleted".to_owned() }).await;
     };
@@ -63,8 +63,7 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
     };
     match dispatch.lanes.turn(&sealed.endpoint, dispatch.clock.now()) {
         Turn::At(at) if wait_until(dispatch, at, stop).await => {}
-        // The host stops; the next start takes this over.
-        Turn::At(_) => return Ok(()),
+        Turn::At(_) => return Ok(Carried::NotBegun),
         Turn::NotBefore(at) => return rest(dispatch, claim, None, Next::RetryAt(at)).await,
     }
     let began = dispatch.clock.now();
@@ -90,7 +89,7 @@ async fn send(
     dialect: &Dialect,
     prepared: Option<Prepared>,
     message: Arc<Message>,
-) -> Result<(), StoreError> {
+) -> Result<Carried, StoreError> {
     let endpoint = &sealed.endpoint;
     let started_at = dispatch.clock.now();
     let url = match endpoint.url.join(message.target.as_deref()) {
@@ -155,7 +154,7 @@ async fn send(
         (None, Some(last)) => warn(dispatch, endpoint, last),
         (None, None) => {}
     }
-    Ok(())
+    Ok(Carried::Over)
 }
 
 /// Waits for a turn that is near. Answers whether it has come: a host that stops
@@ -173,7 +172,12 @@ async fn wait_until(dispatch: &Dispatch, at: Timestamp, stop: &watch::Receiver<b
 }
 
 /// Rests a delivery that was not sent this time.
-async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, next: Next) -> Result<(), StoreError> {
+async fn rest(
+    dispatch: &Dispatch,
+    claim: &Claim,
+    prepared: Option<Prepared>,
+    next: Next,
+) -> Result<Carried, StoreError> {
     tracing::info!(
         delivery.id = %claim.delivery, event.id = %claim.event.id, tenant.id = %claim.tenant,
         endpoint.id = %claim.endpoint, trace.id = spans::trace_id(claim), state = next.state().as_str(),
@@ -190,7 +194,8 @@ async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, ne
         health: None,
         now: dispatch.clock.now(),
     };
-    settle(dispatch, claim, settlement).await
+    settle(dispatch, claim, settlement).await?;
+    Ok(Carried::Over)
 }
 
 async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {

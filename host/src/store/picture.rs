@@ -50,6 +50,12 @@ impl Covered<'_> {
 }
 
 impl TenantPicture {
+    /// The dialects that the tenant and its endpoints speak, one or more times.
+    pub fn dialects(&self) -> impl Iterator<Item = &str> {
+        let endpoints = self.endpoints.values().map(|sealed| sealed.endpoint.dialect.as_str());
+        std::iter::once(self.tenant.dialect.as_str()).chain(endpoints)
+    }
+
     /// The plan that limits the tenant's URLs, if any: its own dialect's.
     pub fn limiting_plan<'a>(&self, dialects: &'a Dialects) -> Option<(&'a Dialect, &'a Plan)> {
         let dialect = dialects.get(&self.tenant.dialect)?;

@@ -49,6 +49,7 @@ mod picture;
 mod plugins;
 mod reads;
 mod record;
+mod release;
 mod remove;
 mod replays;
 mod request_log;
