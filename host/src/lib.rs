@@ -301,7 +301,7 @@ impl Host {
             shadows: http::Turns::default(),
             guesses: http::Guesses::default(),
             provider,
-            begun: http::Begun::default(),
+            begun: http::Begun::new(derive(&settings.master_key, b"sign-ins")),
             retired: OnceLock::new(),
             id: member.id,
             hosts: member.hosts.clone(),
