@@ -2,15 +2,19 @@
 //! how many in a day and a month. What is refused here leaves nothing behind but
 //! a number.
 //!
-//! In memory, because it is asked about each event; the counts are written down
-//! by upkeep, so that a quota survives a restart. A crash forgets some seconds.
+//! In memory, because it is asked about each event; what was counted is written
+//! down by upkeep, so that a quota survives a restart. A crash forgets some seconds.
+//!
+//! Where several hosts share the database, each lets in its part of a rate; days
+//! and months are counted by all together, as far as each has written down.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::bucket::{Bucket, Flow};
+use crate::domain::host::{Membership, Part};
 use crate::domain::id::{SourceId, TenantId};
 use crate::domain::limits::{Allowance, month};
 use crate::domain::pace::RateLimit;
@@ -20,10 +24,15 @@ use crate::domain::usage::{Counted, Day, day};
 /// Beyond this many, sources that were quiet are forgotten: their buckets are
 /// full, as those of strangers are.
 const SOURCES: usize = 10_000;
+/// A host that has no part of a rate yet has one after about this long.
+const APART: Duration = Duration::from_secs(2);
 
 /// Clones are the same gate.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<Mutex<State>>);
+pub struct Gate {
+    state: Arc<Mutex<State>>,
+    membership: Membership,
+}
 
 #[derive(Default)]
 struct State {
@@ -34,10 +43,12 @@ struct State {
 #[derive(Default)]
 struct Meter {
     bucket: Bucket,
-    /// Of this month.
+    /// Of this month, by all hosts.
     days: BTreeMap<Day, Counted>,
-    /// Of these, the ones that changed since they were written down.
-    changed: BTreeSet<Day>,
+    /// Of that, what was counted here and is not written down.
+    unwritten: BTreeMap<Day, Counted>,
+    /// Events that have passed and are not stored yet.
+    coming: u64,
 }
 
 /// What a source's requests have to pass beside their tenant's limits.
@@ -83,52 +94,51 @@ pub struct Brought {
     pub month: Counted,
 }
 
-/// Events that may pass. They count while this is there, and for good once they
-/// are stored.
+/// Events that may pass. They use up a quota while this is there, and count for
+/// good once they are stored.
 pub struct Passage {
     gate: Gate,
     tenant: TenantId,
     /// As the day was when they came.
     day: Day,
-    /// What is counted until it is known how many there are.
+    /// How many were expected.
     events: u64,
 }
 
 impl Passage {
     /// So many events were stored. What a source's pipeline made beyond one
     /// counts against the rate afterwards, which others then wait for.
-    pub fn stored(mut self, events: u64, allowance: &Allowance, now: Timestamp) {
-        let expected = std::mem::take(&mut self.events);
+    pub fn stored(self, events: u64, allowance: &Allowance, now: Timestamp) {
+        let part = self.gate.membership.part(now).unwrap_or(Part::WHOLE);
         let mut state = self.gate.lock();
         let meter = state.tenants.entry(self.tenant).or_default();
-        meter.count(self.day, |count| count.taken = (count.taken + events).saturating_sub(expected));
-        let more = u32::try_from(events.saturating_sub(expected)).unwrap_or(u32::MAX);
+        meter.count(self.day, Counted { taken: events, refused: 0 });
+        let more = u32::try_from(events.saturating_sub(self.events)).unwrap_or(u32::MAX);
         if let (Some(flow), 1..) = (allowance.flow(), more) {
-            meter.bucket.take(flow, more, now);
+            meter.bucket.take(flow.among(part.of), more, now);
         }
     }
 }
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        if self.events > 0 {
-            let mut state = self.gate.lock();
-            let meter = state.tenants.entry(self.tenant).or_default();
-            meter.count(self.day, |count| count.taken = count.taken.saturating_sub(self.events));
+        if let Some(meter) = self.gate.lock().tenants.get_mut(&self.tenant) {
+            meter.coming = meter.coming.saturating_sub(self.events);
         }
     }
 }
 
 impl Gate {
     /// With what was counted before this run.
-    pub fn remembering(counts: Vec<(TenantId, Day, Counted)>) -> Self {
-        let gate = Self::default();
-        let mut state = gate.lock();
-        for (tenant, day, counted) in counts {
-            state.tenants.entry(tenant).or_default().days.insert(day, counted);
-        }
-        drop(state);
+    pub fn remembering(counts: Vec<(TenantId, Day, Counted)>, membership: Membership) -> Self {
+        let gate = Self { membership, ..Self::default() };
+        gate.hear(counts);
         gate
+    }
+
+    /// Whether other hosts count too.
+    pub fn is_shared(&self) -> bool {
+        !self.membership.is_alone()
     }
 
     /// Whether `events` of `tenant` may pass, all of them or none.
@@ -141,6 +151,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Passage, Refused> {
         let today = day(now);
+        let part = self.membership.part(now);
         let mut state = self.lock();
         let State { tenants, sources } = &mut *state;
         if sources.len() > SOURCES {
@@ -148,17 +159,19 @@ impl Gate {
         }
         let meter = tenants.entry(tenant).or_default();
         let own = source.map(|(id, rate)| (sources.entry(id).or_default(), rate));
-        if let Err(refused) = judge(meter, allowance, own.as_ref().map(|(own, rate)| (&**own, *rate)), events, now) {
-            meter.count(today, |count| count.refused += u64::from(events));
+        let judged = judge(meter, allowance, own.as_ref().map(|(own, rate)| (&**own, *rate)), part, events, now);
+        if let Err(refused) = judged {
+            meter.count(today, Counted { taken: 0, refused: events.into() });
             return Err(refused);
         }
+        let parts = part.unwrap_or(Part::WHOLE).of;
         if let Some((bucket, rate)) = own {
-            bucket.take(Flow::of(rate), 1, now);
+            bucket.take(Flow::of(rate).among(parts), 1, now);
         }
         if let Some(flow) = allowance.flow() {
-            meter.bucket.take(flow, events, now);
+            meter.bucket.take(flow.among(parts), events, now);
         }
-        meter.count(today, |count| count.taken += u64::from(events));
+        meter.coming += u64::from(events);
         drop(state);
         Ok(Passage { gate: self.clone(), tenant, day: today, events: events.into() })
     }
@@ -168,17 +181,17 @@ impl Gate {
         self.lock().tenants.get(&tenant).map_or_else(Brought::default, |meter| meter.brought(day(now)))
     }
 
-    /// The counts that changed since they were last asked for.
+    /// What was counted here since it was last asked for, to be added to what is
+    /// written down.
     pub fn take_counts(&self, now: Timestamp) -> Vec<(TenantId, Day, Counted)> {
         let (first, _) = month(day(now));
         let mut state = self.lock();
         let mut taken = Vec::new();
         state.tenants.retain(|tenant, meter| {
-            let changed = std::mem::take(&mut meter.changed);
-            let counts = changed.into_iter().filter_map(|day| Some((*tenant, day, *meter.days.get(&day)?)));
-            taken.extend(counts);
+            let unwritten = std::mem::take(&mut meter.unwritten);
+            taken.extend(unwritten.into_iter().map(|(day, counted)| (*tenant, day, counted)));
             meter.days = meter.days.split_off(&first);
-            !(meter.days.is_empty() && meter.bucket.is_full(now))
+            !(meter.days.is_empty() && meter.coming == 0 && meter.bucket.is_full(now))
         });
         taken
     }
@@ -187,14 +200,24 @@ impl Gate {
     pub fn put_back(&self, counts: Vec<(TenantId, Day, Counted)>) {
         let mut state = self.lock();
         for (tenant, day, counted) in counts {
+            state.tenants.entry(tenant).or_default().unwritten.entry(day).or_default().add(&counted);
+        }
+    }
+
+    /// Takes up what is written down by now, by all hosts.
+    pub fn hear(&self, counts: Vec<(TenantId, Day, Counted)>) {
+        let mut state = self.lock();
+        for (tenant, day, mut counted) in counts {
             let meter = state.tenants.entry(tenant).or_default();
-            meter.days.entry(day).or_insert(counted);
-            meter.changed.insert(day);
+            if let Some(unwritten) = meter.unwritten.get(&day) {
+                counted.add(unwritten);
+            }
+            meter.days.insert(day, counted);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,19 +225,25 @@ fn judge(
     meter: &Meter,
     allowance: &Allowance,
     source: Option<(&Bucket, RateLimit)>,
+    part: Option<Part>,
     events: u32,
     now: Timestamp,
 ) -> Result<(), Refused> {
+    let admits = |bucket: &Bucket, flow: Flow, count| match part {
+        Some(part) => bucket.admits(flow.among(part.of), count, now),
+        None => Err(APART),
+    };
     if let Some((bucket, rate)) = source {
-        bucket.admits(Flow::of(rate), 1, now).map_err(|wait| Refused::SourceTooFast { rate, wait })?;
+        admits(bucket, Flow::of(rate), 1).map_err(|wait| Refused::SourceTooFast { rate, wait })?;
     }
     if let (Some(flow), Some(per_second)) = (allowance.flow(), allowance.per_second) {
-        let admitted = meter.bucket.admits(flow, events, now);
+        let admitted = admits(&meter.bucket, flow, events);
         admitted.map_err(|wait| Refused::TenantTooFast { per_second, wait })?;
     }
     let today = day(now);
     let brought = meter.brought(today);
-    let spent = |quota: Option<u64>, taken: u64| quota.filter(|quota| taken + u64::from(events) > *quota);
+    let coming = meter.coming + u64::from(events);
+    let spent = |quota: Option<u64>, taken: u64| quota.filter(|quota| taken + coming > *quota);
     if let Some(quota) = spent(allowance.per_month, brought.month.taken) {
         return Err(Refused::MonthSpent { quota, wait: midnight(month(today).1).since(now) });
     }
@@ -236,9 +265,9 @@ impl Meter {
         brought
     }
 
-    fn count(&mut self, day: Day, change: impl FnOnce(&mut Counted)) {
-        change(self.days.entry(day).or_default());
-        self.changed.insert(day);
+    fn count(&mut self, day: Day, more: Counted) {
+        self.days.entry(day).or_default().add(&more);
+        self.unwritten.entry(day).or_default().add(&more);
     }
 }
 
@@ -286,13 +315,65 @@ mod tests {
         assert_eq!(counts.len(), 2);
         assert!(gate.take_counts(start()).is_empty());
         gate.put_back(counts);
-        let again = Gate::remembering(gate.take_counts(start()));
+        let again = Gate::remembering(gate.take_counts(start()), Membership::default());
         assert_eq!(again.admit(tenant(1), &allowance, None, 1, start()).err(), Some(spent));
         let december = start() + 12 * HOUR;
         assert!(again.admit(tenant(1), &allowance, None, 5, december).is_ok());
         // What is over is forgotten, once it was given away.
         again.take_counts(december);
         assert_eq!(again.brought(tenant(1), start()), Brought::default());
+    }
+
+    /// The gate of one of so many hosts.
+    fn of_a_host(rank: u32, of: u32) -> Gate {
+        let membership = Membership::outside();
+        membership.set_part(Some(Part { rank, of }), start() + HOUR);
+        Gate::remembering(Vec::new(), membership)
+    }
+
+    #[test]
+    fn a_day_is_counted_by_all_hosts() {
+        let (here, there) = (of_a_host(0, 2), of_a_host(1, 2));
+        let allowance = Allowance { per_day: Some(10), ..Allowance::default() };
+        let bring = |gate: &Gate, events: u32| {
+            let passage = gate.admit(tenant(1), &allowance, None, events, start())?;
+            passage.stored(events.into(), &allowance, start());
+            Ok::<(), Refused>(())
+        };
+        bring(&here, 4).unwrap();
+        bring(&there, 3).unwrap();
+        let mut written = Counted::default();
+        let mut write = |gate: &Gate| gate.take_counts(start()).iter().for_each(|(.., more)| written.add(more));
+        write(&here);
+        write(&there);
+        bring(&here, 1).unwrap();
+        let told = vec![(tenant(1), day(start()), Counted { taken: 7, refused: 0 })];
+        assert_eq!(written, told[0].2);
+        here.hear(told.clone());
+        there.hear(told);
+        assert_eq!(here.brought(tenant(1), start()).today.taken, 8, "what is not written down counts as well");
+        assert!(bring(&here, 3).is_err() && bring(&here, 2).is_ok());
+        assert!(bring(&there, 4).is_err() && bring(&there, 3).is_ok(), "it does not know better yet");
+        // Of each what is new, once.
+        let new = |gate: &Gate| gate.take_counts(start()).iter().map(|(.., more)| more.taken).sum::<u64>();
+        assert_eq!((new(&here), new(&there), new(&here)), (3, 3, 0));
+    }
+
+    #[test]
+    fn a_host_lets_in_its_part_of_a_rate_while_it_is_counted() {
+        let gate = of_a_host(1, 4);
+        let allowance = Allowance { per_second: Some(100), ..Allowance::default() };
+        let admit = |events, now| gate.admit(tenant(1), &allowance, None, events, now);
+        let passage = admit(125, start()).expect("a quarter of what may come at once");
+        let refused = admit(1, start()).err().expect("the rest is the others'");
+        assert_eq!(
+            (refused.wait(), refused.to_string().contains("100 events a second")),
+            (Duration::from_millis(40), true)
+        );
+        drop(passage);
+        assert_eq!(admit(1, start() + HOUR).err().map(|refused| refused.wait()), Some(APART));
+        let unlimited = Allowance::default();
+        assert!(gate.admit(tenant(1), &unlimited, None, 1, start() + HOUR).is_ok());
     }
 
     #[test]

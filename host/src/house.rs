@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::domain::plugin::{Digest, Owner, PluginName};
 use crate::sandbox::{ComponentBytes, Components, Rejected, Sandbox};
 use crate::store::catalog::PluginUpload;
+use crate::store::picture::TenantPicture;
 use crate::store::{Catalog, Picture, StoreError};
 use crate::telemetry::Chain;
 
@@ -139,6 +140,13 @@ async fn add(
     Ok(())
 }
 
+/// The plugin versions that a tenant's steps need.
+pub fn pinned(part: &TenantPicture) -> HashSet<Digest> {
+    let sources = part.sources.values().map(|source| &source.pipeline);
+    let endpoints = part.endpoints.values().map(|sealed| &sealed.endpoint.pipeline);
+    sources.chain(endpoints).flat_map(|pipeline| &pipeline.steps).map(|step| step.digest).collect()
+}
+
 /// The plugin versions that a step or a check of data needs.
 fn used(picture: &Picture) -> HashSet<Digest> {
     let house = picture.house();
@@ -148,9 +156,7 @@ fn used(picture: &Picture) -> HashSet<Digest> {
     };
     let mut used: HashSet<Digest> = HashSet::new();
     for part in picture.tenants() {
-        let sources = part.sources.values().map(|source| &source.pipeline);
-        let endpoints = part.endpoints.values().map(|sealed| &sealed.endpoint.pipeline);
-        used.extend(sources.chain(endpoints).flat_map(|pipeline| &pipeline.steps).map(|step| step.digest));
+        used.extend(pinned(&part));
         if part.event_types.values().any(|own| own.check) {
             used.extend(newest(JSON_SCHEMA));
         }

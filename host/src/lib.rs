@@ -37,6 +37,7 @@ pub mod dispatch;
 pub mod domain;
 pub mod gate;
 pub mod handoff;
+pub mod hosts;
 pub mod house;
 pub mod http;
 pub mod intake;
@@ -52,12 +53,14 @@ pub mod upkeep;
 
 use activity::Activity;
 use chat::Chat;
-use clock::Clock;
+use clock::{Clock, mint};
 use compose::Composer;
 use config::Settings;
 use dial::{Dialler, Names, SystemNames};
 use dispatch::{Dispatch, InFlight, Sender};
 use domain::dialect::Dialects;
+use domain::host::Membership;
+use domain::id::HostId;
 use domain::limits::month;
 use domain::notice::Notice;
 use domain::retry::RetryPolicy;
@@ -65,6 +68,7 @@ use domain::sender::Senders;
 use domain::usage::day;
 use gate::Gate;
 use handoff::lanes::Lanes;
+use hosts::Member;
 use intake::Intake;
 use oidc::Provider;
 use reach::Reach;
@@ -72,12 +76,14 @@ use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use shutdown::Standing;
 use store::seal::Seal;
-use store::{Catalog, Engine, Ledger, People, Picture};
+use store::{Catalog, Engine, Hosts, Ledger, People, Picture};
 use telemetry::otlp::{self, Exporter};
 use upkeep::Upkeep;
 
 /// Deliveries in flight have this long to end once the server stops.
 const DRAIN: Duration = Duration::from_secs(25);
+/// What was not begun or has not ended is given back within this time, or runs out.
+const GIVING_BACK: Duration = Duration::from_secs(5);
 /// Until a first-party plugin that could not be had is tried again: what failed
 /// was probably for want of memory or of room on the disk.
 const MISSING: Duration = Duration::from_secs(60);
@@ -142,6 +148,7 @@ pub struct Host {
     arrivals: handoff::Arrivals,
     noticed: mpsc::Receiver<Notice>,
     replays: mpsc::UnboundedReceiver<intake::replay::Job>,
+    member: Member,
     store: Arc<dyn Engine>,
     door: config::Door,
     exporter: Option<Exporter>,
@@ -166,6 +173,8 @@ impl Host {
         let store = store::engine::open(&settings.database, seal).await.map_err(RunError::Store)?;
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
+        let hosts: Arc<dyn Hosts> = store.clone();
+        let membership = if hosts.is_alone() { Membership::default() } else { Membership::outside() };
         let sandbox = Sandbox::start(SandboxSettings {
             compiled_dir: settings.data.join("compiled"),
             mac_key: derive(&settings.master_key, b"compiled plugins"),
@@ -176,39 +185,57 @@ impl Host {
         })
         .map_err(RunError::Sandbox)?;
         house::register(&*catalog, &sandbox, &*clock).await.map_err(RunError::House)?;
+        // What changes while the picture is made is seen afterwards.
+        let (seen, _) = hosts.changed(i64::MAX).await.map_err(RunError::Catalogue)?;
         let picture = Arc::new(Picture::load(&*catalog).await.map_err(RunError::Catalogue)?);
         let mut components = picture.digests();
         components.extend(house::digests());
         sandbox.keep_only(components).await;
-        // The database is locked for this process: whoever held claims is dead.
-        let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
-        if taken_over > 0 {
-            tracing::info!(deliveries = taken_over, "took over deliveries that an earlier run had begun");
+        if hosts.is_alone() {
+            // The database is locked for this process: whoever held claims is dead.
+            let taken_over = ledger.take_over(clock.now()).await.map_err(RunError::Catalogue)?;
+            if taken_over > 0 {
+                tracing::info!(deliveries = taken_over, "took over deliveries that an earlier run had begun");
+            }
         }
         all_speak(&picture, &dialects)?;
-        let lanes = Lanes::remembering(ledger.healths().await.map_err(RunError::Catalogue)?);
+        let healths = ledger.healths().await.map_err(RunError::Catalogue)?;
+        let lanes = Lanes::remembering(healths, membership.clone());
         let from = month(day(clock.now())).0;
-        let gate = Gate::remembering(ledger.event_counts(from).await.map_err(RunError::Catalogue)?);
-        let spoken = (Arc::new(dialects), Arc::new(senders));
-        Self::wire(settings, (clock, names), public_url, store, sandbox, (picture, lanes, gate), spoken)
+        let counts = ledger.event_counts(from).await.map_err(RunError::Catalogue)?;
+        let gate = Gate::remembering(counts, membership.clone());
+        let member = Member {
+            id: mint::<HostId>(clock.now()),
+            hosts,
+            catalog,
+            ledger,
+            picture,
+            seen,
+            lanes,
+            sandbox,
+            dialects: Arc::new(dialects),
+            membership,
+            clock,
+        };
+        Self::wire(settings, names, public_url, store, gate, Arc::new(senders), member)
     }
 
     fn wire(
         settings: Settings,
-        (clock, names): (Arc<dyn Clock>, Arc<dyn Names>),
+        names: Arc<dyn Names>,
         public_url: String,
         store: Arc<dyn Engine>,
-        sandbox: Sandbox,
-        (picture, lanes, gate): (Arc<Picture>, Lanes, Gate),
-        (dialects, senders): (Arc<Dialects>, Arc<Senders>),
+        gate: Gate,
+        senders: Arc<Senders>,
+        member: Member,
     ) -> Result<Self, RunError> {
-        let (handoff, arrivals) = handoff::handoff(lanes);
+        let (catalog, ledger, picture) = (member.catalog.clone(), member.ledger.clone(), member.picture.clone());
+        let (sandbox, dialects, clock) = (member.sandbox.clone(), member.dialects.clone(), member.clock.clone());
+        let (handoff, arrivals) = handoff::handoff(member.lanes.clone());
         let (notices, noticed) = notices::notices();
         let (urls, door) = (Arc::new(settings.urls), settings.door);
         let (tracer, exporter) = otlp::tracer(settings.otlp.as_ref()).map_err(RunError::Client)?;
         let (activity, started_at) = (Activity::default(), clock.now());
-        let catalog: Arc<dyn Catalog> = store.clone();
-        let ledger: Arc<dyn Ledger> = store.clone();
         let people: Arc<dyn People> = store.clone();
         let provider = settings.oidc.map(Provider::new).transpose().map_err(RunError::Client)?;
         let chat = settings.chat.map(Chat::new).transpose().map_err(RunError::Client)?.map(Arc::new);
@@ -271,12 +298,15 @@ impl Host {
             shadows: http::Turns::default(),
             guesses: http::Guesses::default(),
             provider,
-            begun: http::Begun::default(),
+            begun: http::Begun::new(derive(&settings.master_key, b"sign-ins")),
             retired: OnceLock::new(),
+            id: member.id,
+            hosts: member.hosts.clone(),
+            membership: member.membership.clone(),
             started_at,
             traffic: Arc::default(),
         });
-        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, store, door, exporter })
+        Ok(Self { app, dispatch, arrivals, noticed, replays: ordered, member, store, door, exporter })
     }
 
     /// Makes ready what takes long, as [`serve`](Self::serve) does while it
@@ -297,17 +327,24 @@ impl Host {
     /// when a task is missing that it cannot do without. When the disk fails it ends
     /// at once: nothing can be settled any more.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { app, dispatch, arrivals, noticed, replays, store, door, exporter } = self;
+        let Self { app, dispatch, arrivals, noticed, replays, member, store, door, exporter } = self;
         let (stop, stopped) = watch::channel(false);
+        // Nobody hands over a delivery any more.
+        let (all_in, over) = watch::channel(false);
         let mut standing = Standing::default();
         // The task that claims is begun in there, and takes this with it.
         let handoff = app.handoff.of_claimer(standing.presence("claiming"));
-        let dispatching = standing.spawn("dispatch", dispatch::run(dispatch, handoff, arrivals, stopped.clone()));
+        let ends = (stopped.clone(), over);
+        let dispatching = standing.spawn("dispatch", dispatch::run(dispatch, handoff, arrivals, ends, DRAIN));
         // What attempts in flight come to is still told.
         let (all_told, told) = watch::channel(false);
         let exporting = exporter.map(|exporter| standing.spawn("traces", exporter.run(told.clone())));
+        let membership = member.membership.clone();
+        // What is in flight takes its part until it has ended.
+        let belonging = standing.spawn("hosts", hosts::run(member, stopped.clone(), told.clone()));
         let noticing = standing.spawn("notices", intake::notify::run(app.intake.clone(), noticed, told));
-        let replaying = standing.spawn("replays", intake::replay::run(app.intake.clone(), replays, stopped.clone()));
+        let replaying =
+            standing.spawn("replays", intake::replay::run(app.intake.clone(), membership, replays, stopped.clone()));
         let upkeep = standing.spawn("upkeep", upkeep::run(upkeep_of(&app), stopped.clone()));
         let preparing = standing.spawn("plugins", prepare_rest(app.clone()));
         let router = http::router(app.clone());
@@ -334,13 +371,15 @@ impl Host {
         let _kept_up = upkeep.await;
         let _replayed = replaying.await;
         let _aborted = preparing.await;
+        let _all_in = all_in.send(true);
         if matches!(end, Err(RunError::Disk)) {
             dispatching.abort();
-        } else if tokio::time::timeout(DRAIN, dispatching).await.is_err() {
-            tracing::warn!("deliveries were still in flight; the next start takes them over");
+        } else if tokio::time::timeout(DRAIN + GIVING_BACK, dispatching).await.is_err() {
+            tracing::warn!("what was still in flight was not given back; it is taken over when its claims run out");
         }
         let _all_told = all_told.send(true);
         let _noticed = noticing.await;
+        let _left = belonging.await;
         upkeep::count(&upkeep_of(&app)).await;
         drop(app);
         store.close().await;
@@ -364,6 +403,7 @@ fn upkeep_of(app: &http::App) -> Upkeep {
         sandbox: app.sandbox.clone(),
         gate: app.intake.gate.clone(),
         activity: app.intake.activity.clone(),
+        membership: app.membership.clone(),
         clock: app.clock.clone(),
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::activity::{BUCKET, KEPT, begin};
+use crate::domain::host::{Duty, Membership};
 use crate::domain::retention::Retention;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::day;
@@ -37,7 +38,19 @@ pub struct Upkeep {
     pub sandbox: Sandbox,
     pub gate: Gate,
     pub activity: Activity,
+    /// Of several hosts one does this, but for what each has counted itself.
+    pub membership: Membership,
     pub clock: Arc<dyn Clock>,
+}
+
+impl Upkeep {
+    /// Whether the next portion is for this host to do. Each is a transaction that
+    /// judges anew what may go, so that two hosts that do the same for a moment (one
+    /// was held up and has not seen that its duty went to another) delete nothing
+    /// that one alone would not.
+    fn goes_on(&self, stop: &watch::Receiver<bool>) -> bool {
+        !*stop.borrow() && self.membership.has(Duty::Upkeep, self.clock.now())
+    }
 }
 
 /// Does what is to be done until `stop` says true: writes down what plugins used,
@@ -62,10 +75,13 @@ async fn tidy(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
         }
+        count(upkeep).await;
+        if !upkeep.goes_on(&stop) {
+            continue;
+        }
         if let Err(error) = upkeep.people.end_lapsed(upkeep.clock.now(), PURGED_AT_ONCE).await {
             tracing::error!(error = %Chain(&error), "sessions that are over were not deleted; it is tried again");
         }
-        count(upkeep).await;
         // When a bucket begins, another one is over its time.
         let bucket = begin(upkeep.clock.now(), BUCKET);
         if swept != Some(bucket) {
@@ -94,12 +110,19 @@ pub async fn count(upkeep: &Upkeep) {
 
 async fn count_events(upkeep: &Upkeep) {
     let counts = upkeep.gate.take_counts(upkeep.clock.now());
-    if counts.is_empty() {
-        return;
-    }
-    if let Err(error) = upkeep.ledger.put_event_counts(counts.clone()).await {
+    if !counts.is_empty()
+        && let Err(error) = upkeep.ledger.add_event_counts(counts.clone()).await
+    {
         tracing::error!(error = %Chain(&error), "how many events came in was not written down; it is tried again");
         upkeep.gate.put_back(counts);
+    }
+    if upkeep.gate.is_shared() {
+        // What came in around midnight may have been written down after it.
+        let yesterday = day(upkeep.clock.now()) - 1;
+        match upkeep.ledger.event_counts(yesterday).await {
+            Ok(counts) => upkeep.gate.hear(counts),
+            Err(error) => tracing::error!(error = %Chain(&error), "what other hosts let in was not read"),
+        }
     }
 }
 
@@ -114,6 +137,6 @@ async fn count_activity(upkeep: &Upkeep) {
 async fn forget_activity(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let before = Timestamp::from_millis(upkeep.clock.now().as_millis().saturating_sub(kept));
-    while !*stop.borrow() && upkeep.ledger.forget_activity(before, PURGED_AT_ONCE).await? {}
+    while upkeep.goes_on(stop) && upkeep.ledger.forget_activity(before, PURGED_AT_ONCE).await? {}
     Ok(())
 }

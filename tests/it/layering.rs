@@ -34,6 +34,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("dispatch", two(&["sandbox", "compose", "dial"])),
         ("house", two(&["sandbox"])),
         ("upkeep", two(&["sandbox"])),
+        ("hosts", two(&["sandbox", "house"])),
         ("http", two(&["sandbox", "intake", "compose", "house", "config", "oidc"])),
     ])
 }

@@ -30,6 +30,7 @@ mod first_event;
 mod golden;
 mod hostile;
 mod hostile_set;
+mod hosts;
 mod journey;
 mod keeping;
 mod keys;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hookyard::activity::Activity;
 use hookyard::clock::{Clock as _, SystemClock, random};
 use hookyard::domain::event::Draft;
+use hookyard::domain::host::Membership;
 use hookyard::domain::id::{EventId, KeyId, TenantId, TypedId as _};
 use hookyard::domain::key::{Key, KeyHash};
 use hookyard::domain::limits::Limits;
@@ -82,6 +83,7 @@ async fn what_happened_is_written_down_while_a_large_tenant_is_purged() {
         sandbox: Sandbox::start(sandbox).expect("the sandbox starts"),
         gate: Gate::default(),
         activity: activity.clone(),
+        membership: Membership::default(),
         clock: Arc::new(SystemClock),
     };
     activity.stored(other, 3, now);

@@ -1,18 +1,18 @@
 //! The journey of one delivery, on one page.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
-use super::{Dispatch, has_time, spans};
+use super::{Carried, Dispatch, has_time, spans};
 use crate::activity;
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
 use crate::domain::audit::{self, Action, Author, Entry};
-use crate::domain::claim::Claim;
+use crate::domain::claim::{Claim, LEASE};
 use crate::domain::delivery::{self, Cause, Next};
 use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
@@ -28,7 +28,7 @@ use crate::handoff::lanes::{Noted, Turn};
 use crate::shutdown::stopped;
 use crate::store::StoreError;
 use crate::store::ledger::{Prepared, Settlement};
-use crate::store::picture::SealedEndpoint;
+use crate::store::picture::{SealedEndpoint, TenantPicture};
 
 /// When a dialect is not there, the delivery comes back after this long.
 const AFTER_MISSING: Duration = Duration::from_secs(60);
@@ -38,8 +38,8 @@ const AFTER_MISSING: Duration = Duration::from_secs(60);
 /// No transaction is open here. What keeps others away while a plugin runs or a
 /// receiver dawdles is the claim; if this host dies, the claim runs out and the
 /// delivery is taken over.
-pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
-    let Some(tenant) = dispatch.picture.tenant(claim.tenant) else {
+pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<Carried, StoreError> {
+    let Some(tenant) = set_up(dispatch, claim).await? else {
         return rest(dispatch, claim, None, Next::Cancelled { reason: "the tenant was deleted".to_owned() }).await;
     };
     let Some(sealed) = tenant.endpoints.get(&claim.endpoint) else {
@@ -63,8 +63,7 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
     };
     match dispatch.lanes.turn(&sealed.endpoint, dispatch.clock.now()) {
         Turn::At(at) if wait_until(dispatch, at, stop).await => {}
-        // The host stops; the next start takes this over.
-        Turn::At(_) => return Ok(()),
+        Turn::At(_) => return Ok(Carried::NotBegun),
         Turn::NotBefore(at) => return rest(dispatch, claim, None, Next::RetryAt(at)).await,
     }
     let began = dispatch.clock.now();
@@ -83,6 +82,22 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
     send(dispatch, claim, sealed, dialect, prepared, message).await
 }
 
+/// What the tenant has set up. Where nothing could be sent, it is not older than the
+/// claim: another host may have made the endpoint, or resumed it, and stored the
+/// delivery, and this one has not heard of it yet.
+async fn set_up(dispatch: &Dispatch, claim: &Claim) -> Result<Option<Arc<TenantPicture>>, StoreError> {
+    let part = dispatch.picture.tenant(claim.tenant);
+    let endpoint = part.as_ref().and_then(|part| part.endpoints.get(&claim.endpoint));
+    let is_active = endpoint.is_some_and(|sealed| matches!(sealed.endpoint.status, Status::Active));
+    if is_active || dispatch.lanes.is_alone() {
+        return Ok(part);
+    }
+    let left = claim.until.since(dispatch.clock.now());
+    let claimed = Instant::now().checked_sub(LEASE.saturating_sub(left)).unwrap_or_else(Instant::now);
+    dispatch.picture.refresh_since(&*dispatch.catalog, claim.tenant, claimed).await?;
+    Ok(dispatch.picture.tenant(claim.tenant))
+}
+
 async fn send(
     dispatch: &Dispatch,
     claim: &Claim,
@@ -90,7 +105,7 @@ async fn send(
     dialect: &Dialect,
     prepared: Option<Prepared>,
     message: Arc<Message>,
-) -> Result<(), StoreError> {
+) -> Result<Carried, StoreError> {
     let endpoint = &sealed.endpoint;
     let started_at = dispatch.clock.now();
     let url = match endpoint.url.join(message.target.as_deref()) {
@@ -155,7 +170,7 @@ async fn send(
         (None, Some(last)) => warn(dispatch, endpoint, last),
         (None, None) => {}
     }
-    Ok(())
+    Ok(Carried::Over)
 }
 
 /// Waits for a turn that is near. Answers whether it has come: a host that stops
@@ -173,7 +188,12 @@ async fn wait_until(dispatch: &Dispatch, at: Timestamp, stop: &watch::Receiver<b
 }
 
 /// Rests a delivery that was not sent this time.
-async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, next: Next) -> Result<(), StoreError> {
+async fn rest(
+    dispatch: &Dispatch,
+    claim: &Claim,
+    prepared: Option<Prepared>,
+    next: Next,
+) -> Result<Carried, StoreError> {
     tracing::info!(
         delivery.id = %claim.delivery, event.id = %claim.event.id, tenant.id = %claim.tenant,
         endpoint.id = %claim.endpoint, trace.id = spans::trace_id(claim), state = next.state().as_str(),
@@ -190,7 +210,8 @@ async fn rest(dispatch: &Dispatch, claim: &Claim, prepared: Option<Prepared>, ne
         health: None,
         now: dispatch.clock.now(),
     };
-    settle(dispatch, claim, settlement).await
+    settle(dispatch, claim, settlement).await?;
+    Ok(Carried::Over)
 }
 
 async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {

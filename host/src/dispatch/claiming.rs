@@ -49,16 +49,17 @@ pub(super) async fn run(
             () = nudge.notified() => {}
             () = tokio::time::sleep_until(round.next), if round.is_stale => {}
         }
-        let claimed = tokio::select! {
-            () = stopped(&mut stop) => return,
-            claimed = round.claim(&dispatch, &handoff) => claimed,
-        };
-        if let Err(error) = claimed {
+        // Never cut off: what was claimed and handed to nobody would wait until its
+        // claim runs out.
+        if let Err(error) = round.claim(&dispatch, &handoff).await {
             // The store has told of the disk already.
             if !matches!(error, StoreError::Unwritable(_)) {
                 tracing::error!(error = %crate::telemetry::Chain(&error), "claiming failed");
             }
-            tokio::time::sleep(AFTER_FAILURE).await;
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                () = tokio::time::sleep(AFTER_FAILURE) => {}
+            }
         }
     }
 }
@@ -142,6 +143,6 @@ fn room(dispatch: &Dispatch, (tenant, endpoint): (TenantId, EndpointId), now: Ti
         Some(sealed) if matches!(sealed.endpoint.status, Status::Active) => {
             dispatch.lanes.room(endpoint, &sealed.endpoint.pace, now)
         }
-        _ => dispatch.lanes.room_to_cancel(endpoint),
+        _ => dispatch.lanes.room_to_cancel(endpoint, now),
     }
 }

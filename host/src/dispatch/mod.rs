@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
 use crate::activity::Activity;
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use crate::compose::Composer;
 use crate::domain::claim::{Claim, LONGEST_DEADLINE};
 use crate::domain::dialect::Dialects;
 use crate::domain::id::EndpointId;
-use crate::domain::pace::{Pace, USUAL_IN_FLIGHT};
+use crate::domain::pace::Pace;
 use crate::domain::retry::RetryPolicy;
 use crate::handoff::lanes::Lanes;
 use crate::handoff::{Arrivals, Handoff, Held};
@@ -24,8 +24,10 @@ use crate::store::{Catalog, Ledger, Picture};
 use crate::telemetry::otlp::Tracer;
 
 pub mod attempt;
+mod attempts;
 mod background;
 mod claiming;
+mod drain;
 mod handshake;
 mod login;
 mod prepare;
@@ -35,7 +37,9 @@ mod spans;
 
 pub use send::Sender;
 
+use attempts::Attempts;
 use background::Background;
+use drain::{Remains, drain};
 
 /// Everything that dispatch works with.
 pub struct Dispatch {
@@ -74,53 +78,70 @@ impl InFlight {
     }
 }
 
-/// Attempts deliveries until `stop` says true, then waits for those in flight.
-pub async fn run(dispatch: Arc<Dispatch>, handoff: Handoff, arrivals: Arrivals, mut stop: watch::Receiver<bool>) {
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// It is settled, or what is left of it runs out.
+    Over,
+    /// The host stops; another may have it.
+    NotBegun,
+}
+
+/// Attempts deliveries until `stop` says true, then begins no more and gives back
+/// what it holds. Those in flight have `patience` to end once `over` says that
+/// nothing is handed over any more.
+pub async fn run(
+    dispatch: Arc<Dispatch>,
+    handoff: Handoff,
+    arrivals: Arrivals,
+    (mut stop, over): (watch::Receiver<bool>, watch::Receiver<bool>),
+    patience: Duration,
+) {
     let Arrivals { mut receiver, mut errands, nudge } = arrivals;
+    let lanes = handoff.lanes.clone();
     let claiming = tokio::spawn(claiming::run(dispatch.clone(), handoff, nudge, stop.clone()));
     let background = Background::start();
-    let mut attempts = JoinSet::new();
+    let mut attempts = Attempts::default();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
-            Some(held) = receiver.recv() => {
-                let waited = held.has_waited();
-                let carried = carry(dispatch.clone(), held, stop.clone());
-                match waited {
-                    true => attempts.spawn_on(carried, &background.handle()),
-                    false => attempts.spawn(carried),
-                };
-            }
-            Some(errand) = errands.recv() => {
-                let dispatch = dispatch.clone();
-                attempts.spawn(async move { handshake::run(&dispatch, errand).await });
-            }
-            Some(_finished) = attempts.join_next() => {}
+            Some(held) = receiver.recv() => attempts.begin(&dispatch, held, &stop, &background),
+            Some(errand) = errands.recv() => attempts.run(&dispatch, errand),
+            Some(_ended) = attempts.next() => {}
         }
     }
-    // What was handed over and nobody has begun stays claimed; the next start
-    // takes it over.
-    while attempts.join_next().await.is_some() {}
-    let _stopped_as_well = claiming.await;
+    lanes.close();
+    // Whoever waits for one is told that nothing comes of it.
+    drop(errands);
+    drain(&dispatch, Remains { receiver, attempts, claiming }, over, patience).await;
 }
 
-async fn carry(dispatch: Arc<Dispatch>, held: Held, stop: watch::Receiver<bool>) {
+async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bool>) -> Carried {
     let (claim, _slot) = held.into_parts();
     let part = dispatch.picture.tenant(claim.tenant);
     let pace = part.as_ref().and_then(|part| part.endpoints.get(&claim.endpoint)).map(|sealed| &sealed.endpoint.pace);
-    let in_flight = dispatch.in_flight.of(claim.endpoint, pace.map_or(USUAL_IN_FLIGHT, Pace::in_flight));
+    let most = dispatch.lanes.in_flight(claim.endpoint, pace.unwrap_or(&Pace::default()), dispatch.clock.now());
+    let in_flight = dispatch.in_flight.of(claim.endpoint, most);
     drop(part);
-    let Ok(_permit) = in_flight.acquire().await else { return };
-    // A host that stops begins nothing; the next start takes this over.
-    if *stop.borrow() || !has_time(&claim, dispatch.clock.as_ref()) {
-        return;
+    let _permit = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return Carried::NotBegun,
+        Ok(permit) = in_flight.acquire() => permit,
+    };
+    if !has_time(&claim, dispatch.clock.as_ref()) {
+        return Carried::Over;
     }
-    if let Err(error) = attempt::attempt(&dispatch, &claim, &stop).await {
-        // The claim runs out and the delivery is attempted again: at least once.
-        tracing::error!(
-            delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error), "an attempt was not written down",
-        );
+    match attempt::attempt(&dispatch, &claim, &stop).await {
+        Ok(carried) => carried,
+        Err(error) => {
+            // The claim runs out and the delivery is attempted again: at least once.
+            tracing::error!(
+                delivery.id = %claim.delivery, error = %crate::telemetry::Chain(&error),
+                "an attempt was not written down",
+            );
+            Carried::Over
+        }
     }
 }
 

@@ -36,6 +36,13 @@ impl Flow {
         let each = (1_000_000_000 / i64::from(count.max(1))).max(1);
         Self { each, full: nanos(burst).max(each) }
     }
+
+    /// One of so many equal parts, each with its part of the burst; one may always
+    /// come at once.
+    pub fn among(self, parts: u32) -> Self {
+        let each = self.each.saturating_mul(parts.max(1).into());
+        Self { each, full: self.full.max(each) }
+    }
 }
 
 /// What is left, without a number for it: the instant at which it is full again.
@@ -127,6 +134,21 @@ mod tests {
         bucket.take(flow, 500, at(0));
         assert_eq!(wait(&bucket, flow, 1, 0), 45_100, "450 are owed");
         assert_eq!(wait(&bucket, flow, 500, 0), 50_000);
+    }
+
+    #[test]
+    fn parts_of_a_flow_are_as_much_as_all_of_it() {
+        let flow = Flow::per_second(100, Duration::from_secs(5)).among(4);
+        let mut bucket = Bucket::default();
+        assert_eq!(wait(&bucket, flow, 125, 0), 0);
+        bucket.take(flow, 125, at(0));
+        assert_eq!((wait(&bucket, flow, 1, 0), wait(&bucket, flow, 25, 0)), (40, 1000));
+        // Each part of a slow one has at least one.
+        let slow = Flow::of(RateLimit { limit: 1, per: Period::Minute }).among(3);
+        let mut bucket = Bucket::default();
+        assert_eq!(wait(&bucket, slow, 1, 0), 0);
+        bucket.take(slow, 1, at(0));
+        assert_eq!(wait(&bucket, slow, 1, 60_000), 120_000);
     }
 
     #[test]

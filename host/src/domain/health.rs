@@ -96,6 +96,19 @@ impl Health {
         Self { failing_since, weight, trips: self.trips.saturating_add(1), not_before, warnings }
     }
 
+    /// What two hosts that both saw only failures know together. Of whose was later
+    /// nothing is known, and to wait a little longer mends itself.
+    pub fn and(self, other: Self) -> Self {
+        let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| one.min(other).or(one).or(other);
+        Self {
+            failing_since: earlier(self.failing_since, other.failing_since),
+            weight: self.weight.max(other.weight),
+            trips: self.trips.max(other.trips),
+            not_before: self.not_before.max(other.not_before),
+            warnings: self.warnings.max(other.warnings),
+        }
+    }
+
     /// The next attempt may be made at once: somebody asks for it by hand.
     pub fn probed_now(self) -> Self {
         Self { not_before: None, ..self }
@@ -161,6 +174,15 @@ mod tests {
         check("l 90", "closed");
         check("l a", "closed");
         check("t t t t t l", "open for 90");
+    }
+
+    #[test]
+    fn what_two_know_is_the_worse_of_it() {
+        let one = Health { failing_since: Some(at(5)), weight: 12, trips: 1, not_before: Some(at(40)), warnings: 0 };
+        let other = Health { failing_since: Some(at(3)), weight: 4, trips: 0, not_before: None, warnings: 1 };
+        let both = Health { failing_since: Some(at(3)), warnings: 1, ..one };
+        assert_eq!((one.and(other), other.and(one)), (both, both));
+        assert_eq!(one.and(Health::default()), one);
     }
 
     #[test]

@@ -108,6 +108,8 @@ typed_id! {
     AuditId = "aud";
     /// One request to erase a subject's data.
     ErasureId = "era";
+    /// One run of this program, among those that share a database.
+    HostId = "host";
 }
 
 fn bytes(at: Timestamp, random: [u8; 10]) -> [u8; 16] {

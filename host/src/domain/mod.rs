@@ -32,6 +32,7 @@ pub mod grants;
 pub mod handshake;
 pub mod header;
 pub mod health;
+pub mod host;
 pub mod id;
 pub mod id_token;
 pub mod jwk;

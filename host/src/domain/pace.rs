@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::LONGEST_DEADLINE;
 use super::event::Event;
+use super::host::Part;
 use super::time::Timestamp;
 
 /// Requests in flight to one endpoint at once, unless its owner says otherwise.
 pub const USUAL_IN_FLIGHT: u16 = 64;
 const MAX_IN_FLIGHT: u16 = 256;
 const MAX_RATE: u32 = 10_000;
+/// Microseconds from one request to the next that one host can easily keep to
+/// for all.
+const SLOW: i64 = 1_000_000;
 
 /// What an owner may say. Nothing said means as fast as the receiver takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +119,18 @@ pub enum Period {
     Hour,
 }
 
+/// A pace, as one host keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPace {
+    /// Requests at once, one at least.
+    pub in_flight: u16,
+    pub spacing: Option<Spacing>,
+}
+
+/// Microseconds from one request to the next, one at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spacing(i64);
+
 /// A field is out of bounds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadPace {
@@ -136,8 +152,19 @@ impl Pace {
         Ok(self)
     }
 
-    pub fn in_flight(&self) -> u16 {
-        if self.ordered == Order::Endpoint { 1 } else { self.max_in_flight.unwrap_or(USUAL_IN_FLIGHT) }
+    /// What one of the hosts that share a database may make of it: its part of the
+    /// places, and of the rate. Nothing where others have all of it.
+    pub fn of(&self, part: Part) -> Option<HostPace> {
+        let in_flight = match self.ordered {
+            // Of a line only the first is ever due, whoever takes it.
+            Order::Endpoint => 1,
+            Order::None | Order::Subject => part.at_once(self.max_in_flight.unwrap_or(USUAL_IN_FLIGHT)),
+        };
+        let spacing = match self.rate_limit {
+            None => None,
+            Some(rate) => Some(rate.of(part)?),
+        };
+        (in_flight > 0).then_some(HostPace { in_flight, spacing })
     }
 
     pub fn timeout(&self) -> Option<Duration> {
@@ -165,20 +192,28 @@ impl RateLimit {
         }
     }
 
-    /// Microseconds from one request to the next.
-    fn spacing(self) -> i64 {
+    /// What one host has of it: the same part as every other, or where it is slow all
+    /// or nothing. Parts of a slow rate would be kept by each host and not by all:
+    /// of one request an hour, three hosts would send three in the same minute.
+    pub fn of(self, part: Part) -> Option<Spacing> {
         let period = match self.per {
             Period::Second => 1,
             Period::Minute => 60,
             Period::Hour => 3600,
         };
-        period * 1_000_000 / i64::from(self.limit.max(1))
+        let all = (period * 1_000_000 / i64::from(self.limit.max(1))).max(1);
+        match all < SLOW {
+            true => Some(Spacing(all.saturating_mul(part.of.into()))),
+            false => (part.rank == 0).then_some(Spacing(all)),
+        }
     }
+}
 
+impl Spacing {
     /// How many requests fit into `time`, one at least.
     pub fn within(self, time: Duration) -> usize {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        usize::try_from(micros / self.spacing().max(1)).unwrap_or(usize::MAX).max(1)
+        usize::try_from(micros / self.0).unwrap_or(usize::MAX).max(1)
     }
 }
 
@@ -193,21 +228,21 @@ pub struct Turns {
 
 impl Turns {
     /// When the next turn is, which is not before `now`.
-    pub fn next(&self, rate: RateLimit, now: Timestamp) -> Timestamp {
+    pub fn next(&self, spacing: Spacing, now: Timestamp) -> Timestamp {
         // Rounded up: not a request too early.
-        Timestamp::from_millis(self.micros(rate, now).saturating_add(999) / 1000)
+        Timestamp::from_millis(self.micros(spacing, now).saturating_add(999) / 1000)
     }
 
     /// Takes the next turn and says when it is.
-    pub fn take(&mut self, rate: RateLimit, now: Timestamp) -> Timestamp {
-        let turn = self.next(rate, now);
-        self.last = Some(self.micros(rate, now));
+    pub fn take(&mut self, spacing: Spacing, now: Timestamp) -> Timestamp {
+        let turn = self.next(spacing, now);
+        self.last = Some(self.micros(spacing, now));
         turn
     }
 
-    fn micros(&self, rate: RateLimit, now: Timestamp) -> i64 {
+    fn micros(&self, spacing: Spacing, now: Timestamp) -> i64 {
         let now = now.as_millis().saturating_mul(1000);
-        self.last.map_or(now, |last| last.saturating_add(rate.spacing()).max(now))
+        self.last.map_or(now, |last| last.saturating_add(spacing.0).max(now))
     }
 }
 
@@ -215,15 +250,19 @@ impl Turns {
 mod tests {
     use super::*;
 
+    fn whole(limit: u32, per: Period) -> Spacing {
+        RateLimit { limit, per }.of(Part::WHOLE).unwrap()
+    }
+
     #[test]
     fn turns_are_spread_over_the_period() {
         let mut turns = Turns::default();
-        let rate = RateLimit { limit: 3, per: Period::Second };
+        let rate = whole(3, Period::Second);
         let mut take = |at| turns.take(rate, Timestamp::from_millis(at)).as_millis();
         assert_eq!([take(1000), take(1000), take(1000), take(1000)], [1000, 1334, 1667, 2000]);
         assert_eq!(take(9000), 9000, "what was not used is not saved up");
         assert_eq!(take(9001), 9334);
-        let hourly = RateLimit { limit: 1, per: Period::Hour };
+        let hourly = whole(1, Period::Hour);
         let at = Timestamp::from_millis(9_400);
         assert_eq!(turns.next(hourly, at).as_millis(), 3_609_334, "another rate holds at once");
         assert_eq!(turns.next(rate, at).as_millis(), 9_667);
@@ -231,10 +270,27 @@ mod tests {
 
     #[test]
     fn a_rate_fills_a_time() {
-        let rate = |limit, per| RateLimit { limit, per };
-        assert_eq!(rate(10, Period::Second).within(Duration::from_secs(5)), 50);
-        assert_eq!(rate(30, Period::Minute).within(Duration::from_secs(5)), 2);
-        assert_eq!(rate(1, Period::Hour).within(Duration::from_secs(5)), 1);
+        assert_eq!(whole(10, Period::Second).within(Duration::from_secs(5)), 50);
+        assert_eq!(whole(30, Period::Minute).within(Duration::from_secs(5)), 2);
+        assert_eq!(whole(1, Period::Hour).within(Duration::from_secs(5)), 1);
+    }
+
+    #[test]
+    fn hosts_divide_a_pace() {
+        let pace = |limit, per, max_in_flight| Pace {
+            rate_limit: Some(RateLimit { limit, per }),
+            max_in_flight: Some(max_in_flight),
+            ..Pace::default()
+        };
+        let parts = |pace: &Pace| [0, 1, 2].map(|rank| pace.of(Part { rank, of: 3 }));
+        let has = |in_flight, spacing| Some(HostPace { in_flight, spacing: Some(Spacing(spacing)) });
+        assert_eq!(parts(&pace(100, Period::Second, 5)), [has(2, 30_000), has(2, 30_000), has(1, 30_000)]);
+        assert_eq!(parts(&pace(100, Period::Second, 2)), [has(1, 30_000), has(1, 30_000), None]);
+        // One host keeps to a slow rate.
+        assert_eq!(parts(&pace(60, Period::Minute, 5)), [has(2, 1_000_000), None, None]);
+        assert_eq!(parts(&pace(1, Period::Hour, 1)), [has(1, 3_600_000_000), None, None]);
+        let line = Pace { ordered: Order::Endpoint, ..Pace::default() };
+        assert_eq!(parts(&line), [Some(HostPace { in_flight: 1, spacing: None }); 3]);
     }
 
     #[test]

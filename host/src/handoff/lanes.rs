@@ -3,6 +3,9 @@
 //! A lane begins narrow and widens with each success, as TCP's slow start does:
 //! receivers that hang take few slots before anybody knows, however many of them
 //! there are.
+//!
+//! Where several hosts share the database, a lane has this host's part of its
+//! endpoint's pace, and hears what the others have learnt of its receiver.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +16,9 @@ use tokio::sync::Notify;
 use crate::domain::delivery::{Outcome, Unreachable};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::health::{Circuit, Health};
+use crate::domain::host::{Membership, Part};
 use crate::domain::id::{EndpointId, TenantId};
-use crate::domain::pace::{Order, Pace, Turns};
+use crate::domain::pace::{HostPace, Order, Pace, Turns};
 use crate::domain::time::Timestamp;
 
 /// At most this many deliveries are held by one process at a time.
@@ -34,6 +38,11 @@ const AHEAD: Duration = Duration::from_secs(5);
 /// For each request that may be in flight, so many are held: more would wait
 /// here until their claims run out.
 const IN_HAND: usize = 4;
+/// A host that has no part of anything asks again after this long.
+const APART: Duration = Duration::from_secs(1);
+/// From one host's probe of a receiver to the next one's: by then the others have
+/// heard what came of the first, if it was answered at once.
+const BETWEEN_PROBES: Duration = Duration::from_secs(2);
 /// Lanes that are remembered; beyond, those of idle endpoints are forgotten.
 const REMEMBERED: usize = 20_000;
 
@@ -53,6 +62,7 @@ struct Shared {
     state: Mutex<State>,
     /// Something may have become due in the store, or room for it was made.
     nudge: Arc<Notify>,
+    membership: Membership,
 }
 
 #[derive(Default)]
@@ -64,7 +74,16 @@ struct State {
     /// Lanes that could not be forgotten the last time: looking through all of
     /// them is for when there are many more.
     kept: usize,
+    /// How often something was learnt here.
+    moment: u64,
+    /// Nothing is begun any more.
+    is_closed: bool,
 }
+
+/// A moment in what this host learns: what the store said before it may be older
+/// than what was learnt after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u64);
 
 struct Lane {
     held: usize,
@@ -77,6 +96,8 @@ struct Lane {
     health: Health,
     /// What the store has of it.
     saved: Health,
+    /// When something was learnt here last.
+    learnt: u64,
     turns: Turns,
     /// The last place that was given out in an ordered endpoint's lines.
     last_place: i64,
@@ -109,13 +130,18 @@ pub struct Noted {
 }
 
 impl Lanes {
-    /// With what an earlier run has learnt.
-    pub fn remembering(healths: Vec<(EndpointId, Health)>) -> Self {
-        let lanes = Self::default();
+    /// With what an earlier run or other hosts have learnt.
+    pub fn remembering(healths: Vec<(EndpointId, Health)>, membership: Membership) -> Self {
+        let lanes = Self(Arc::new(Shared { membership, ..Shared::default() }));
         let known =
             healths.into_iter().map(|(endpoint, health)| (endpoint, Lane { health, saved: health, ..Lane::new() }));
         lock(&lanes.0).lanes.extend(known);
         lanes
+    }
+
+    /// Whether no other host can have the database.
+    pub fn is_alone(&self) -> bool {
+        self.0.membership.is_alone()
     }
 
     pub fn nudge(&self) -> &Arc<Notify> {
@@ -125,10 +151,11 @@ impl Lanes {
     /// Room for one more fresh delivery to `endpoint`, if there is. Not for one that
     /// waits in line: the store knows who comes first.
     pub fn reserve(&self, endpoint: &Endpoint, now: Timestamp) -> Option<Slot> {
+        let part = self.part(endpoint.id, now);
         let mut state = lock(&self.0);
-        let is_full = state.is_full(endpoint.tenant);
+        let is_full = state.is_full(endpoint.tenant) || state.is_closed;
         let lane = state.lane(endpoint.id);
-        if is_full || lane.room(&endpoint.pace, now) == 0 {
+        if is_full || lane.room(&endpoint.pace, part, now) == 0 {
             lane.more = true;
             return None;
         }
@@ -140,7 +167,7 @@ impl Lanes {
     pub fn reserve_errand(&self, endpoint: &Endpoint) -> Option<Slot> {
         let mut state = lock(&self.0);
         let held = state.lane(endpoint.id).held;
-        let is_free = !state.is_full(endpoint.tenant) && held < SLOTS_PER_ENDPOINT;
+        let is_free = !state.is_closed && !state.is_full(endpoint.tenant) && held < SLOTS_PER_ENDPOINT;
         is_free.then(|| self.take(&mut state, endpoint.tenant, endpoint.id, Kind::Fresh))
     }
 
@@ -167,6 +194,9 @@ impl Lanes {
     /// How many deliveries may be claimed in all.
     pub fn free(&self) -> usize {
         let state = lock(&self.0);
+        if state.is_closed {
+            return 0;
+        }
         SLOTS_OF_A_KIND.saturating_sub(state.stored).min(SLOTS.saturating_sub(state.all()))
     }
 
@@ -178,44 +208,63 @@ impl Lanes {
     /// How many more deliveries may be claimed for an endpoint that has some due;
     /// the rest of them is asked for as the lane empties.
     pub fn room(&self, endpoint: EndpointId, pace: &Pace, now: Timestamp) -> usize {
+        let part = self.part(endpoint, now);
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint);
-        let room = lane.room(pace, now);
+        let room = lane.room(pace, part, now);
         lane.more = true;
         room
     }
 
     /// The same for one that is gone or disabled: nobody is sent anything.
-    pub fn room_to_cancel(&self, endpoint: EndpointId) -> usize {
+    pub fn room_to_cancel(&self, endpoint: EndpointId, now: Timestamp) -> usize {
+        if self.part(endpoint, now).is_none() {
+            return 0;
+        }
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint);
         lane.more = true;
         SLOTS_PER_ENDPOINT.saturating_sub(lane.held)
     }
 
+    /// How many requests to an endpoint this host may have in flight. Where it is
+    /// none, [`Self::turn`] says so.
+    pub fn in_flight(&self, endpoint: EndpointId, pace: &Pace, now: Timestamp) -> u16 {
+        self.part(endpoint, now).and_then(|part| pace.of(part)).map_or(1, |pace| pace.in_flight)
+    }
+
     /// Asks for a turn to attempt a delivery.
     pub fn turn(&self, endpoint: &Endpoint, now: Timestamp) -> Turn {
+        let Some(part) = self.part(endpoint.id, now) else { return Turn::NotBefore(now + APART) };
+        // Others have all of it by now; they take it at once.
+        let Some(HostPace { spacing, .. }) = endpoint.pace.of(part) else { return Turn::NotBefore(now) };
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint.id);
-        match lane.health.circuit(now) {
+        match lane.circuit(part, now) {
             Circuit::Open { until } => Turn::NotBefore(until),
             Circuit::HalfOpen if lane.is_probing => Turn::NotBefore(now + endpoint.pace.timeout().unwrap_or(AHEAD)),
             circuit => {
-                let rate = endpoint.pace.rate_limit;
-                let next = rate.map_or(now, |rate| lane.turns.next(rate, now));
+                let next = spacing.map_or(now, |spacing| lane.turns.next(spacing, now));
                 if next > now + AHEAD {
                     return Turn::NotBefore(next);
                 }
                 lane.is_probing = circuit == Circuit::HalfOpen;
-                Turn::At(rate.map_or(now, |rate| lane.turns.take(rate, now)))
+                Turn::At(spacing.map_or(now, |spacing| lane.turns.take(spacing, now)))
             }
         }
+    }
+
+    /// This host's part of an endpoint's pace. Which host is the first is another one
+    /// for another endpoint, so that what falls to one falls to all in turn.
+    fn part(&self, endpoint: EndpointId, now: Timestamp) -> Option<Part> {
+        let [.., a, b, c, d] = endpoint.bytes();
+        self.0.membership.part(now).map(|part| part.turned(u32::from_be_bytes([a, b, c, d])))
     }
 
     /// Takes note of what an attempt came to.
     pub fn note(&self, endpoint: EndpointId, outcome: &Outcome, now: Timestamp) -> Noted {
         let mut state = lock(&self.0);
-        let lane = state.lane(endpoint);
+        let lane = state.learns(endpoint);
         lane.is_probing = false;
         lane.window = match outcome {
             Outcome::Accepted { .. } => (lane.window * 2).min(SLOTS_PER_ENDPOINT),
@@ -237,7 +286,29 @@ impl Lanes {
 
     /// The store has this of an endpoint now.
     pub fn saved(&self, endpoint: EndpointId, health: Health) {
-        lock(&self.0).lane(endpoint).saved = health;
+        lock(&self.0).learns(endpoint).saved = health;
+    }
+
+    /// The moment before the store is asked for what [`Self::learn`] takes.
+    pub fn moment(&self) -> Moment {
+        Moment(lock(&self.0).moment)
+    }
+
+    /// Takes over what the store has of receivers, all of it, since the last time:
+    /// what others learnt and wrote with their settlements. What was learnt here
+    /// after `asked` is newer.
+    pub fn learn(&self, healths: Vec<(EndpointId, Health)>, asked: Moment) {
+        let mut said: HashMap<EndpointId, Health> = healths.into_iter().collect();
+        let mut state = lock(&self.0);
+        for (endpoint, lane) in &mut state.lanes {
+            let theirs = said.remove(endpoint).unwrap_or_default();
+            if lane.learnt <= asked.0 {
+                lane.hear(theirs);
+            }
+        }
+        for (endpoint, theirs) in said {
+            state.lane(endpoint).hear(theirs);
+        }
     }
 
     /// What is known of an endpoint's receiver.
@@ -247,23 +318,34 @@ impl Lanes {
 
     /// Somebody asks for an attempt by hand: it is made now, circuit or not.
     pub fn probe(&self, endpoint: EndpointId) {
-        if let Some(lane) = lock(&self.0).lanes.get_mut(&endpoint) {
+        let mut state = lock(&self.0);
+        if state.lanes.contains_key(&endpoint) {
+            let lane = state.learns(endpoint);
             lane.health = lane.health.probed_now();
         }
+        drop(state);
         self.0.nudge.notify_one();
     }
 
     /// Its owner has mended it: what was known of it is of no use any more.
     pub fn forget(&self, endpoint: EndpointId) {
-        if let Some(lane) = lock(&self.0).lanes.get_mut(&endpoint) {
+        let mut state = lock(&self.0);
+        if state.lanes.contains_key(&endpoint) {
+            let lane = state.learns(endpoint);
             (lane.health, lane.saved) = (Health::default(), Health::default());
             (lane.window, lane.is_probing) = (FIRST_WINDOW, false);
         }
     }
 
-    /// The next place in an ordered endpoint's lines: the time in microseconds, and
-    /// no place twice.
+    /// No room is given any more: the host stops, and what waits is for others.
+    pub fn close(&self) {
+        lock(&self.0).is_closed = true;
+    }
+
+    /// The next place in an ordered endpoint's lines: the time in microseconds, by
+    /// the clock that all hosts go by, and no place twice.
     pub fn place(&self, endpoint: EndpointId, now: Timestamp) -> i64 {
+        let now = self.0.membership.in_step(now);
         let mut state = lock(&self.0);
         let lane = state.lane(endpoint);
         lane.last_place = now.as_micros().max(lane.last_place + 1);
@@ -299,6 +381,15 @@ impl State {
         }
         self.lanes.entry(endpoint).or_insert_with(Lane::new)
     }
+
+    /// The lane of an endpoint of which something is learnt here.
+    fn learns(&mut self, endpoint: EndpointId) -> &mut Lane {
+        self.moment += 1;
+        let moment = self.moment;
+        let lane = self.lane(endpoint);
+        lane.learnt = moment;
+        lane
+    }
 }
 
 impl Lane {
@@ -310,6 +401,7 @@ impl Lane {
             is_probing: false,
             health: Health::default(),
             saved: Health::default(),
+            learnt: 0,
             turns: Turns::default(),
             last_place: 0,
         }
@@ -321,21 +413,46 @@ impl Lane {
         self.held == 0 && self.health == self.saved && self.health.is_well() && self.turns == Turns::default()
     }
 
-    /// Whether its rate keeps the next one waiting for longer than it may be
-    /// held.
-    fn is_far(&self, pace: &Pace, now: Timestamp) -> bool {
-        pace.rate_limit.is_some_and(|rate| self.turns.next(rate, now) > now + AHEAD)
+    /// Takes over what the store says, where somebody else has written it.
+    fn hear(&mut self, theirs: Health) {
+        if theirs == self.saved {
+            return;
+        }
+        let has_news = self.health != self.saved;
+        self.saved = theirs;
+        self.health = match (has_news, self.health.is_well(), theirs.is_well()) {
+            (_, false, false) => self.health.and(theirs),
+            // It goes out with the next settlement.
+            (true, ..) => self.health,
+            (false, ..) => theirs,
+        };
     }
 
-    fn room(&self, pace: &Pace, now: Timestamp) -> usize {
-        let most = match self.health.circuit(now) {
+    /// Hosts that wait for the same end would probe the receiver all at once.
+    fn circuit(&self, part: Part, now: Timestamp) -> Circuit {
+        let later = BETWEEN_PROBES.saturating_mul(part.rank);
+        match self.health.not_before {
+            Some(until) if self.health.trips > 0 && now < until + later => Circuit::Open { until: until + later },
+            _ => self.health.circuit(now),
+        }
+    }
+
+    /// Whether its rate keeps the next one waiting for longer than it may be
+    /// held.
+    fn is_far(&self, pace: HostPace, now: Timestamp) -> bool {
+        pace.spacing.is_some_and(|spacing| self.turns.next(spacing, now) > now + AHEAD)
+    }
+
+    fn room(&self, pace: &Pace, part: Option<Part>, now: Timestamp) -> usize {
+        let Some((part, own)) = part.and_then(|part| Some((part, pace.of(part)?))) else { return 0 };
+        let most = match self.circuit(part, now) {
             Circuit::Open { .. } => 0,
-            _ if self.is_far(pace, now) => 0,
+            _ if self.is_far(own, now) => 0,
             Circuit::HalfOpen => 1,
             Circuit::Closed if pace.ordered == Order::Endpoint => 1,
             Circuit::Closed => {
-                let soon = pace.rate_limit.map_or(usize::MAX, |rate| rate.within(AHEAD));
-                self.window.min(soon).min(IN_HAND * usize::from(pace.in_flight()))
+                let soon = own.spacing.map_or(usize::MAX, |spacing| spacing.within(AHEAD));
+                self.window.min(soon).min(IN_HAND * usize::from(own.in_flight))
             }
         };
         most.saturating_sub(self.held)
@@ -465,7 +582,7 @@ mod tests {
     fn a_half_open_circuit_lets_one_through() {
         let crm = endpoint(1, 1, Pace::default());
         let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)), warnings: 0 };
-        let lanes = Lanes::remembering(vec![(crm.id, ill)]);
+        let lanes = Lanes::remembering(vec![(crm.id, ill)], Membership::default());
         assert_eq!((lanes.room(crm.id, &crm.pace, at(29)), lanes.turn(&crm, at(29))), (0, Turn::NotBefore(at(30))));
         assert_eq!((lanes.room(crm.id, &crm.pace, at(30)), lanes.turn(&crm, at(30))), (1, Turn::At(at(30))));
         assert_eq!(lanes.turn(&crm, at(30)), Turn::NotBefore(at(30) + AHEAD));
@@ -488,6 +605,78 @@ mod tests {
         assert_eq!(lanes.turn(&slow, at(1)), Turn::NotBefore(at(10)));
         assert_eq!((lanes.room(slow.id, &slow.pace, at(4)), lanes.room(slow.id, &slow.pace, at(5))), (0, 1));
         assert_eq!(lanes.turn(&slow, at(6)), Turn::At(at(10)));
+    }
+
+    /// The lanes of one of so many hosts.
+    fn of_a_host(rank: u32, of: u32) -> Lanes {
+        let membership = Membership::outside();
+        membership.set_part(Some(Part { rank, of }), at(1000));
+        Lanes::remembering(Vec::new(), membership)
+    }
+
+    #[test]
+    fn a_host_has_its_part_while_it_is_counted() {
+        let pace = |max_in_flight| Pace { max_in_flight: Some(max_in_flight), ..Pace::default() };
+        let (wide, narrow) = (endpoint(1, 1, pace(9)), endpoint(1, 2, pace(1)));
+        let hosts = [0, 1, 2].map(|rank| of_a_host(rank, 3));
+        hosts.iter().for_each(|lanes| widen(lanes, &wide));
+        assert_eq!(hosts.each_ref().map(|lanes| lanes.in_flight(wide.id, &wide.pace, at(0))), [3; 3]);
+        assert_eq!(hosts.each_ref().map(|lanes| fill(lanes, &wide).len()), [3 * IN_HAND; 3]);
+        // One of them alone sends there, and the others pass on what they hold.
+        let mut turns = hosts.each_ref().map(|lanes| (fill(lanes, &narrow).len(), lanes.turn(&narrow, at(0))));
+        turns.sort_by_key(|(room, _)| *room);
+        assert_eq!(turns, [(0, Turn::NotBefore(at(0))), (0, Turn::NotBefore(at(0))), (2, Turn::At(at(0)))]);
+
+        let silent = &hosts[0];
+        assert_eq!(silent.turn(&wide, at(1000)), Turn::NotBefore(at(1000) + APART));
+        assert_eq!((silent.room(wide.id, &wide.pace, at(1000)), silent.room_to_cancel(wide.id, at(1000))), (0, 0));
+        silent.close();
+        assert!(silent.reserve(&wide, at(0)).is_none() && silent.reserve_errand(&wide).is_none());
+        assert_eq!(silent.free(), 0);
+    }
+
+    #[test]
+    fn what_others_learnt_is_heard_and_what_is_known_better_stays() {
+        let (lanes, crm) = (Lanes::default(), endpoint(1, 1, Pace::default()));
+        let refused = Outcome::Refused { status: 500, retry_after: None, word: None };
+        let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)), warnings: 0 };
+        let hear = |healths: &[Health]| {
+            lanes.learn(healths.iter().map(|health| (crm.id, *health)).collect(), lanes.moment());
+            lanes.health(crm.id)
+        };
+        assert_eq!((hear(&[ill]), hear(&[ill])), (ill, ill));
+        // Somebody was answered, or its owner has mended it.
+        assert_eq!(hear(&[]), Health::default());
+        // Failures of both.
+        lanes.note(crm.id, &refused, at(40));
+        assert_eq!(hear(&[ill]), ill);
+        // It was answered here, which the store does not have yet.
+        lanes.note(crm.id, &SUCCESS, at(41));
+        assert!(hear(&[Health { trips: 2, ..ill }]).is_well());
+        assert!(lanes.note(crm.id, &SUCCESS, at(42)).health.is_some_and(|health| health.is_well()), "it is told");
+
+        // The store was asked before something was learnt and written here.
+        let asked = lanes.moment();
+        lanes.note(crm.id, &refused, at(43));
+        let failed = lanes.health(crm.id);
+        lanes.saved(crm.id, failed);
+        lanes.learn(Vec::new(), asked);
+        assert_eq!(lanes.health(crm.id), failed);
+        assert!(hear(&[]).is_well());
+    }
+
+    #[test]
+    fn hosts_probe_one_after_the_other() {
+        let crm = endpoint(1, 1, Pace::default());
+        let ill = Health { failing_since: Some(at(0)), weight: 10, trips: 1, not_before: Some(at(30)), warnings: 0 };
+        let hosts = [0, 1].map(|rank| of_a_host(rank, 2));
+        let free_at = |lanes: &Lanes| {
+            lanes.learn(vec![(crm.id, ill)], lanes.moment());
+            (30..40).find(|second| lanes.room(crm.id, &crm.pace, at(*second)) > 0)
+        };
+        let mut first = hosts.each_ref().map(free_at);
+        first.sort_unstable();
+        assert_eq!(first, [Some(30), Some(32)]);
     }
 
     #[test]

@@ -62,6 +62,10 @@ pub struct Held {
 }
 
 impl Held {
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
     /// It comes from the store, not from whoever published it.
     pub fn has_waited(&self) -> bool {
         self.slot.is_stored()
@@ -101,8 +105,8 @@ impl Handoff {
 
     /// Hands a claim over. The slots bound the channel.
     pub fn send(&self, claim: Claim, slot: Slot) {
-        // Nobody receives any more: the host is stopping, and the claim's end
-        // will give the delivery to the next one.
+        // Nobody receives any more: all has ended that could send, and the claim's
+        // end would give the delivery to the next one.
         let _stopped = self.sender.send(Held { claim, slot });
     }
 

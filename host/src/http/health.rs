@@ -34,7 +34,8 @@ async fn live() -> &'static str {
 }
 
 /// Says whether the server should be sent traffic: a write goes through, and
-/// nothing is missing that the server cannot do without.
+/// nothing is missing that the server cannot do without. Where several share a
+/// database, this one counts among them.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -59,6 +60,9 @@ async fn ready(State(app): State<App>) -> (StatusCode, String) {
 /// Asks for a write only when none has gone through lately: whoever calls often
 /// costs no more than whoever calls seldom.
 async fn why_not(app: &App) -> Option<&'static str> {
+    if let Some(why) = app.membership.why_not(app.clock.now()) {
+        return Some(why);
+    }
     let vitals = app.ledger.vitals();
     if vitals.waiting >= vitals.room / 8 * 7 {
         return Some("too much waits to be written");

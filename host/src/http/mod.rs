@@ -11,6 +11,8 @@ use axum::Router;
 use crate::clock::Clock;
 use crate::compose::Composer;
 use crate::domain::dialect::Dialects;
+use crate::domain::host::Membership;
+use crate::domain::id::HostId;
 use crate::domain::key::KeyHash;
 use crate::domain::retention::Retention;
 use crate::domain::sender::Senders;
@@ -20,7 +22,7 @@ use crate::handoff::Handoff;
 use crate::intake::Intake;
 use crate::oidc::Provider;
 use crate::sandbox::Sandbox;
-use crate::store::{Catalog, Ledger, People, Picture};
+use crate::store::{Catalog, Hosts, Ledger, People, Picture};
 
 pub mod api;
 mod auth;
@@ -85,6 +87,10 @@ pub struct Parts {
     pub begun: Begun,
     /// Why it is not ready any more, for good.
     pub retired: OnceLock<String>,
+    /// Among those that share the database.
+    pub id: HostId,
+    pub hosts: Arc<dyn Hosts>,
+    pub membership: Membership,
     pub started_at: Timestamp,
     pub traffic: Arc<Traffic>,
 }

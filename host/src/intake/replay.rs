@@ -3,8 +3,13 @@
 //! One task makes all of them, a portion of each in turn, so that a tenant's
 //! large replay is not before another's small one. A portion and how far the
 //! replay has come are one recording: after a crash it goes on where it was.
+//!
+//! Of several hosts each makes those that it was asked for, and one of them, whose
+//! duty it is, goes on with those that stand still: their host has gone. Should two
+//! make the same one, a portion of it is stored once, and whoever was too late
+//! leaves it to the other.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::{Intake, IntakeError, Routed};
-use crate::domain::id::TenantId;
+use crate::domain::host::{Duty, Membership};
+use crate::domain::id::{DeliveryId, ReplayId, TenantId};
 use crate::domain::message::Message;
 use crate::domain::pace::Order;
 use crate::domain::replay::{Progress, Replay, Through};
@@ -28,6 +34,8 @@ const PORTION_BYTES: usize = 4 * 1024 * 1024;
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// Without a replay, orders are waited for.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How often it is looked for replays that stand still. A portion takes less.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A replay that is to be made.
 pub struct Job {
@@ -53,28 +61,40 @@ enum Step {
 }
 
 /// Makes replays until `stop` says true; those that an earlier run of this
-/// program began come first.
-pub async fn run(intake: Arc<Intake>, orders: mpsc::UnboundedReceiver<Job>, mut stop: watch::Receiver<bool>) {
+/// program began come first, where no other host can have them.
+pub async fn run(
+    intake: Arc<Intake>,
+    membership: Membership,
+    orders: mpsc::UnboundedReceiver<Job>,
+    mut stop: watch::Receiver<bool>,
+) {
     tokio::select! {
         () = stopped(&mut stop) => {}
-        () = make_all(&intake, orders) => {}
+        () = make_all(&intake, &membership, orders) => {}
     }
 }
 
-async fn make_all(intake: &Intake, mut orders: mpsc::UnboundedReceiver<Job>) {
-    let mut jobs = Jobs::default();
-    for replay in unfinished(intake).await {
-        jobs.add(Job::new(replay, None));
+async fn make_all(intake: &Intake, membership: &Membership, mut orders: mpsc::UnboundedReceiver<Job>) {
+    let (mut jobs, mut watched) = (Jobs::default(), Watched::default());
+    let mut look_at = (!membership.is_alone()).then(Instant::now);
+    if membership.is_alone() {
+        for replay in unfinished(intake).await {
+            jobs.add(Job::new(replay, None));
+        }
     }
     loop {
         while let Ok(job) = orders.try_recv() {
             jobs.add(job);
         }
+        if look_at.is_some_and(|at| at <= Instant::now()) {
+            adopt(intake, membership, &mut watched, &mut jobs).await;
+            look_at = Some(Instant::now() + LOOK);
+        }
         let mut job = match jobs.next() {
             Ok(job) => job,
             Err(not_before) => {
                 tokio::select! {
-                    () = tokio::time::sleep_until(not_before) => {}
+                    () = tokio::time::sleep_until(look_at.map_or(not_before, |at| at.min(not_before))) => {}
                     Some(job) = orders.recv() => jobs.add(job),
                 }
                 continue;
@@ -93,6 +113,41 @@ async fn make_all(intake: &Intake, mut orders: mpsc::UnboundedReceiver<Job>) {
             }
         }
         jobs.add(job);
+    }
+}
+
+/// Takes over what runs and stands still, where that is this host's to do.
+async fn adopt(intake: &Intake, membership: &Membership, watched: &mut Watched, jobs: &mut Jobs) {
+    if !membership.has(Duty::Replays, intake.clock.now()) {
+        *watched = Watched::default();
+        return;
+    }
+    match intake.ledger.running_replays().await {
+        Ok(running) => {
+            for replay in watched.standing_still(running) {
+                if jobs.has(&replay) {
+                    continue;
+                }
+                tracing::info!(replay.id = %replay.id, "going on with a replay that another host had begun");
+                jobs.add(Job::new(replay, None));
+            }
+        }
+        Err(error) => {
+            tracing::error!(error = %crate::telemetry::Chain(&error), "replays of other hosts were not looked for");
+        }
+    }
+}
+
+/// How far each running replay had come when it was looked at last.
+#[derive(Default)]
+struct Watched(HashMap<ReplayId, Option<DeliveryId>>);
+
+impl Watched {
+    /// Those that have not moved since the last look.
+    fn standing_still(&mut self, running: Vec<Replay>) -> Vec<Replay> {
+        let now = running.iter().map(|replay| (replay.id, replay.after)).collect();
+        let before = std::mem::replace(&mut self.0, now);
+        running.into_iter().filter(|replay| before.get(&replay.id) == Some(&replay.after)).collect()
     }
 }
 
@@ -119,6 +174,10 @@ impl Jobs {
             Some((_, jobs)) => jobs.push_back(job),
             None => self.0.push_back((tenant, VecDeque::from([job]))),
         }
+    }
+
+    fn has(&self, replay: &Replay) -> bool {
+        self.0.iter().flat_map(|(_, jobs)| jobs).any(|job| job.replay.id == replay.id)
     }
 
     /// The next one that need not wait; or until when all of them do.
@@ -241,5 +300,49 @@ impl Intake {
 
     async fn message_of(&self, tenant: TenantId, delivery: &Delivery) -> Result<Option<Arc<Message>>, StoreError> {
         Ok(self.ledger.prepared(tenant, delivery.id).await?.and_then(|prepared| prepared.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::EndpointId;
+    use crate::domain::replay::Selection;
+    use crate::domain::time::Timestamp;
+
+    fn replay(number: i64, after: Option<i64>) -> Replay {
+        let at = Timestamp::from_millis;
+        Replay {
+            id: ReplayId::floor(at(number)),
+            tenant: TenantId::floor(at(1)),
+            selection: Selection {
+                endpoint: EndpointId::floor(at(1)),
+                states: Vec::new(),
+                event_types: Vec::new(),
+                account: None,
+                since: None,
+                until: at(9),
+            },
+            through: Through::AsSent,
+            found: 9,
+            made: 0,
+            after: after.map(|after| DeliveryId::floor(at(after))),
+            progress: Progress::Running,
+            updated_at: at(1),
+        }
+    }
+
+    #[test]
+    fn a_replay_stands_still_that_was_where_it_is() {
+        let mut watched = Watched::default();
+        let mut look = |running: &[(i64, Option<i64>)]| {
+            let running = running.iter().map(|(number, after)| replay(*number, *after)).collect();
+            let still = watched.standing_still(running);
+            still.iter().map(|replay| replay.id.minted_at().as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(look(&[(1, None), (2, Some(5))]), [0; 0], "nothing is known of any");
+        assert_eq!(look(&[(1, Some(3)), (2, Some(5)), (3, None)]), [2]);
+        assert_eq!(look(&[(1, Some(4)), (3, None)]), [3]);
+        assert_eq!(look(&[(2, Some(5))]), [0; 0], "it was not there in between");
     }
 }

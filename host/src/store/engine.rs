@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::postgres::{self, PostgresStore};
 use super::seal::Seal;
 use super::sqlite::{self, SqliteStore};
-use super::{Catalog, Ledger, People};
+use super::{Catalog, Hosts, Ledger, People};
 use crate::domain::database::Database;
 
 /// Something that happens some time later and cannot fail.
 type Later<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Every store trait, and the end.
-pub trait Engine: Catalog + Ledger + People {
+pub trait Engine: Catalog + Ledger + People + Hosts {
     /// Writes what is waiting and closes everything. Every later write is
     /// [`super::StoreError::Closed`].
     fn close(&self) -> Later<'_>;

@@ -33,8 +33,8 @@ use crate::domain::usage::{Counted, Day, PluginUse};
 ///
 /// Without a tenant id, because they serve every tenant: [`Self::due`],
 /// [`Self::claim`], [`Self::take_over`], [`Self::healths`], [`Self::running_replays`],
-/// [`Self::add_plugin_use`], [`Self::put_event_counts`], [`Self::event_counts`] and
-/// settlements, which name the claim they come from.
+/// [`Self::add_plugin_use`], [`Self::add_event_counts`], [`Self::event_counts`],
+/// and settlements and [`Self::release`], which name the claim they come from.
 pub trait Ledger: Keeping + Figures {
     /// Stores a request with its events and their deliveries, in one
     /// transaction that callers of the same moment share. Refused with
@@ -55,6 +55,10 @@ pub trait Ledger: Keeping + Figures {
     /// Writes down what an attempt came to and where its delivery rests next.
     /// Answers whether the claim was still held.
     fn settle(&self, settlement: Settlement) -> Reply<'_, bool>;
+
+    /// Makes what is held by these claims, and not settled, due at once: whoever has
+    /// claimed it does not attempt it. Answers how much was still held.
+    fn release(&self, claims: Vec<Unbegun>, now: Timestamp) -> Reply<'_, u64>;
 
     /// Makes every claimed delivery due at once. Only for a host that knows itself
     /// to be the only one: whoever held those claims is dead.
@@ -139,9 +143,8 @@ pub trait Ledger: Keeping + Figures {
     /// What one tenant's plugins used on `from` and after, by day.
     fn plugin_use(&self, tenant: TenantId, from: Day) -> Reply<'_, Vec<(Day, PluginUse)>>;
 
-    /// Writes down how many events came in on a day, of any tenants, over what
-    /// was written before.
-    fn put_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()>;
+    /// Adds to how many events came in on a day, of any tenants.
+    fn add_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()>;
 
     /// Every tenant's count of each day, `from` and after.
     fn event_counts(&self, from: Day) -> Reply<'_, Vec<(TenantId, Day, Counted)>>;
@@ -195,6 +198,20 @@ pub struct Share {
     pub tenant: TenantId,
     pub endpoint: EndpointId,
     pub limit: u32,
+}
+
+/// A claim of which nothing was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unbegun {
+    pub tenant: TenantId,
+    pub delivery: DeliveryId,
+    pub token: ClaimToken,
+}
+
+impl From<&Claim> for Unbegun {
+    fn from(claim: &Claim) -> Self {
+        Self { tenant: claim.tenant, delivery: claim.delivery, token: claim.token }
+    }
 }
 
 /// What is stored together or not at all. All of it is one tenant's.

@@ -1,6 +1,7 @@
 //! What is kept. Small traits, [`Catalog`] (what tenants set up), [`Ledger`] (what
-//! happened) and [`People`] (who may sign in), an engine that keeps their promises,
-//! and the in-memory [`Picture`] that routing decisions use.
+//! happened), [`People`] (who may sign in) and [`Hosts`] (who else has the
+//! database), an engine that keeps their promises, and the in-memory [`Picture`]
+//! that routing decisions use.
 //!
 //! No transaction is open while a plugin runs or a request is in flight: claim
 //! (short), work, settle (short), fenced by the claim.
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod copy;
 pub mod engine;
 pub mod figures;
+pub mod hosts;
 pub mod keeping;
 pub mod ledger;
 pub mod offline;
@@ -28,6 +30,7 @@ mod text;
 pub use catalog::Catalog;
 pub use engine::Engine;
 pub use figures::Figures;
+pub use hosts::Hosts;
 pub use keeping::Keeping;
 pub use ledger::Ledger;
 pub use people::People;

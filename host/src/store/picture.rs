@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use super::{Catalog, StoreError};
 use crate::domain::dialect::{Dialect, Dialects, Plan};
@@ -50,6 +51,12 @@ impl Covered<'_> {
 }
 
 impl TenantPicture {
+    /// The dialects that the tenant and its endpoints speak, one or more times.
+    pub fn dialects(&self) -> impl Iterator<Item = &str> {
+        let endpoints = self.endpoints.values().map(|sealed| sealed.endpoint.dialect.as_str());
+        std::iter::once(self.tenant.dialect.as_str()).chain(endpoints)
+    }
+
     /// The plan that limits the tenant's URLs, if any: its own dialect's.
     pub fn limiting_plan<'a>(&self, dialects: &'a Dialects) -> Option<(&'a Dialect, &'a Plan)> {
         let dialect = dialects.get(&self.tenant.dialect)?;
@@ -110,10 +117,15 @@ pub struct Picture {
 #[derive(Default)]
 struct State {
     tenants: HashMap<TenantId, Arc<TenantPicture>>,
+    /// When the reading of a tenant's part began, of one that is gone too.
+    read_at: HashMap<TenantId, Instant>,
     keys: HashMap<KeyHash, (TenantId, Arc<Key>)>,
     inbound: HashMap<SourceToken, (TenantId, SourceId)>,
     house: Arc<PluginVersions>,
 }
+
+/// Whose turn it is to read a part again.
+type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Picture {
     /// The picture of everything in `catalog`.
@@ -128,9 +140,29 @@ impl Picture {
 
     /// Reads one tenant's part again, after it changed.
     pub async fn refresh(&self, catalog: &dyn Catalog, tenant: TenantId) -> Result<(), StoreError> {
-        let _turn = self.refreshing.lock().await;
+        let turn = self.refreshing.lock().await;
+        self.read_again(catalog, tenant, turn).await
+    }
+
+    /// Reads one tenant's part again, unless that was done since.
+    pub async fn refresh_since(
+        &self,
+        catalog: &dyn Catalog,
+        tenant: TenantId,
+        since: Instant,
+    ) -> Result<(), StoreError> {
+        let turn = self.refreshing.lock().await;
+        match self.read(|state| state.read_at.get(&tenant).is_some_and(|read| *read >= since)) {
+            true => Ok(()),
+            false => self.read_again(catalog, tenant, turn).await,
+        }
+    }
+
+    async fn read_again(&self, catalog: &dyn Catalog, tenant: TenantId, _turn: Turn<'_>) -> Result<(), StoreError> {
+        let began = Instant::now();
         let part = catalog.picture(tenant).await?.map(Arc::new);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.read_at.insert(tenant, began);
         state.keys.retain(|_, (owner, _)| *owner != tenant);
         state.inbound.retain(|_, (owner, _)| *owner != tenant);
         let Some(part) = part else {

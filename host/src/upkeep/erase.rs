@@ -24,6 +24,9 @@ pub(super) async fn run(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
         }
+        if !upkeep.goes_on(&stop) {
+            continue;
+        }
         if let Err(error) = look(upkeep, &stop).await {
             tracing::error!(error = %Chain(&error), "an erasure failed; it is tried again");
         }
@@ -35,7 +38,7 @@ async fn look(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<(), Store
     let open = ledger.open_erasures().await?;
     for (tenant, erasure) in open.iter().filter(|(_, erasure)| erasure.stage == Stage::Erasing) {
         loop {
-            if *stop.borrow() {
+            if !upkeep.goes_on(stop) {
                 return Ok(());
             }
             let started = Instant::now();

@@ -18,6 +18,9 @@ pub(super) async fn run(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
         }
+        if !upkeep.goes_on(&stop) {
+            continue;
+        }
         match purge(upkeep, &stop).await {
             Ok(purged) => to_wipe |= purged,
             Err(error) => {
@@ -35,7 +38,14 @@ async fn purge(upkeep: &Upkeep, stop: &watch::Receiver<bool>) -> Result<bool, St
     let deleted = upkeep.catalog.deleted_tenants().await?;
     let is_some = !deleted.is_empty();
     for tenant in deleted {
-        while !*stop.borrow() && upkeep.ledger.purge(tenant, PURGED_AT_ONCE).await? {}
+        while upkeep.goes_on(stop) {
+            match upkeep.ledger.purge(tenant, PURGED_AT_ONCE).await {
+                Ok(true) => {}
+                // Or another host has just purged the last of it.
+                Ok(false) | Err(StoreError::NotFound) => break,
+                Err(error) => return Err(error),
+            }
+        }
     }
     Ok(is_some)
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
             _ = tick.tick() => {}
             () = stopped(&mut stop) => return,
         }
-        if upkeep.clock.now() < due {
+        if upkeep.clock.now() < due || !upkeep.goes_on(&stop) {
             continue;
         }
         due = upkeep.clock.now() + EVERY;
@@ -140,7 +140,7 @@ async fn all(
     stop: &watch::Receiver<bool>,
 ) -> Result<All, StoreError> {
     let (mut gone, mut stays_at) = (0, None);
-    while !*stop.borrow() {
+    while upkeep.goes_on(stop) {
         let sweep = Sweep { sought, begin, before, limit: AT_ONCE, now: upkeep.clock.now() };
         let started = Instant::now();
         let swept = upkeep.ledger.sweep(tenant, sweep).await?;

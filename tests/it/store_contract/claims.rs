@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hookyard::domain::claim::ClaimToken;
 use hookyard::domain::delivery::{Cause, Next, State};
 use hookyard::domain::health::Health;
 use hookyard::domain::id::{DeliveryId, EndpointId, TenantId};
 use hookyard::domain::time::Timestamp;
 use hookyard::store::StoreError;
-use hookyard::store::ledger::{Delivery, Settlement, Share, Start, Which};
+use hookyard::store::ledger::{Delivery, Settlement, Share, Start, Unbegun, Which};
 
 use super::Store;
 use super::given::{
@@ -60,6 +61,31 @@ contract! {
         let just_before = NOW + (MINUTE - Duration::from_millis(1));
         assert!(claim(store, just_before).await?.is_empty());
         assert_eq!(claim(store, NOW + MINUTE).await?.len(), 20);
+        Ok(())
+    }
+
+    async fn what_its_holder_gives_back_is_due_at_once(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let fresh = a_delivery(store, tenant, claimed(1)).await?;
+        let waited = a_delivery(store, tenant, Start::Due(NOW)).await?;
+        let held = claims(store, NOW, 100).await?;
+        let [from_store] = held.as_slice() else { panic!("one is due, not {held:?}") };
+        let settled = a_delivery(store, tenant, claimed(2)).await?;
+        assert!(store.ledger.settle(settlement(tenant, settled, 2, Next::RetryAt(NOW + MINUTE))).await?);
+        let of = |delivery, token| Unbegun { tenant, delivery, token: ClaimToken(token) };
+        let elsewhere = Unbegun { tenant: a_tenant(store, "other").await?, ..of(fresh, 1) };
+
+        // Another's claim, another tenant's, none any more.
+        let not_held = vec![of(fresh, 9), elsewhere, of(settled, 2), of(id(), 1)];
+        assert_eq!(store.ledger.release(not_held, NOW).await?, 0);
+        assert!(claim(store, NOW).await?.is_empty());
+        let later = NOW + SECOND;
+        assert_eq!(store.ledger.release(vec![of(fresh, 1), of(settled, 2), from_store.into()], later).await?, 2);
+        assert_eq!(stored(store, tenant, fresh).await?.next_attempt_at, Some(later));
+        assert_eq!((stored(store, tenant, waited).await?.attempts, claim(store, NOW).await?.len()), (0, 0));
+        assert_eq!(claim(store, later).await?, BTreeSet::from([fresh, waited]));
+        assert!(!store.ledger.settle(settlement(tenant, fresh, 1, Next::Delivered)).await?, "it is another's now");
+        assert_eq!(store.ledger.release(Vec::new(), later).await?, 0);
         Ok(())
     }
 

@@ -142,17 +142,17 @@ contract! {
         Ok(())
     }
 
-    async fn what_came_in_is_kept_until_the_tenant_is_deleted(store: &Store) -> Kept {
+    async fn what_came_in_adds_up_until_the_tenant_is_deleted(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         let counted = |taken, refused| Counted { taken, refused };
-        store.ledger.put_event_counts(vec![(acme, 3, counted(1, 2)), (acme, 4, counted(3, 4))]).await?;
-        store.ledger.put_event_counts(vec![(acme, 4, counted(5, 6)), (other, 4, counted(7, 8))]).await?;
+        store.ledger.add_event_counts(vec![(acme, 3, counted(1, 2)), (acme, 4, counted(3, 4))]).await?;
+        store.ledger.add_event_counts(vec![(acme, 4, counted(5, 6)), (other, 4, counted(7, 8))]).await?;
         let found = store.ledger.event_counts(4).await?;
-        assert_eq!(found, [(acme, 4, counted(5, 6)), (other, 4, counted(7, 8))]);
+        assert_eq!(found, [(acme, 4, counted(8, 10)), (other, 4, counted(7, 8))]);
         assert_eq!(store.ledger.event_counts(3).await?.len(), 3);
 
         store.catalog.delete_tenant(acme, NOW).await?;
-        store.ledger.put_event_counts(vec![(acme, 4, counted(9, 9))]).await?;
+        store.ledger.add_event_counts(vec![(acme, 4, counted(9, 9))]).await?;
         assert_eq!(store.ledger.event_counts(0).await?, [(other, 4, counted(7, 8))]);
         Ok(())
     }

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use super::super::App;
 use super::super::auth::Operator;
 use super::super::error::ApiError;
+use crate::domain::id::HostId;
 use crate::domain::time::Timestamp;
 use crate::handoff::lanes::SLOTS;
 
@@ -30,7 +31,7 @@ struct ServerStatus {
     /// Runs of plugins that wait for a thread, and that have one.
     sandbox: SandboxStatus,
     tenants: usize,
-    /// Those that share the database. There is one.
+    /// Those that share the database, the oldest first.
     hosts: Vec<HostStatus>,
 }
 
@@ -80,9 +81,8 @@ struct SandboxStatus {
 
 #[derive(Serialize, ToSchema)]
 struct HostStatus {
-    /// Where it is reached.
-    url: String,
-    version: &'static str,
+    /// Of this run of the program.
+    id: HostId,
     started_at: Timestamp,
     /// Whether it is the one that answers.
     is_this: bool,
@@ -97,14 +97,20 @@ struct HostStatus {
     responses((status = 200, body = ServerStatus)),
 )]
 async fn show(State(app): State<App>, _operator: Operator) -> Result<Json<ServerStatus>, ApiError> {
-    let (now, started_at, version) = (app.clock.now(), app.started_at, env!("CARGO_PKG_VERSION"));
+    let (now, started_at) = (app.clock.now(), app.started_at);
     let queue = app.ledger.queue(now).await?;
     let vitals = app.ledger.vitals();
     let sandbox = app.sandbox.vitals();
     let (fresh, stored) = app.handoff.lanes.held();
     let (open, most) = app.traffic.connections();
+    let mut hosts = app.hosts.living(app.membership.in_step(now)).await?;
+    if !hosts.contains(&app.id) {
+        hosts.push(app.id);
+        hosts.sort_unstable();
+    }
+    let host = |id: HostId| HostStatus { id, started_at: id.minted_at(), is_this: id == app.id };
     Ok(Json(ServerStatus {
-        version,
+        version: env!("CARGO_PKG_VERSION"),
         started_at,
         uptime_seconds: now.since(started_at).as_secs(),
         database: DatabaseStatus {
@@ -128,6 +134,6 @@ async fn show(State(app): State<App>, _operator: Operator) -> Result<Json<Server
         connections: UsedShare { held: open, most },
         sandbox: SandboxStatus { waiting: sandbox.waiting, running: sandbox.running, loaded_plugins: sandbox.loaded },
         tenants: app.picture.tenants().len(),
-        hosts: vec![HostStatus { url: app.public_url.clone(), version, started_at, is_this: true }],
+        hosts: hosts.into_iter().map(host).collect(),
     }))
 }

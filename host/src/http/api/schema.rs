@@ -83,6 +83,7 @@ described! {
     id::AttemptId = "AttemptId": identifier("att", "An attempt's id.");
     id::AuditId = "AuditId": identifier("aud", "The id of an entry in the audit log.");
     id::ErasureId = "ErasureId": identifier("era", "An erasure's id.");
+    id::HostId = "HostId": identifier("host", "The id of one run of a server.");
 
     Role = "Role": words("What the holder of a key may do.", &Role::ALL.map(Role::as_str));
     UserRole = "UserRole": words("What somebody may do.", &ROLES.map(Role::as_str));

@@ -17,7 +17,7 @@ use super::answers::{self, Fields};
 use super::credentials::{MAX_PLACES, place};
 use super::{ApiError, App, Desk, Holder, Typed, enter, not_kept, page, problem, random};
 use crate::domain::oidc::{self, Answer};
-use crate::domain::session::{TokenHash, TokenText};
+use crate::domain::session::TokenText;
 use crate::domain::user::{Email, User};
 use crate::http::guesses::Tried;
 use crate::http::session::{self, CookieName};
@@ -60,18 +60,12 @@ async fn sent(app: &App, provider: &Provider, parts: &Parts, then: &str) -> Resu
     let now = app.clock.now();
     app.guesses.begin(&tries(app, parts), now).map_err(Refusal::Wait)?;
     let metadata = provider.metadata(now).await?;
-    let [state, nonce, verifier, cookie] = std::array::from_fn(|_| TokenText::new(random()));
+    let [state, nonce, verifier] = std::array::from_fn(|_| TokenText::new(random()));
     let redirect_uri = redirect_uri(app);
     let asked = oidc::Asked { redirect_uri: &redirect_uri, state: &state, nonce: &nonce, verifier: &verifier };
     let url = provider.settings.question(&metadata, &asked);
-    let stage = Stage::Asked(Asked { metadata, nonce, verifier });
-    put(app, state.hash(), cookie.hash(), then.to_owned(), stage);
-    Ok((url, cookie))
-}
-
-fn put(app: &App, key: TokenHash, browser: TokenHash, then: String, stage: Stage) {
-    let now = app.clock.now();
-    app.begun.put(key, SignIn { browser, then, ends_at: now + PATIENCE, stage }, now);
+    let stage = Stage::Asked(Asked { nonce, verifier });
+    Ok((url, app.begun.begin(&state, SignIn { then: then.to_owned(), stage }, now)))
 }
 
 /// Beginning is counted by address, and forgotten once it leads in: a stranger
@@ -87,13 +81,13 @@ pub(super) async fn come_back(State(desk): State<Desk>, RawQuery(query): RawQuer
     let Some(sign_in) = taken(&desk.app, fields.get("state"), &parts.headers) else {
         return Refusal::Stale.page(&desk, &parts, "/");
     };
-    let SignIn { browser, then, stage, .. } = sign_in;
+    let SignIn { then, stage } = sign_in;
     match vouched(&desk.app, stage, &fields).await {
         Ok((email, users)) => {
             desk.app.guesses.succeeded(&tries(&desk.app, &parts));
             match users.as_slice() {
                 [user] => let_in(&desk, &parts, user, &then).await,
-                _ => which(&desk, browser, then, email, &users),
+                _ => which(&desk, then, email, &users),
             }
         }
         Err(refusal) => without_cookie(&desk.app, refusal.page(&desk, &parts, &then)),
@@ -103,16 +97,17 @@ pub(super) async fn come_back(State(desk): State<Desk>, RawQuery(query): RawQuer
 /// The sign-in that came back, once.
 fn taken(app: &App, key: Option<&str>, headers: &HeaderMap) -> Option<SignIn> {
     let cookies = session::shown(app, headers, &COOKIE);
-    app.begun.take(TokenText::given(key?).hash(), &cookies, app.clock.now())
+    app.begun.take(&TokenText::given(key?), &cookies, app.clock.now())
 }
 
 /// The address that the provider vouches for, and who has it: one at least.
 async fn vouched(app: &App, stage: Stage, fields: &Fields) -> Result<(Email, Vec<User>), Refusal> {
     let (Some(provider), Stage::Asked(asked)) = (&app.provider, stage) else { return Err(Refusal::Stale) };
     let answer = Answer { code: fields.get("code"), iss: fields.get("iss"), error: fields.get("error") };
-    let code = asked.metadata.code(&provider.settings.issuer, answer)?;
+    let metadata = provider.metadata(app.clock.now()).await?;
+    let code = metadata.code(&provider.settings.issuer, answer)?;
     let came = Return {
-        metadata: &asked.metadata,
+        metadata: &metadata,
         code,
         redirect_uri: &redirect_uri(app),
         nonce: &asked.nonce,
@@ -130,13 +125,15 @@ async fn users(app: &App, email: &Email) -> Result<Vec<User>, ApiError> {
 
 /// Asks somebody of several tenants which they want, as the form with a password
 /// does. The provider need not be asked again.
-fn which(desk: &Desk, browser: TokenHash, then: String, email: Email, users: &[User]) -> Response {
+fn which(desk: &Desk, then: String, email: Email, users: &[User]) -> Response {
     let proof = TokenText::new(random());
     let tenants = users.iter().map(|user| place(&desk.app, user)).collect();
     let detail = "You belong to more than one: choose where to go.";
     let typed = Typed { problem: problem("tenant", detail), tenants, proof: Some(&proof), ..Typed::default() };
-    let response = page(desk, StatusCode::CONFLICT, typed);
-    put(&desk.app, proof.hash(), browser, then, Stage::Vouched(email));
+    let mut response = page(desk, StatusCode::CONFLICT, typed);
+    let cookie = desk.app.begun.begin(&proof, SignIn { then, stage: Stage::Vouched(email) }, desk.app.clock.now());
+    let cookie = session::lax_cookie(&desk.app, &COOKIE, &cookie, PATIENCE);
+    response.headers_mut().append(SET_COOKIE, cookie);
     not_kept(response)
 }
 

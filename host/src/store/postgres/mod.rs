@@ -30,6 +30,7 @@ mod copying;
 mod days;
 mod db;
 mod fault;
+mod hosts;
 pub mod inspect;
 mod offline;
 mod open;

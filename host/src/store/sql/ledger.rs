@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Store, claimed, claims, delivery_log, event_log, health, reads, replays, request_log, state, upkeep, usage,
+    Store, claimed, claims, delivery_log, event_log, health, reads, release, replays, request_log, state, upkeep, usage,
 };
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::delivery::State;
@@ -17,7 +17,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::{Counted, Day, PluginUse};
 use crate::store::ledger::{
     Delivery, DeliveryQuery, EventQuery, Idempotency, Ledger, LogQuery, Logged, LoggedRequest, Prepared, Recorded,
-    Recording, ReplayQuery, RequestQuery, RerunQuery, Searched, Settlement, Share, StoredAttempt, StoredRequest, Which,
+    Recording, ReplayQuery, RequestQuery, RerunQuery, Searched, Settlement, Share, StoredAttempt, StoredRequest,
+    Unbegun, Which,
 };
 use crate::store::{Reply, StoreError};
 
@@ -46,6 +47,10 @@ impl Ledger for Store {
 
     fn settle(&self, settlement: Settlement) -> Reply<'_, bool> {
         Box::pin(self.put_settlement(settlement))
+    }
+
+    fn release(&self, claims: Vec<Unbegun>, now: Timestamp) -> Reply<'_, u64> {
+        self.write(move |conn| Box::pin(release::release(conn, claims, now)))
     }
 
     fn take_over(&self, now: Timestamp) -> Reply<'_, u64> {
@@ -149,8 +154,8 @@ impl Ledger for Store {
         self.write(move |conn| Box::pin(usage::add(conn, day, uses)))
     }
 
-    fn put_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()> {
-        self.write(move |conn| Box::pin(usage::put_counts(conn, counts)))
+    fn add_event_counts(&self, counts: Vec<(TenantId, Day, Counted)>) -> Reply<'_, ()> {
+        self.write(move |conn| Box::pin(usage::add_counts(conn, counts)))
     }
 
     fn event_counts(&self, from: Day) -> Reply<'_, Vec<(TenantId, Day, Counted)>> {

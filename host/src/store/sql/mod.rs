@@ -28,6 +28,7 @@ mod picture;
 mod plugins;
 mod reads;
 pub(super) mod record;
+mod release;
 pub(super) mod remove;
 mod replays;
 pub(super) mod request_log;

@@ -63,19 +63,19 @@ pub(crate) async fn since(pool: &Pool, tenant: TenantId, from: Day) -> Result<Ve
     rows.iter().map(used).collect()
 }
 
-/// Replaces what is there. Of a tenant that was deleted meanwhile nothing is
-/// written.
-pub(crate) async fn put_counts(
+/// Adds to what is there, as [`add`] does.
+pub(crate) async fn add_counts(
     conn: &mut Connection,
     mut counts: Vec<(TenantId, Day, Counted)>,
 ) -> Result<(), StoreError> {
-    const PUT: &str = "
+    const ADD: &str = "
         INSERT INTO event_counts (tenant_id, day, taken, refused) SELECT $1, $2, $3, $4
         WHERE EXISTS (SELECT 1 FROM tenants WHERE id = $1 AND deleted_at IS NULL)
-        ON CONFLICT (tenant_id, day) DO UPDATE SET taken = excluded.taken, refused = excluded.refused";
+        ON CONFLICT (tenant_id, day) DO UPDATE SET taken = event_counts.taken + excluded.taken,
+            refused = event_counts.refused + excluded.refused";
     counts.sort_by_key(|(tenant, day, _)| (*tenant, *day));
     for (tenant, day, Counted { taken, refused }) in counts {
-        sqlx::query(PUT)
+        sqlx::query(ADD)
             .bind(id_text(&tenant))
             .bind(day)
             .bind(number(taken))

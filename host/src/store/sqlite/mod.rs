@@ -31,6 +31,7 @@ mod claims;
 mod copying;
 mod db;
 mod fault;
+mod hosts;
 pub mod inspect;
 #[cfg(test)]
 mod keeping_tests;

@@ -1,0 +1,310 @@
+//! Hosts that share a database: what one of them may do of what all of them may,
+//! and what one does for all.
+//!
+//! A host learns its part by saying once a second that it lives, and believes it
+//! until the others would not count it any more. That end is judged by whoever
+//! asks: a host that was stopped in the middle of something knows better as soon
+//! as it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::time::Timestamp;
+
+/// A host whose clock differs by more from the database's should not be sent
+/// traffic. Claims end by the clock of whoever looks, and leave 30 s for the
+/// difference of two (`claim::LEASE`).
+pub const MOST_APART: Duration = Duration::from_secs(10);
+
+/// A host's place among those that live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How many of them are older.
+    pub rank: u32,
+    /// How many live, this one included; at least one.
+    pub of: u32,
+}
+
+impl Part {
+    /// Of a host that is alone.
+    pub const WHOLE: Self = Self { rank: 0, of: 1 };
+
+    /// The same among hosts that stand in a ring which is turned by so much: what
+    /// falls to the first falls to another for another thing.
+    pub fn turned(self, by: u32) -> Self {
+        let of = self.of.max(1);
+        Self { rank: (self.rank % of + by % of) % of, of }
+    }
+
+    /// Its part of what may be at once. The parts of all add up to `most`, so that
+    /// the last have none where there are more hosts than that.
+    pub fn at_once(self, most: u16) -> u16 {
+        let (of, rank) = (self.of.max(1), self.rank);
+        let each = u32::from(most) / of;
+        let one_more = u32::from(rank < u32::from(most) % of);
+        u16::try_from(each + one_more).unwrap_or(most)
+    }
+}
+
+/// What one host does for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Retention, erasures, the purging of deleted tenants and of what has lapsed.
+    Upkeep,
+    /// Going on with replays whose host has gone.
+    Replays,
+}
+
+impl Duty {
+    pub const ALL: [Self; 2] = [Self::Upkeep, Self::Replays];
+
+    /// The store's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upkeep => "upkeep",
+            Self::Replays => "replays",
+        }
+    }
+}
+
+/// What a host knows of its place. Cheap to ask; clones are the same.
+#[derive(Clone)]
+pub struct Membership(Arc<Shared>);
+
+struct Shared {
+    is_alone: bool,
+    /// The rank, and in the upper half how many live; zero without a part.
+    part: AtomicU64,
+    /// Milliseconds since 1970 by this host's clock, as the next.
+    part_until: AtomicI64,
+    /// In the order of [`Duty::ALL`].
+    duties_until: [AtomicI64; Duty::ALL.len()],
+    /// Milliseconds that the database's clock is before this host's.
+    ahead: AtomicI64,
+    is_apart: AtomicBool,
+    lacks_dialect: AtomicBool,
+}
+
+/// Nobody else has the database.
+impl Default for Membership {
+    fn default() -> Self {
+        Self::new(true)
+    }
+}
+
+impl Membership {
+    /// Of a host that may not be the only one, and has no part yet.
+    pub fn outside() -> Self {
+        Self::new(false)
+    }
+
+    fn new(is_alone: bool) -> Self {
+        let part = if is_alone { packed(Part::WHOLE) } else { 0 };
+        let until = if is_alone { i64::MAX } else { i64::MIN };
+        Self(Arc::new(Shared {
+            is_alone,
+            part: AtomicU64::new(part),
+            part_until: AtomicI64::new(until),
+            duties_until: std::array::from_fn(|_| AtomicI64::new(until)),
+            ahead: AtomicI64::new(0),
+            is_apart: AtomicBool::new(false),
+            lacks_dialect: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether the engine lets no other host in.
+    pub fn is_alone(&self) -> bool {
+        self.0.is_alone
+    }
+
+    /// Its part at this moment; nothing where it may do nothing that is divided.
+    pub fn part(&self, now: Timestamp) -> Option<Part> {
+        let packed = self.0.part.load(Ordering::Relaxed);
+        let (of, rank) = ((packed >> 32) as u32, packed as u32);
+        let is_over = now.as_millis() >= self.0.part_until.load(Ordering::Relaxed);
+        (of > 0 && !is_over).then_some(Part { rank, of })
+    }
+
+    pub fn set_part(&self, part: Option<Part>, until: Timestamp) {
+        self.0.part.store(part.map_or(0, packed), Ordering::Relaxed);
+        self.0.part_until.store(until.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether it is the one that does this for all.
+    pub fn has(&self, duty: Duty, now: Timestamp) -> bool {
+        now.as_millis() < self.0.duties_until[duty as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn set_duty(&self, duty: Duty, until: Timestamp) {
+        self.0.duties_until[duty as usize].store(until.as_millis(), Ordering::Relaxed);
+    }
+
+    /// What the database's clock says when this host's says `now`: what several
+    /// hosts put in one order is told by that one.
+    pub fn in_step(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis(now.as_millis().saturating_add(self.0.ahead.load(Ordering::Relaxed)))
+    }
+
+    pub fn set_offset(&self, offset: Offset) {
+        self.0.ahead.store(offset.ahead, Ordering::Relaxed);
+        self.0.is_apart.store(offset.at_least() > MOST_APART, Ordering::Relaxed);
+    }
+
+    /// Somebody speaks a dialect that this host does not have.
+    pub fn set_lacks_dialect(&self, lacks: bool) {
+        self.0.lacks_dialect.store(lacks, Ordering::Relaxed);
+    }
+
+    /// Why other hosts should be sent this one's traffic.
+    pub fn why_not(&self, now: Timestamp) -> Option<&'static str> {
+        if self.0.lacks_dialect.load(Ordering::Relaxed) {
+            return Some("a dialect that somebody speaks is not on this host");
+        }
+        if self.0.is_apart.load(Ordering::Relaxed) {
+            return Some("the clock differs from the database's by more than 10 s");
+        }
+        match self.part(now) {
+            Some(_) => None,
+            None => Some("the database does not count this host among those that live"),
+        }
+    }
+}
+
+fn packed(Part { rank, of }: Part) -> u64 {
+    u64::from(of) << 32 | u64::from(rank)
+}
+
+/// How far the database's clock is from this host's, as an answer of it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// Milliseconds that the database's is before.
+    pub ahead: i64,
+    /// It may be so much more or less: nobody knows when in between it looked.
+    pub doubt: i64,
+}
+
+impl Offset {
+    /// It said `theirs` to a question of this host that began at `asked` and was
+    /// answered at `answered`.
+    pub fn of(asked: Timestamp, theirs: Timestamp, answered: Timestamp) -> Self {
+        let took = answered.as_millis().saturating_sub(asked.as_millis()).max(0);
+        let doubt = took / 2;
+        Self { ahead: theirs.as_millis().saturating_sub(asked.as_millis().saturating_add(doubt)), doubt }
+    }
+
+    /// The two differ by this much, whenever it looked.
+    pub fn at_least(self) -> Duration {
+        Duration::from_millis(self.ahead.unsigned_abs().saturating_sub(self.doubt.unsigned_abs()))
+    }
+}
+
+/// When a host that begins to say that it lives may take its part: not before the
+/// others know of it, since until then theirs are larger.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Joining {
+    /// When it began, and when the database was last told.
+    told: Option<(Timestamp, Timestamp)>,
+    is_known: bool,
+}
+
+impl Joining {
+    /// The database was told at `now` that it lives, and answered with this part.
+    /// Answers what it may take of it. Whoever was silent for `life` was not counted
+    /// meanwhile, and begins anew; `known_after` is how long the others take to hear
+    /// of it.
+    pub fn told(&mut self, part: Part, now: Timestamp, life: Duration, known_after: Duration) -> Option<Part> {
+        let began = match self.told {
+            Some((began, last)) if now < last + life => began,
+            _ => {
+                self.is_known = false;
+                now
+            }
+        };
+        self.told = Some((began, now));
+        // Where nobody else is, nobody has to hear of it.
+        self.is_known |= part.of == 1 || now >= began + known_after;
+        self.is_known.then_some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(5);
+    const KNOWN: Duration = Duration::from_secs(2);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn the_parts_of_all_add_up() {
+        for (most, of) in [(64, 1), (64, 3), (5, 3), (1, 4), (2, 4), (256, 7)] {
+            let parts: Vec<u16> = (0..of).map(|rank| Part { rank, of }.at_once(most)).collect();
+            assert_eq!(parts.iter().sum::<u16>(), most, "{parts:?}");
+            assert!(parts.is_sorted_by(|older, younger| older >= younger) && parts[0] - parts[parts.len() - 1] <= 1);
+        }
+    }
+
+    #[test]
+    fn a_ring_that_is_turned_has_the_same_parts() {
+        for by in [0, 1, 2, 3, u32::MAX] {
+            let mut ranks: Vec<u32> = (0..3).map(|rank| Part { rank, of: 3 }.turned(by).rank).collect();
+            assert_eq!(ranks[0], by % 3);
+            ranks.sort_unstable();
+            assert_eq!(ranks, [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn a_part_and_a_duty_end_by_themselves() {
+        let host = Membership::outside();
+        assert_eq!((host.part(at(0)), host.has(Duty::Upkeep, at(0)), host.is_alone()), (None, false, false));
+        let part = Part { rank: 2, of: 3 };
+        host.set_part(Some(part), at(5000));
+        host.set_duty(Duty::Replays, at(4000));
+        assert_eq!((host.part(at(4999)), host.part(at(5000))), (Some(part), None));
+        assert_eq!([3999, 4000].map(|now| host.has(Duty::Replays, at(now))), [true, false]);
+        assert!(!host.has(Duty::Upkeep, at(0)), "another one");
+        assert!(host.why_not(at(0)).is_none() && host.why_not(at(5000)).is_some());
+        host.set_part(None, at(9000));
+        assert_eq!(host.part(at(5000)), None);
+
+        let alone = Membership::default();
+        assert_eq!(alone.part(at(i64::MAX - 1)), Some(Part::WHOLE));
+        assert!(Duty::ALL.into_iter().all(|duty| alone.has(duty, at(i64::MAX - 1))) && alone.why_not(at(0)).is_none());
+    }
+
+    #[test]
+    fn a_clock_is_off_by_no_more_than_the_answer_took() {
+        let offset = Offset::of(at(1000), at(4000), at(1200));
+        assert_eq!((offset, offset.at_least()), (Offset { ahead: 2900, doubt: 100 }, Duration::from_millis(2800)));
+        // The answer took long: that is no difference.
+        let slow = Offset::of(at(0), at(40_000), at(40_000));
+        assert_eq!((slow.ahead, slow.at_least()), (20_000, Duration::ZERO));
+        let behind = Offset::of(at(60_000), at(45_000), at(60_000));
+        assert_eq!(behind.at_least(), Duration::from_secs(15));
+        let host = Membership::default();
+        host.set_offset(behind);
+        assert_eq!((host.in_step(at(60_000)), host.why_not(at(0)).is_some()), (at(45_000), true));
+        host.set_offset(offset);
+        assert!(host.why_not(at(0)).is_none());
+    }
+
+    #[test]
+    fn whoever_joins_others_waits_until_they_know() {
+        let (second, alone) = (Part { rank: 1, of: 2 }, Part::WHOLE);
+        let mut joining = Joining::default();
+        let mut told = |part, now| joining.told(part, at(now), LIFE, KNOWN);
+        assert_eq!([told(second, 0), told(second, 1000), told(second, 1999)], [None; 3]);
+        assert_eq!([told(second, 2000), told(second, 6999)], [Some(second); 2]);
+        // For so long nobody counted it.
+        assert_eq!([told(second, 11_999), told(second, 13_000), told(second, 14_000)], [None, None, Some(second)]);
+
+        let mut first = Joining::default();
+        assert_eq!(first.told(alone, at(0), LIFE, KNOWN), Some(alone));
+        assert_eq!(first.told(Part { rank: 0, of: 2 }, at(1000), LIFE, KNOWN), Some(Part { rank: 0, of: 2 }));
+    }
+}
