@@ -58,6 +58,7 @@ mod scripts;
 mod senders;
 mod signatures;
 mod signing;
+mod simulation;
 mod soak;
 mod ssrf;
 mod standing;

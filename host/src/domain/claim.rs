@@ -29,6 +29,20 @@ pub struct Claim {
     pub message: Option<Arc<Message>>,
 }
 
+impl Claim {
+    /// Whether an attempt that begins now is over and written down before the claim
+    /// ends, also for a host whose clock is before this one's. What waited too long for
+    /// its turn is left to whoever claims it next: a receiver must not be sent the same
+    /// thing by two.
+    pub fn has_time(&self, now: Timestamp) -> bool {
+        now + LONGEST_DEADLINE + MARGIN < self.until
+    }
+}
+
+/// What is left of a claim after the longest attempt: time to write down what it came
+/// to, and what the clocks of two hosts may be apart.
+pub const MARGIN: Duration = Duration::from_secs(10);
+
 /// How long a claim holds: the attempt's deadline, and time enough to run the
 /// pipeline before and to settle after. Derived, not configured: set apart from
 /// the deadline, the two would drift until receivers are sent to twice.
