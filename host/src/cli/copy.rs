@@ -10,6 +10,7 @@ use super::table::table;
 use super::{Failure, on_one_thread};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Hidden, Place};
+use crate::domain::database::Database;
 use crate::store::copy::{Compared, Copied, CopyError, Watch, copy};
 use crate::store::seal::Seal;
 use crate::telemetry::Chain;
@@ -63,7 +64,8 @@ impl Copy {
                 Ok(Copied::Now { tables, released, replaced }) => {
                     print(&compared(&tables))?;
                     print(&said(&tables, released, replaced))?;
-                    print(&format!("Start the server on it: --database {to}, with the same master key.\n"))
+                    let scheme = if matches!(to, Database::Sqlite(_)) { "sqlite:" } else { "" };
+                    print(&format!("Start the server on it: --database {scheme}{to}, with the same master key.\n"))
                 }
                 Ok(Copied::Before) => print(&format!("{to} is a complete copy already.\n")),
                 Err(error) => {

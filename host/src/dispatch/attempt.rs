@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
-use super::{Carried, Dispatch, has_time, spans};
+use super::{Carried, Dispatch, spans};
 use crate::activity;
 use crate::clock::{mint, random};
 use crate::domain::attempt::Attempt;
@@ -74,7 +74,7 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
         Made::Nothing { prepared, next } => return rest(dispatch, claim, Some(prepared), next).await,
         Made::Later(next) => return rest(dispatch, claim, None, next).await,
     };
-    if !has_time(claim, &*dispatch.clock) {
+    if !dispatch.has_time(claim) {
         // The plugins' queue was long. Whoever claims it next sends what they
         // made; if that has happened already, this settles nothing.
         return rest(dispatch, claim, prepared, Next::RetryAt(dispatch.clock.now())).await;
@@ -92,7 +92,7 @@ async fn set_up(dispatch: &Dispatch, claim: &Claim) -> Result<Option<Arc<TenantP
     if is_active || dispatch.lanes.is_alone() {
         return Ok(part);
     }
-    let left = claim.until.since(dispatch.clock.now());
+    let left = claim.until.since(dispatch.in_step());
     let claimed = Instant::now().checked_sub(LEASE.saturating_sub(left)).unwrap_or_else(Instant::now);
     dispatch.picture.refresh_since(&*dispatch.catalog, claim.tenant, claimed).await?;
     Ok(dispatch.picture.tenant(claim.tenant))

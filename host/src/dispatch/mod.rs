@@ -11,11 +11,12 @@ use tokio::sync::{Semaphore, watch};
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::compose::Composer;
-use crate::domain::claim::{Claim, LONGEST_DEADLINE};
+use crate::domain::claim::Claim;
 use crate::domain::dialect::Dialects;
 use crate::domain::id::EndpointId;
 use crate::domain::pace::Pace;
 use crate::domain::retry::RetryPolicy;
+use crate::domain::time::Timestamp;
 use crate::handoff::lanes::Lanes;
 use crate::handoff::{Arrivals, Handoff, Held};
 use crate::notices::Notices;
@@ -129,7 +130,7 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bo
         () = stopped(&mut stop) => return Carried::NotBegun,
         Ok(permit) = in_flight.acquire() => permit,
     };
-    if !has_time(&claim, dispatch.clock.as_ref()) {
+    if !dispatch.has_time(&claim) {
         return Carried::Over;
     }
     match attempt::attempt(&dispatch, &claim, &stop).await {
@@ -145,9 +146,13 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bo
     }
 }
 
-/// Whether an attempt would end before the claim does. One that waited too long
-/// for its turn is left to whoever claims it next: a receiver must not be sent
-/// the same thing by two.
-fn has_time(claim: &Claim, clock: &dyn Clock) -> bool {
-    clock.now() + LONGEST_DEADLINE < claim.until
+impl Dispatch {
+    /// Now, by the clock that all hosts hold their claims by.
+    fn in_step(&self) -> Timestamp {
+        self.lanes.in_step(self.clock.now())
+    }
+
+    fn has_time(&self, claim: &Claim) -> bool {
+        claim.has_time(self.in_step())
+    }
 }

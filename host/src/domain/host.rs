@@ -13,9 +13,9 @@ use std::time::Duration;
 use super::time::Timestamp;
 
 /// A host whose clock differs by more from the database's should not be sent
-/// traffic. Claims end by the clock of whoever looks, and leave 30 s for the
-/// difference of two (`claim::LEASE`).
-pub const MOST_APART: Duration = Duration::from_secs(10);
+/// traffic. Claims are held by the database's clock as each host knows it, and leave
+/// what two hosts may be apart (`claim::MARGIN`).
+pub const MOST_APART: Duration = Duration::from_secs(5);
 
 /// A host's place among those that live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

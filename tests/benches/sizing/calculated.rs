@@ -62,8 +62,8 @@ pub(crate) fn by_rate(cost: &Cost) -> String {
 pub(crate) fn in_money(cost: &Cost) -> String {
     let (table, index) = cost.kept();
     let mut said = String::from(
-        "| events/s | | processors: hosts, database | disk, GB | dollars a month | dollars a million events |\n\
-         |---|---|---|---|---|---|\n",
+        "| events/s | | processors: hosts, database | disk, GB | dollars a month | of them for the disk | dollars a million events |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for rate in RATES {
         for offer in &OFFERS {
@@ -71,10 +71,11 @@ pub(crate) fn in_money(cost: &Cost) -> String {
             let hosts = processors(cost.each.host, rate).max(4.0);
             let database = processors(cost.each.server, rate);
             let disk = rate * DAY * KEPT_DAYS * (table + index) / 1e9;
-            let month = HOURS * (hosts * offer.host + database * offer.database) + disk * offer.disk;
+            let of_disk = disk * offer.disk;
+            let month = HOURS * (hosts * offer.host + database * offer.database) + of_disk;
             let _to_a_string = writeln!(
                 said,
-                "| {rate:.0} | {} | {hosts:.0}, {database:.0} | {disk:.0} | {month:.0} | {:.2} |",
+                "| {rate:.0} | {} | {hosts:.0}, {database:.0} | {disk:.0} | {month:.0} | {of_disk:.0} | {:.2} |",
                 offer.name,
                 month / (rate * DAY * MONTH_DAYS / 1e6),
             );

@@ -1,6 +1,7 @@
 //! `cargo bench --workspace --bench sizing`: what an event costs on PostgreSQL, and what
-//! follows from that for a machine. Prints the tables of `host/docs/sizing.md`, as they
-//! stand there.
+//! follows from that for a machine. Prints the tables of `host/docs/sizing.md`; with that
+//! path in `HOOKYARD_BENCH_PAGE` (from the root) it puts them there in the place of the
+//! old ones.
 //!
 //! Costs are measured as differences of the server's counters over many events,
 //! through a real host; what a host at rest does meanwhile is taken off. They hold
@@ -14,6 +15,7 @@ mod calculated;
 mod counters;
 mod load;
 mod measured;
+mod page;
 mod receiver;
 mod shape;
 mod subject;
@@ -58,14 +60,23 @@ async fn measure() {
         shapes.push((shape, cost(&subject, events, None).await));
     }
 
-    println!("{}\n", place.told().await);
-    println!("{}", measured::at_rest(&rest));
-    println!("{}", measured::of_shapes(&steady, &shapes));
-    println!(
-        "{}",
-        measured::by_pace(&[("flat out", &steady), ("after a checkpoint", &fresh), ("slowly", &slow)], rate)
-    );
-    println!("{}", measured::by_table(&steady));
-    println!("{}", calculated::by_rate(&steady));
-    println!("{}", calculated::in_money(&steady));
+    let paces = [("flat out", &steady), ("after a checkpoint", &fresh), ("slowly", &slow)];
+    let measured = [
+        place.told().await,
+        measured::at_rest(&rest),
+        measured::of_shapes(&steady, &shapes),
+        measured::by_pace(&paces, rate),
+        measured::by_table(&steady),
+    ];
+    let parts = [
+        ("measured", measured.join("\n")),
+        ("calculated", calculated::by_rate(&steady)),
+        ("money", calculated::in_money(&steady)),
+    ];
+    for (name, part) in &parts {
+        println!("-- {name}\n{part}");
+    }
+    if let Ok(page) = std::env::var("HOOKYARD_BENCH_PAGE") {
+        page::fill(&page, &parts);
+    }
 }

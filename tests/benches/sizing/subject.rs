@@ -48,8 +48,8 @@ impl Place {
         let version = self.cluster.psql("SHOW server_version").await;
         let sync = self.sync();
         format!(
-            "{cpus} processors ({}), PostgreSQL {version}; a write of 8 KiB is on the disk after {:.2} ms (median of \
-             200). All on one machine: host, PostgreSQL, load and receiver.",
+            "{cpus} processors ({}), PostgreSQL {version}. A write of 8 KiB is on the disk after {:.2} ms (median of \
+             200). Host, PostgreSQL, load and receiver share it.\n",
             model.trim_start_matches([':', ' ', '\t']),
             sync.as_secs_f64() * 1e3,
         )

@@ -142,6 +142,8 @@ async fn a_doctor_says_what_is_wrong_with_a_server() {
     assert!(line(&report, "database").1.contains("it takes no writes"), "{report}");
 
     let host = HostProcess::start_with(data.path(), &[("HOOKYARD_DATABASE", database.url())]).await;
+    // It listens for signals once it serves.
+    host.tenant("acme").await;
     assert!(host.terminate().await.0);
     let report = failed(look(&data, database.url(), &[9; 32])).await;
     assert!(line(&report, "secrets").1.contains("another master key"), "{report}");

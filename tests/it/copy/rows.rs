@@ -205,7 +205,7 @@ async fn large_rows_do_not_fill_the_memory() {
     let server = database().await;
     let mut command = tokio::process::Command::new("bash");
     // Addresses, of which a program takes some for nothing: what it holds is far below.
-    let limited = "ulimit -v 900000; exec \"$0\" copy --data /nowhere";
+    let limited = "ulimit -v 500000; exec \"$0\" copy --data /nowhere";
     command.args(["-c", limited]).arg(hookyard_tests::build::hookyard());
     command.env("HOOKYARD_COPY_FROM", url(&file)).env("HOOKYARD_COPY_TO", server.url());
     let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hookyard_tests::host::MASTER_KEY);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hookyard::domain::attempt::Attempt;
 use hookyard::domain::claim::{Claim, ClaimToken};
+use hookyard::domain::database::Durability;
 use hookyard::domain::delivery::{Cause, Next, Outcome, State};
 use hookyard::domain::event::Event;
 use hookyard::domain::id::{DeliveryId, EndpointId, KeyId, TenantId, TypedId};
@@ -17,10 +18,11 @@ use hookyard::domain::tenant::{DEFAULT_DIALECT, Tenant};
 use hookyard::domain::time::Timestamp;
 use hookyard::store::catalog::NewKey;
 use hookyard::store::ledger::{FreshDelivery, InLine, Recording, Settlement, Share, Start, Unbegun, Which};
+use hookyard::store::postgres::PostgresStore;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog, Ledger};
-use hookyard_tests::TempDir;
+use hookyard::store::{Catalog as _, Engine, Ledger};
+use hookyard_tests::{TempDir, postgres};
 
 use super::chance::Chance;
 use super::clock::{SECOND, START};
@@ -218,9 +220,7 @@ fn endpoint(at: usize) -> EndpointId {
     EndpointId::new(Timestamp::from_millis(START), [u8::try_from(at).expect("few"); 10])
 }
 
-async fn sqlite(place: &TempDir, tenant: TenantId) -> Arc<dyn Ledger> {
-    let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new([7; 32])).await;
-    let store = Arc::new(opened.expect("an empty directory takes a database"));
+async fn with(store: Arc<impl Engine + 'static>, tenant: TenantId) -> Arc<dyn Ledger> {
     let created_at = Timestamp::from_millis(START);
     let of = Tenant {
         id: tenant,
@@ -236,18 +236,34 @@ async fn sqlite(place: &TempDir, tenant: TenantId) -> Arc<dyn Ledger> {
     store
 }
 
+/// The same is done to the engine and to the model.
+async fn are_alike(seed: u64, engine: Arc<dyn Ledger>, tenant: TenantId) {
+    let model = Model::new(tenant, Keeps { fence: true, lines: true, head: false });
+    let now = Timestamp::from_millis(START);
+    let mut both = Both { engine, model, tenant, chance: Chance::new(seed), now, counter: 0 };
+    for _ in 0..150 {
+        both.step().await;
+    }
+    both.compare().await;
+}
+
 #[tokio::test]
 async fn the_model_does_what_sqlite_does() {
     for seed in 0..4 {
-        let place = TempDir::new();
-        let tenant = TenantId::floor(Timestamp::from_millis(START));
-        let engine = sqlite(&place, tenant).await;
-        let model = Model::new(tenant, Keeps { fence: true, lines: true, head: false });
-        let now = Timestamp::from_millis(START);
-        let mut both = Both { engine, model, tenant, chance: Chance::new(seed), now, counter: 0 };
-        for _ in 0..150 {
-            both.step().await;
-        }
-        both.compare().await;
+        let (place, tenant) = (TempDir::new(), TenantId::floor(Timestamp::from_millis(START)));
+        let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new([7; 32])).await;
+        let store = Arc::new(opened.expect("an empty directory takes a database"));
+        are_alike(seed, with(store, tenant).await, tenant).await;
+    }
+}
+
+#[tokio::test]
+async fn the_model_does_what_postgresql_does() {
+    for seed in 0..4 {
+        let (database, tenant) = (postgres::database().await, TenantId::floor(Timestamp::from_millis(START)));
+        let url = database.url().parse().expect("a server's URL");
+        let opened = PostgresStore::open(&url, Seal::new([7; 32]), Durability::Required).await;
+        let store = Arc::new(opened.expect("an empty database takes the schema"));
+        are_alike(seed, with(store, tenant).await, tenant).await;
     }
 }

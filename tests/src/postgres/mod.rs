@@ -15,4 +15,5 @@ mod talk;
 pub use bouncer::PgBouncer;
 pub use cluster::Cluster;
 pub use database::{Database, database, shared};
+pub use programs::program;
 pub use relay::{Lost, Relay};

@@ -10,7 +10,7 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 
 /// The newest of that name that is installed, or whatever an administrator's
 /// PATH has.
-pub(super) fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
     let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
     let programs = numbered.map(|(version, path)| (version, path.join("bin").join(name)));

@@ -30,7 +30,8 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Rows come as they are taken, which is as fast as the other side writes, and from
 /// the index: sorted, all of a table would be written to the disk first.
 const READ_SLOWLY: &str = "
-    SET LOCAL enable_sort = off; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+    SET LOCAL enable_sort = off; SET LOCAL jit = off;
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 /// Tables that are cut into days, and the column that says of which a row is.
 const CUT: [(&str, &str); 5] = [
     ("requests", "id"),

@@ -124,7 +124,7 @@ impl std::error::Error for OpenError {
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        if pooler::is_mixed_up(&error) { Self::Pooler } else { Self::Database(error) }
     }
 }
 
@@ -132,7 +132,7 @@ impl From<ResealError> for OpenError {
     fn from(error: ResealError) -> Self {
         match error {
             ResealError::Unopened { table, column } => Self::Unopened { table, column },
-            ResealError::Database(error) => Self::Database(error),
+            ResealError::Database(error) => error.into(),
         }
     }
 }

@@ -28,7 +28,6 @@ pub(super) async fn check(conn: &mut PgConnection, options: &PgConnectOptions) -
     match checked {
         Ok(false) => Ok(()),
         Ok(true) => Err(OpenError::Pooler),
-        Err(error) if is_mixed_up(&error) => Err(OpenError::Pooler),
         Err(error) => Err(error.into()),
     }
 }
@@ -36,10 +35,14 @@ pub(super) async fn check(conn: &mut PgConnection, options: &PgConnectOptions) -
 async fn mixes(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool, sqlx::Error> {
     for round in 0..ROUNDS {
         // Whoever is first keeps a connection to the server for its transaction, and
-        // the second gets another one: in turn, or a pooler that goes round by turns
-        // would give each the same every time.
-        let (first, second) = if round % 2 == 0 { (&mut *one, &mut *other) } else { (&mut *other, &mut *one) };
-        let (of_first, of_second) = (STATEMENTS[round % 2], STATEMENTS[(round + 1) % 2]);
+        // the second gets another one. Twice the one is first, then twice the other:
+        // with a pooler that gives what was given back last, the same ones come again
+        // until the first is another, and with one that goes round by turns, until it
+        // is not.
+        let is_turned = round / 2 % 2 == 1;
+        let (first, second) = if is_turned { (&mut *other, &mut *one) } else { (&mut *one, &mut *other) };
+        let [of_one, of_other] = STATEMENTS;
+        let (of_first, of_second) = if is_turned { (of_other, of_one) } else { (of_one, of_other) };
         let mut held = first.begin().await?;
         let is_first = asked(&mut held, of_first).await?;
         // A pooler with one connection has none left while the first has its own.
@@ -58,7 +61,8 @@ async fn asked(conn: &mut PgConnection, (statement, answer): (&'static str, i64)
     Ok(sqlx::query_scalar::<_, i64>(statement).fetch_one(conn).await? == answer)
 }
 
-fn is_mixed_up(error: &sqlx::Error) -> bool {
+/// Whether a statement has met another of its name, or none.
+pub(super) fn is_mixed_up(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some(DUPLICATE_STATEMENT | NO_SUCH_STATEMENT))
 }
