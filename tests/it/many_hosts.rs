@@ -11,35 +11,37 @@ mod seen;
 mod stale;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hookyard_tests::host::{Extra, local};
 use hookyard_tests::postgres::{self, Database};
 use hookyard_tests::{Api, Host, Receiver, eventually, list, text};
 use serde_json::{Value, json};
 
-pub use followed::Followed;
-pub use holding::{Held, Holding};
+pub(crate) use followed::Followed;
+pub(crate) use holding::{Held, Holding};
 
-/// Longer than a claim holds.
-pub const PAST_A_CLAIM: Duration = Duration::from_secs(61);
-
-pub async fn database() -> Arc<Database> {
+pub(crate) async fn database() -> Arc<Database> {
     Arc::new(postgres::database().await)
 }
 
 /// A host in this process, whose clock can be turned.
-pub async fn host_on(database: &Arc<Database>) -> Host {
+pub(crate) async fn host_on(database: &Arc<Database>) -> Host {
     Host::start_as(local(), Extra { database: Some(database.clone()), ..Extra::default() }).await
 }
 
 /// The same tenant at another host.
-pub fn at(operator: &Api, tenant: &Api) -> Api {
+pub(crate) fn at(operator: &Api, tenant: &Api) -> Api {
     operator.with_key(Some(tenant.key()))
 }
 
+/// What is claimed at this moment was claimed so long ago that anybody may take it
+/// over. Claims are held against the database's clock, which no test can turn.
+pub(crate) async fn claims_run_out(database: &Database) {
+    database.psql("UPDATE deliveries_pending SET due_at = due_at - 61000 WHERE claim IS NOT NULL").await;
+}
+
 /// Waits until the host has its part of what is divided, and the others know.
-pub async fn takes_part(operator: &Api) {
+pub(crate) async fn takes_part(operator: &Api) {
     eventually("a host that takes part", async || {
         (operator.with_key(None).get("/readyz").await.status == 200).then_some(())
     })
@@ -48,7 +50,7 @@ pub async fn takes_part(operator: &Api) {
 
 /// Waits until a host routes the tenant's events as the others do: a new endpoint
 /// is given one of them.
-pub async fn routes_to(tenant: &Api, endpoint: &Value) {
+pub(crate) async fn routes_to(tenant: &Api, endpoint: &Value) {
     let path = format!("/v1/deliveries?endpoint={}", text(&endpoint["id"]));
     eventually("a host that knows the endpoint", async || {
         let answer = tenant.post("/v1/events", json!({"type": "warm.up", "data": 1})).await;
@@ -60,7 +62,7 @@ pub async fn routes_to(tenant: &Api, endpoint: &Value) {
 }
 
 /// Nothing waits any more, and nothing is in a state that it cannot leave.
-pub async fn drained(tenant: &Api) {
+pub(crate) async fn drained(tenant: &Api) {
     eventually("an end of every delivery", async || {
         let pending = tenant.get("/v1/deliveries?state=pending").await;
         (pending.status == 200 && list(&pending.body["items"]).is_empty()).then_some(())
@@ -70,7 +72,7 @@ pub async fn drained(tenant: &Api) {
 
 /// Shows that a host's dispatcher has looked for work since: what it was not to send
 /// was not sent.
-pub async fn has_looked(tenant: &Api) {
+pub(crate) async fn has_looked(tenant: &Api) {
     let mut bystander = Receiver::start().await;
     let form = json!({"name": "bystander", "event_types": ["look.here"]});
     let endpoint = tenant.endpoint(&bystander.url(), form).await;

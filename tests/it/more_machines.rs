@@ -63,7 +63,8 @@ async fn the_readmes_two_hosts_do_what_it_says() {
     let [a_database, hosts, publish, look, stop, copy]: [String; 6] = blocks.try_into().expect("six blocks");
     // The README's address has no port: it is PostgreSQL's usual one.
     let variables = [("HOME", home.to_str().expect("it is text")), ("PGPORT", &port)];
-    let programs = [&*home.join("bin"), program("createdb").parent().unwrap_or(home)];
+    let (own, createdb) = (home.join("bin"), program("createdb"));
+    let programs = [&*own, createdb.parent().unwrap_or(home)];
     let mut terminal = Terminal::open(home, &variables, &programs).await;
 
     terminal.paste(&a_database).await;
@@ -100,6 +101,6 @@ async fn the_pages_questions_to_postgresql_are_answered() {
     let questions = blocks(&page, "\n```sql\n").concat();
     let said = database.psql(&questions).await;
     assert!(said.contains("host_"), "a host lives: {said}");
-    assert!(said.contains("deliveries_pending"), "what waits is a table: {said}");
+    assert!(said.contains("deliveries_rested_"), "tables have sizes: {said}");
     host.terminate().await;
 }

@@ -185,8 +185,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let data = settings.data.clone();
     let host = Host::start(settings, Arc::new(SystemClock), public_url.clone()).await?;
     first_link::tell(&data, host.first_link().await?.as_deref())?;
+    // Whoever reads that it is ready may tell it to stop.
+    let told_to_stop = shutdown();
     tracing::info!(%address, url = public_url, operator_key = %data.join("operator.key").display(), "ready");
-    Ok(host.serve(listener, shutdown()).await?)
+    Ok(host.serve(listener, told_to_stop).await?)
 }
 
 /// Bound before anything else is opened: a port that is taken is the commonest
@@ -197,21 +199,25 @@ pub(crate) async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
         .map_err(|error| Failure(format!("listen = `{}`: {error}", settings.listen)))
 }
 
-/// SIGTERM or Ctrl-C; a second one ends the process at once.
-pub(crate) async fn shutdown() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be listened for: only SIGKILL ends this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    tokio::spawn(async move {
+/// SIGTERM or Ctrl-C, heard from when this is called; a second one ends the process at
+/// once.
+pub(crate) fn shutdown() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = signals else {
+            tracing::error!("signals cannot be listened for: only SIGKILL ends this process");
+            return std::future::pending().await;
+        };
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
         }
-        std::process::exit(1);
-    });
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    }
 }

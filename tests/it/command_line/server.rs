@@ -67,6 +67,8 @@ async fn a_file_is_migrated_while_no_server_has_it() {
     hookyard(&["migrate", "--data", path]).badly("there is none to migrate").await;
     let host = HostProcess::start(data.path()).await;
     hookyard(&["migrate", "--data", path]).badly("stop it first").await;
+    // It listens for signals once it serves.
+    host.tenant("acme").await;
     assert!(host.terminate().await.0);
     let said = hookyard(&["migrate", "--data", path]).well().await;
     assert!(said.contains("hookyard.db: schema version 1") && said.ends_with(", as before\n"), "{said}");

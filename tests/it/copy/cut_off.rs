@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use hookyard::domain::database::Durability;
 use hookyard_tests::postgres::{Database, database};
 use hookyard_tests::{HostProcess, TempDir, eventually};
 use serde_json::Value;
@@ -141,6 +142,28 @@ async fn a_changed_byte_a_lost_row_and_a_new_one_are_noticed() {
     copied(&url(&file), database.url()).await;
     let said = copied(&url(&file), database.url()).await;
     assert!(said.contains("complete copy already"), "{said}");
+}
+
+/// Half-way through a table, while more of it is being read.
+#[tokio::test]
+async fn a_server_that_takes_a_row_not_is_told_of_and_gone_on_with() {
+    let place = TempDir::new();
+    let file = place.path().join("hookyard.db");
+    many_events(&file).await;
+    let target = database().await;
+    let postgres_url = target.url().parse().expect("a server's URL");
+    let migrated = hookyard::store::postgres::migrate(&postgres_url, Durability::Required).await;
+    migrated.expect("an empty database");
+    target.psql("ALTER TABLE events ADD CONSTRAINT no_one CHECK (tenant_id <> 'ten_1')").await;
+    let said = not_copied(&url(&file), target.url()).await;
+    assert!(said.contains("the same command goes on where it was") && said.contains("no_one"), "{said}");
+    let reached = reached_in_postgres(&target).await.expect("it was begun");
+    assert!(reached > 0 && reached < u64::from(EVENTS), "{reached}");
+    assert_eq!(target.psql("SELECT count(*) FROM events").await, reached.to_string());
+
+    target.psql("ALTER TABLE events DROP CONSTRAINT no_one").await;
+    copied(&url(&file), target.url()).await;
+    assert_eq!(content_of_postgres(target.url()).await, content_of_sqlite(&file).await);
 }
 
 /// Of two commands that copy to one place, one gives up and the other ends right.

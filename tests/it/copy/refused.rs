@@ -53,6 +53,8 @@ async fn whoever_works_on_it_is_named() {
     let (file, server) = (url(&place.path().join("hookyard.db")), database().await);
     let said = not_copied(&file, server.url()).await;
     assert!(said.contains("stop it first"), "{said}");
+    // It listens for signals once it serves.
+    host.tenant("acme").await;
     assert!(host.terminate().await.0);
     copied(&file, server.url()).await;
 

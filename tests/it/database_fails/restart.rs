@@ -5,7 +5,7 @@ use hookyard_tests::postgres::Cluster;
 use hookyard_tests::{Api, HostProcess, eventually, figures, setting};
 use serde_json::json;
 
-use crate::many_hosts::{Followed, at, drained, takes_part};
+use crate::many_hosts::{Followed, at, drained, routes_to, takes_part};
 
 /// Faults of each kind in one run of the test; `tests/soak` does more.
 const ROUNDS: u64 = 1;
@@ -67,7 +67,10 @@ async fn a_server_that_goes_away_and_comes_back_costs_nothing_but_time() {
     })
     .await;
     // What it lets in before it knows the endpoint has no delivery; that is no loss.
-    crate::many_hosts::routes_to(&apis[1], &apis[0].get("/v1/endpoints").await.expect(200)["items"][0]).await;
+    routes_to(&apis[1], &apis[0].get("/v1/endpoints").await.expect(200)["items"][0]).await;
+    for host in &hosts {
+        takes_part(&host.operator).await;
+    }
     for round in 0..rounds {
         for fault in Fault::ALL {
             let loads = apis.each_ref().map(|api| Load::start(api, PUBLISHERS, 400, || 0));

@@ -35,7 +35,7 @@ async fn a_server_that_can_lose_what_was_committed_is_refused_by_the_setting_s_n
     let data = TempDir::new();
     let allowed = [("HOOKYARD_DATABASE", database.url()), ("HOOKYARD_ALLOW_UNSAFE_DURABILITY", "true")];
     let (ended_well, log) = HostProcess::start_with(data.path(), &allowed).await.terminate().await;
-    assert!(ended_well);
+    assert!(ended_well, "{log:?}");
     let told: Vec<&str> = log.iter().filter_map(|line| line["setting"].as_str()).collect();
     assert_eq!(told, ["fsync", "synchronous_commit"], "{log:?}");
 

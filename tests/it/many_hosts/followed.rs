@@ -6,7 +6,7 @@ use hookyard_tests::load::Told;
 use hookyard_tests::{PATIENCE, Receiver};
 
 /// Who was told what, and what has come.
-pub struct Followed {
+pub(crate) struct Followed {
     receiver: Receiver,
     acknowledged: BTreeSet<String>,
     arrived: BTreeMap<String, u64>,
@@ -14,17 +14,17 @@ pub struct Followed {
 }
 
 impl Followed {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let receiver = Receiver::start().await;
         Self { receiver, acknowledged: BTreeSet::new(), arrived: BTreeMap::new(), refused: 0 }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.receiver.url()
     }
 
     /// Takes down what publishers were told: 202, or that it is to be tried again.
-    pub fn take(&mut self, told: Told) {
+    pub(crate) fn take(&mut self, told: Told) {
         for refused in &told.refused {
             assert_eq!(refused.status, 503, "{refused:?}");
         }
@@ -33,33 +33,33 @@ impl Followed {
     }
 
     /// Takes down one that somebody else was told of.
-    pub fn acknowledge(&mut self, event: String) {
+    pub(crate) fn acknowledge(&mut self, event: String) {
         self.acknowledged.insert(event);
     }
 
-    pub fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.len()
     }
 
     /// How many publishers were told to come again.
-    pub fn refused(&self) -> usize {
+    pub(crate) fn refused(&self) -> usize {
         self.refused
     }
 
     /// Of what was acknowledged, what has not come by now.
-    pub fn lost(&mut self) -> Vec<&String> {
+    pub(crate) fn lost(&mut self) -> Vec<&String> {
         self.look();
         self.acknowledged.iter().filter(|event| !self.arrived.contains_key(*event)).collect()
     }
 
     /// What has come more than once by now, and how often beyond that.
-    pub fn again(&mut self) -> BTreeMap<&String, u64> {
+    pub(crate) fn again(&mut self) -> BTreeMap<&String, u64> {
         self.look();
         self.arrived.iter().filter(|(_, times)| **times > 1).map(|(event, times)| (event, times - 1)).collect()
     }
 
     /// Waits until all that was acknowledged has come.
-    pub async fn all_have_come(&mut self) {
+    pub(crate) async fn all_have_come(&mut self) {
         let coming = async {
             while let Some(missing) = self.lost().into_iter().next().cloned() {
                 while !self.arrived.contains_key(&missing) {

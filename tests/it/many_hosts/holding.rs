@@ -11,28 +11,28 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 /// Listens until the test ends.
-pub struct Holding {
+pub(crate) struct Holding {
     url: String,
     requests: mpsc::UnboundedReceiver<Held>,
 }
 
 /// A request that waits for its answer.
-pub struct Held {
+pub(crate) struct Held {
     /// The event's.
-    pub id: String,
-    pub body: Value,
+    pub(crate) id: String,
+    pub(crate) body: Value,
     answer: oneshot::Sender<StatusCode>,
 }
 
 impl Held {
     /// Answers whether somebody was still there to hear it.
-    pub fn answer(self, status: u16) -> bool {
+    pub(crate) fn answer(self, status: u16) -> bool {
         self.answer.send(StatusCode::from_u16(status).expect("a status")).is_ok()
     }
 }
 
 impl Holding {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let url = format!("http://{}/hooks", listener.local_addr().expect("it is bound"));
         let (arrived, requests) = mpsc::unbounded_channel();
@@ -41,17 +41,17 @@ impl Holding {
         Self { url, requests }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The next request, once it comes.
-    pub async fn next(&mut self) -> Held {
+    pub(crate) async fn next(&mut self) -> Held {
         self.next_within(PATIENCE).await
     }
 
     /// The same, where it may take longer than anything else.
-    pub async fn next_within(&mut self, patience: Duration) -> Held {
+    pub(crate) async fn next_within(&mut self, patience: Duration) -> Held {
         match tokio::time::timeout(patience, self.requests.recv()).await {
             Ok(Some(held)) => held,
             _ => panic!("nothing was delivered within {patience:?}"),
@@ -59,7 +59,7 @@ impl Holding {
     }
 
     /// A request that has come and was not asked for yet.
-    pub fn another(&mut self) -> Option<Held> {
+    pub(crate) fn another(&mut self) -> Option<Held> {
         self.requests.try_recv().ok()
     }
 }

@@ -9,7 +9,7 @@ use hookyard_tests::seed::Seed;
 use hookyard_tests::{Api, HostProcess, eventually, figures, setting, text};
 use serde_json::json;
 
-use super::{Followed, PAST_A_CLAIM, at, database, drained, host_on};
+use super::{Followed, at, claims_run_out, database, drained, host_on, takes_part};
 
 /// Kills in one run of the test; `tests/soak` does more.
 const KILLS: u64 = 2;
@@ -31,6 +31,7 @@ impl Victim {
         let role = format!("{}_{number}", database.name());
         database.psql(&format!("CREATE ROLE {role} LOGIN SUPERUSER")).await;
         let host = HostProcess::start_on(&database.url().replacen("//postgres@", &format!("//{role}@"), 1)).await;
+        takes_part(&host.operator).await;
         let load = Load::start(&at(&host.operator, tenant), PUBLISHERS, 400, || 0);
         Self { host, role, load }
     }
@@ -82,7 +83,7 @@ async fn killed_hosts_lose_nothing_and_send_twice_only_what_they_held() {
         (left == claimed && left.is_subset(&held)).then_some(left)
     })
     .await;
-    survivor.clock.advance(PAST_A_CLAIM);
+    claims_run_out(&database).await;
     drained(&tenant).await;
 
     assert_eq!(followed.lost(), Vec::<&String>::new());

@@ -5,16 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hookyard_tests::postgres::Database;
-use hookyard_tests::{Api, HostProcess, eventually, figures, setting};
+use hookyard_tests::{Api, HostProcess, eventually, figures, setting, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Followed, Holding, at, database, drained, host_on};
+use super::{Followed, Holding, at, database, drained, host_on, takes_part};
 
 /// Hosts that stop in one run of the test; `tests/soak` does more.
 const STOPS: u64 = 3;
+/// More than have their turn soon.
+const EVENTS: u64 = 30;
+/// Answered at once, before the receiver keeps the host waiting.
+const WELL: u64 = 3;
 
 /// Publishers at one host until it takes no more connections.
 struct Publishers {
@@ -77,10 +81,12 @@ async fn hosts_that_stop_one_after_the_other_lose_nothing_and_send_nothing_twice
     tenant.endpoint(&followed.url(), json!({})).await;
     let mut longest = std::time::Duration::ZERO;
     let mut host = HostProcess::start_on(database.url()).await;
+    takes_part(&host.operator).await;
     for _ in 0..stops {
         let publishers = Publishers::start(&at(&host.operator, &tenant));
         publishers.acknowledged(300).await;
         let next = HostProcess::start_on(database.url()).await;
+        takes_part(&next.operator).await;
         publishers.expect_the_end();
         let told = Instant::now();
         let (ended_well, log) = std::mem::replace(&mut host, next).terminate().await;
@@ -111,32 +117,49 @@ async fn a_host_that_stops_gives_back_what_it_has_not_begun() {
     let host = HostProcess::start_on(database.url()).await;
     let tenant = host.tenant("acme").await;
     let mut receiver = Holding::start().await;
-    tenant.endpoint(receiver.url(), json!({"max_in_flight": 4})).await;
-    let events: Value = (0..100).map(|n| json!({"type": "a.b", "data": n})).collect();
+    // What has its turn soon is claimed and waits for it.
+    let form = json!({"rate_limit": {"limit": 2, "per": "second"}});
+    let endpoint = tenant.endpoint(receiver.url(), form).await;
+    let events: Value = (0..EVENTS).map(|n| json!({"type": "a.b", "data": n})).collect();
     tenant.post("/v1/events", events).await.expect(202);
-    let mut under_way = Vec::new();
-    while under_way.len() < 4 {
-        under_way.push(receiver.next().await);
+    // A receiver that does well is given more at a time.
+    for _ in 0..WELL {
+        assert!(receiver.next().await.answer(204));
     }
+    let mut under_way = vec![receiver.next().await];
     // The control: a host that is there has more than it has begun.
-    eventually("claims", async || (waiting(&database).await[0] > 4).then_some(())).await;
+    eventually("claims of what is not begun", async || {
+        let [claimed, _] = waiting(&database).await;
+        under_way.extend(std::iter::from_fn(|| receiver.another()));
+        (claimed > under_way.len() as u64 + 1).then_some(())
+    })
+    .await;
 
     let ending = tokio::spawn(host.terminate());
     // Given back while it waits for those that are under way.
-    eventually("the end of the others' claims", async || (waiting(&database).await == [4, 96]).then_some(())).await;
+    let left = eventually("the end of the others' claims", async || {
+        let [claimed, free] = waiting(&database).await;
+        under_way.extend(std::iter::from_fn(|| receiver.another()));
+        (claimed == under_way.len() as u64).then_some(free)
+    })
+    .await;
+    assert_eq!(left, EVENTS - WELL - under_way.len() as u64);
     for held in under_way {
         assert!(held.answer(204), "it waits for the answer");
     }
     let (ended_well, log) = ending.await.expect("nothing panics");
     assert!(ended_well, "{log:?}");
-    assert_eq!(waiting(&database).await, [0, 96]);
+    assert_eq!(waiting(&database).await, [0, left]);
 
     let began = Instant::now();
     let other = HostProcess::start_on(database.url()).await;
-    for _ in 0..96 {
+    let tenant = at(&other.operator, &tenant);
+    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+    tenant.patch(&path, json!({"rate_limit": null})).await.expect(200);
+    for _ in 0..left {
         assert!(receiver.next().await.answer(204));
     }
-    drained(&at(&other.operator, &tenant)).await;
+    drained(&tenant).await;
     assert!(receiver.another().is_none());
-    figures(format_args!("96 taken over within {:.1?} of the other's start", began.elapsed()));
+    figures(format_args!("{left} taken over within {:.1?} of the other's start", began.elapsed()));
 }

@@ -7,7 +7,7 @@ use hookyard_tests::{Api, HostProcess, figures, setting, text};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{Held, Holding, PAST_A_CLAIM, at, database, host_on, routes_to};
+use super::{Held, Holding, at, claims_run_out, database, host_on, routes_to};
 
 /// Each host is told of this many, before anything is sent and once more while it is.
 const EVENTS: u64 = 8;
@@ -171,7 +171,7 @@ async fn a_line_goes_on_where_hosts_were_killed() {
     other.kill().await;
 
     let third = host_on(&shared).await;
-    third.clock.advance(PAST_A_CLAIM);
+    claims_run_out(&shared).await;
     let again = watched.receiver.next().await;
     assert_eq!(again.id, head.id, "the first of the line was under way, and comes again");
     assert!(again.answer(204) && !head.answer(204));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hookyard_tests::{HostProcess, PATIENCE, eventually, figures, list, setting, text};
 use serde_json::{Value, json};
 
-use super::{Holding, PAST_A_CLAIM, at, database, host_on};
+use super::{Holding, at, claims_run_out, database, host_on};
 
 const TOO_LATE: &str = "settled too late";
 
@@ -27,7 +27,7 @@ async fn a_settlement_of_a_host_that_was_stopped_for_longer_than_its_claim_chang
     let tenant = at(&other.operator, &at_stale);
     stale.stop();
 
-    other.clock.advance(PAST_A_CLAIM);
+    claims_run_out(&database).await;
     let second = receiver.next().await;
     assert_eq!(second.id, event);
     assert!(second.answer(204));

@@ -277,10 +277,12 @@ async fn copy_table(
         return Ok(());
     }
     let of = source.count(table).await?;
-    let (into, mut portions) = mpsc::channel::<Portion>(1);
+    let (into, portions) = mpsc::channel::<Portion>(1);
     let reading = source.read(table, Start::After(reached.after.clone()), into);
     let takes_nul = target.takes_nul();
     let writing = async {
+        // Gone when this fails, which ends the reading.
+        let mut portions = portions;
         let mut reached = reached;
         while let Some(mut portion) = portions.recv().await {
             // As the source has it: there the reading goes on.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use sqlx::{Acquire as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::sql::audit;
 use self::sql::meters::Meters;
-use self::writer::{Answer, Operation};
+use self::writer::{Answer, Operation, in_time};
 use super::figures::Vitals;
 use super::ledger::{Recorded, Recording, Settlement};
 use super::seal::Seal;
@@ -176,15 +176,26 @@ impl PostgresStore {
     {
         let began = Instant::now();
         let mut conn = self.changing.acquire().await?;
-        let mut transaction = conn.begin().await?;
-        if let Some(lock) = lock {
-            sqlx::query(lock).execute(&mut *transaction).await?;
-        }
-        let done = work(&mut transaction).await?;
-        if let Some(entry) = &self.note {
-            audit::write(&mut transaction, entry).await?;
-        }
-        transaction.commit().await?;
+        let work = in_time(async {
+            let mut transaction = conn.begin_with(words::BEGIN).await?;
+            if let Some(lock) = lock {
+                sqlx::query(lock).execute(&mut *transaction).await?;
+            }
+            let done = work(&mut transaction).await?;
+            if let Some(entry) = &self.note {
+                audit::write(&mut transaction, entry).await?;
+            }
+            transaction.commit().await?;
+            Ok(done)
+        });
+        let done = match work.await {
+            Err(error) if fault::is_lost(&error) => {
+                // Not back to the pool, which would ask a server that may be gone.
+                drop(conn.detach());
+                return Err(error);
+            }
+            result => result?,
+        };
         self.meters.committed(1, began.elapsed());
         Ok(done)
     }

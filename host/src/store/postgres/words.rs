@@ -87,7 +87,7 @@ pub(super) fn pattern(pattern: &TypePattern) -> String {
 
 /// Begins a transaction that writes. Each statement sees what was committed before
 /// it, so that what is asked after a lock was waited for is true.
-pub(super) const BEGIN: &str = "BEGIN";
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Begins a transaction whose statements all see the same moment.
 pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

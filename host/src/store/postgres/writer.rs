@@ -8,6 +8,11 @@
 //! or to the one that took its place. What was not committed is written again. Where
 //! the answer to a commit was lost, the rows themselves say whether it happened:
 //! nothing is written twice, and nobody is told of a failure that was none.
+//!
+//! What is seen is not always on the standby that is to take over: a commit whose wait
+//! for it was broken off, by the end of its connection or of the server, is seen by
+//! everybody, and nobody waits any more. So whoever is told of what was there already
+//! is told after something else was committed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -159,7 +164,12 @@ impl Writer {
         match in_time(run(conn, "COMMIT")).await {
             // What was refused may have been so because it was there.
             Ok(()) => match is_there(conn, batch, doubt).await {
-                Ok(before) => End::Committed(before.unwrap_or(verdicts)),
+                Ok(Some(before)) => End::Committed(before),
+                Ok(None) if only_repeats(&verdicts) => match in_time(wait_for_standbys(conn)).await {
+                    Ok(()) => End::Committed(verdicts),
+                    Err(error) => End::Failed(error),
+                },
+                Ok(None) => End::Committed(verdicts),
                 Err(error) => End::Failed(error),
             },
             Err(error) => {
@@ -276,12 +286,30 @@ async fn is_there(
     doubt: &mut Option<Verdicts>,
 ) -> Result<Option<Verdicts>, StoreError> {
     let Some(trace) = doubt.as_ref().and_then(|verdicts| batch.trace(verdicts)) else { return Ok(None) };
-    Ok(if in_time(trace.look(conn)).await? { doubt.take() } else { None })
+    if !in_time(trace.look(conn)).await? {
+        return Ok(None);
+    }
+    in_time(wait_for_standbys(conn)).await?;
+    Ok(doubt.take())
+}
+
+/// Nothing was written, and somebody is told of what was there before.
+fn only_repeats(verdicts: &Verdicts) -> bool {
+    let repeats = verdicts.records.iter().any(|verdict| matches!(verdict, Ok(Recorded::Repeated(_))));
+    let writes = verdicts.records.iter().any(|verdict| matches!(verdict, Ok(Recorded::Stored)))
+        || verdicts.settlements.iter().any(|verdict| matches!(verdict, Ok(true)));
+    repeats && !writes
+}
+
+/// Commits something that is nobody's, which waits as every commit does: what was
+/// seen before is then where it has to be.
+async fn wait_for_standbys(conn: &mut PgConnection) -> Result<(), StoreError> {
+    run(conn, "SELECT pg_logical_emit_message(true, 'hookyard', '')").await
 }
 
 /// What takes longer has lost its server: nothing else ends a connection whose other
 /// side is gone without a word.
-async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(SLOWEST, work).await {
         Ok(result) => result,
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
