@@ -25,7 +25,7 @@ pub struct HostProcess {
     /// The lines of its log, from the start.
     log: tokio::task::JoinHandle<Vec<Value>>,
     /// Where that is nobody else's.
-    own_data: Option<TempDir>,
+    _own_data: Option<TempDir>,
 }
 
 /// It may send to this machine.
@@ -43,7 +43,7 @@ impl HostProcess {
         let data = TempDir::new();
         let variables = [("HOOKYARD_DATABASE", database), ("HOOKYARD_LOG", "hookyard=warn,hookyard::cli=info")];
         let host = Self::start_with(data.path(), &variables).await;
-        Self { own_data: Some(data), ..host }
+        Self { _own_data: Some(data), ..host }
     }
 
     /// With another `HOOKYARD_LOG`, which must let the line "ready" through.
@@ -101,7 +101,7 @@ impl HostProcess {
         });
         let operator = Api::new(format!("http://{address}"), Some(OPERATOR_KEY));
         let link = std::fs::read_to_string(data.join("operator.link")).ok().map(|text| text.trim().to_owned());
-        Self { operator, child, link, log, own_data: None }
+        Self { operator, child, link, log, _own_data: None }
     }
 
     /// What the program says when it does not start with these variables.

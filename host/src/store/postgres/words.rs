@@ -107,3 +107,20 @@ pub(super) const TURNS: Option<&str> = Some(
 /// writer's ends within its twenty seconds.
 pub(super) const RIPE: &str = "
     SELECT id FROM tenants WHERE deleted_at < (extract(epoch FROM now()) * 1000)::bigint - 60000 ORDER BY id";
+
+#[cfg(test)]
+mod tests {
+    use super::super::sql::{figures, people, remove, sweep};
+
+    #[test]
+    fn no_statement_is_said_in_another_engines_words() {
+        let counted = [figures::DEAD, figures::QUARANTINED, figures::FORGET, figures::SINCE];
+        let all = sweep::STATEMENTS.into_iter().chain(remove::STATEMENTS).chain(people::END_OLDEST).chain(counted);
+        for statement in all {
+            for word in ["?", "INDEXED BY", "json_each", "rowid", "GLOB", "OR FAIL", "CROSS JOIN"] {
+                assert!(!statement.contains(word), "{word} in {statement}");
+            }
+            assert!(statement.contains("$1"), "{statement}");
+        }
+    }
+}
