@@ -1,9 +1,10 @@
 //! Lines of ordered endpoints that many hosts fill and send from.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use hookyard_tests::postgres::Database;
-use hookyard_tests::{Api, HostProcess, figures, setting, text};
+use hookyard_tests::{Api, Host, HostProcess, figures, setting, text};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -96,23 +97,39 @@ impl Watched {
     }
 }
 
+/// Three hosts, and what is known everywhere of an endpoint that they fill.
+struct Filled {
+    shared: Arc<Database>,
+    _hosts: [Host; 3],
+    everywhere: Vec<Api>,
+    path: String,
+    watched: Watched,
+}
+
+impl Filled {
+    async fn start(ordered: Value, line: fn(&Value) -> String) -> Self {
+        let shared = database().await;
+        let hosts = [host_on(&shared).await, host_on(&shared).await, host_on(&shared).await];
+        let watched = Watched::start(line).await;
+        let tenant = hosts[0].tenant("acme").await;
+        let form = json!({"event_types": ["a.b"], "ordered": ordered});
+        let endpoint = tenant.endpoint(watched.receiver.url(), form).await;
+        let everywhere: Vec<Api> = hosts.iter().map(|host| at(&host.operator, &tenant)).collect();
+        // It is known everywhere when another is that came later.
+        let later = tenant.endpoint("http://127.0.0.1:4/", json!({"event_types": ["warm.up"]})).await;
+        for tenant in &everywhere {
+            routes_to(tenant, &later).await;
+        }
+        tenant.delete(&format!("/v1/endpoints/{}", text(&later["id"]))).await.expect(204);
+        let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
+        Self { shared, _hosts: hosts, everywhere, path, watched }
+    }
+}
+
 async fn is_kept(ordered: Value, line: fn(&Value) -> String, lines: &[&str]) {
     let rounds = setting("HOOKYARD_LINES").unwrap_or(1);
-    let shared = database().await;
-    let hosts = [host_on(&shared).await, host_on(&shared).await, host_on(&shared).await];
-    let mut watched = Watched::start(line).await;
-    let tenant = hosts[0].tenant("acme").await;
-    let form = json!({"event_types": ["a.b"], "ordered": ordered});
-    let endpoint = tenant.endpoint(watched.receiver.url(), form).await;
-    let everywhere: Vec<Api> = hosts.iter().map(|host| at(&host.operator, &tenant)).collect();
-    let path = format!("/v1/endpoints/{}", text(&endpoint["id"]));
-    // It is known everywhere when another is that came later.
-    let later = tenant.endpoint("http://127.0.0.1:4/", json!({"event_types": ["warm.up"]})).await;
-    for tenant in &everywhere {
-        routes_to(tenant, &later).await;
-    }
-    tenant.delete(&format!("/v1/endpoints/{}", text(&later["id"]))).await.expect(204);
-
+    let Filled { shared, _hosts, everywhere, path, mut watched } = Filled::start(ordered, line).await;
+    let tenant = &everywhere[0];
     let mut number = 0;
     for _ in 0..rounds {
         tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
@@ -131,7 +148,7 @@ async fn is_kept(ordered: Value, line: fn(&Value) -> String, lines: &[&str]) {
         }
     }
     watched.follows_each_publisher();
-    assert_eq!(watched.came.len() as u64, number * hosts.len() as u64, "each once");
+    assert_eq!(watched.came.len() as u64, number * everywhere.len() as u64, "each once");
     figures(format_args!("{} in order, one at a time", watched.came.len()));
 }
 
@@ -144,6 +161,21 @@ async fn an_endpoint_s_line_is_sent_in_its_order_and_one_at_a_time() {
 async fn each_subject_s_line_is_sent_in_its_order_and_one_at_a_time() {
     let line = |data: &Value| format!("{}", data["n"].as_u64().expect("a number") % SUBJECTS);
     is_kept(json!("subject"), line, &["0", "1", "2"]).await;
+}
+
+/// What joins a line with nobody in it is first, until somebody comes that was
+/// accepted before it and is stored after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_that_come_to_an_empty_line_at_once_one_is_sent_at_a_time() {
+    let rounds = setting("HOOKYARD_LINES").unwrap_or(1) * 20;
+    let Filled { everywhere, mut watched, .. } = Filled::start(json!(true), |_| String::new()).await;
+    for round in 0..rounds {
+        let published = publish(&everywhere, round..round + 1);
+        watched.answer(everywhere.len(), &everywhere).await;
+        published.join_all().await;
+    }
+    watched.follows_each_publisher();
+    figures(format_args!("{rounds} times {} at once, one at a time", everywhere.len()));
 }
 
 /// The control: without a line, what the receiver holds is not waited for.
