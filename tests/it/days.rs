@@ -26,7 +26,8 @@ async fn a_day_that_is_old_for_everybody_is_dropped() {
         events.push(event);
     }
     let path = |event: usize| format!("/v1/events/{}", events[event]);
-    let is_there = async |table: &str| database.psql(&format!("SELECT to_regclass('{table}') IS NOT NULL")).await == "t";
+    let is_there =
+        async |table: &str| database.psql(&format!("SELECT to_regclass('{table}') IS NOT NULL")).await == "t";
 
     let kept_in = "SELECT DISTINCT tableoid::regclass FROM events";
     let day = database.psql(kept_in).await;

@@ -80,7 +80,8 @@ async fn content_of_sqlite(file: &Path) -> Content {
     let mut content = Content::new();
     for (table, columns) in tables_of_sqlite(&mut conn).await {
         let mut rows = Vec::new();
-        let object = columns.iter().map(|(name, ..)| format!("'{name}', hex(CAST({name} AS BLOB)), '{name}?', {name} IS NULL"));
+        let object =
+            columns.iter().map(|(name, ..)| format!("'{name}', hex(CAST({name} AS BLOB)), '{name}?', {name} IS NULL"));
         let select = format!("SELECT json_object({}) FROM {table}", object.collect::<Vec<_>>().join(", "));
         let found: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut conn).await.expect("rows");
         found.iter().for_each(|row| rows.push(row_of(row, |value| value == 1)));

@@ -1,11 +1,8 @@
 //! What the server did for a statement: `auto_explain` writes it to the log.
 
-use std::fs;
-
-use hookyard_tests::postgres::Cluster;
 use serde_json::Value;
 
-/// Of a cluster that explains; what is explained is said by [`EXPLAINED`].
+/// Of a cluster that explains what it is asked to.
 pub(super) const EXPLAINING: &[(&str, &str)] = &[
     ("session_preload_libraries", "auto_explain"),
     ("auto_explain.log_min_duration", "-1"),
@@ -16,11 +13,6 @@ pub(super) const EXPLAINING: &[(&str, &str)] = &[
     ("auto_explain.log_nested_statements", "on"),
 ];
 
-/// Says that whatever new connections to a database ask is explained.
-pub(super) async fn explain_all(cluster: &Cluster, database: &str) {
-    cluster.psql(&format!("ALTER DATABASE {database} SET auto_explain.log_min_duration = 0")).await;
-}
-
 /// A statement that was run, and how.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -28,17 +20,8 @@ pub(super) struct Plan {
     root: Value,
 }
 
-/// The plans that a cluster has logged since the last time; its log is emptied. A
-/// statement's plan is written before its answer goes.
-pub(super) fn plans(cluster: &Cluster) -> Vec<Plan> {
-    let log = cluster.log();
-    let file = fs::File::options().write(true).open(cluster.directory().join("log")).expect("it is there");
-    file.set_len(0).expect("it can be written");
-    parse(&log)
-}
-
-/// Each is JSON on lines of its own, behind a tab.
-fn parse(log: &str) -> Vec<Plan> {
+/// The plans in a log: each is JSON on lines of its own, behind a tab.
+pub(super) fn parse(log: &str) -> Vec<Plan> {
     let mut plans = Vec::new();
     let mut lines = log.lines().peekable();
     while let Some(line) = lines.next() {
@@ -49,7 +32,6 @@ fn parse(log: &str) -> Vec<Plan> {
         while let Some(next) = lines.next_if(|next| next.starts_with('\t')) {
             json.push_str(next);
         }
-        // A text that has line ends in it has them in the log as well.
         let mut told: Value = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
         let statement =
             told["Query Text"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookyard::domain::claim::{Claim, ClaimToken};
+use hookyard::domain::claim::Claim;
 use hookyard::domain::delivery::{Next, State};
 use hookyard::domain::event::Draft;
-use hookyard::domain::id::{DeliveryId, EndpointId, ErasureId, EventId, RequestId, SourceId, TenantId, TypedId as _};
+use hookyard::domain::id::{AuditId, DeliveryId, ErasureId, EventId, RequestId, SourceId, TenantId, TypedId as _};
 use hookyard::domain::time::Timestamp;
 use hookyard::domain::usage;
 use hookyard::domain::user::Whose;
@@ -20,7 +20,7 @@ use hookyard::store::ledger::{
 };
 use serde_json::value::RawValue;
 
-use super::Asked;
+use super::filled::Asked;
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Option<u32>> + 'a>>;
 
@@ -29,7 +29,7 @@ pub(super) struct Question {
     pub(super) name: String,
     ask: Box<dyn for<'a> Fn(&'a Asked) -> Answer<'a>>,
     most: u64,
-    once: bool,
+    pub(super) often: usize,
 }
 
 /// A page, and what is read beside: one row of each day at least.
@@ -38,7 +38,7 @@ const LIMIT: u32 = 50;
 
 impl Question {
     fn new(name: impl Into<String>, ask: impl for<'a> Fn(&'a Asked) -> Answer<'a> + 'static) -> Self {
-        Self { name: name.into(), ask: Box::new(ask), most: MOST, once: false }
+        Self { name: name.into(), ask: Box::new(ask), most: MOST, often: 1 }
     }
 
     /// Asked by somebody else.
@@ -51,9 +51,10 @@ impl Question {
         Self { most, ..self }
     }
 
-    /// The next time it is another one.
-    fn once(self) -> Self {
-        Self { once: true, ..self }
+    /// One statement for all values: asked so often, the server may have kept one plan for
+    /// them, too.
+    fn often(self) -> Self {
+        Self { often: 7, ..self }
     }
 
     /// Answers how many rows the answer says that it has looked at.
@@ -64,10 +65,6 @@ impl Question {
     /// What is looked at is read with what belongs to it, and once more for its end.
     pub(super) fn most(&self, looked_at: Option<u32>) -> u64 {
         self.most + 3 * u64::from(looked_at.unwrap_or(0))
-    }
-
-    pub(super) fn often(&self, often: usize) -> usize {
-        if self.once { 1 } else { often }
     }
 }
 
@@ -90,7 +87,7 @@ pub(super) fn questions(asked: &Asked) -> Vec<Question> {
     events(asked, &mut all);
     requests(asked, &mut all);
     deliveries(asked, &mut all);
-    others(asked, &mut all);
+    all.extend(others(asked).into_iter().map(Question::often));
     all
 }
 
@@ -246,9 +243,17 @@ fn deliveries(asked: &Asked, all: &mut Vec<Question>) {
     let narrowed = DeliveryQuery {
         event_types: vec!["order.*".parse().expect("a pattern")],
         account: Some("account 0".to_owned()),
+        limit: 5,
         ..replayed
     };
-    add("to be replayed, of a type and an account", DeliveryQuery { limit: 1, ..narrowed });
+    // One in fifty, on each day: there is no index for that.
+    all.push(
+        asking!("deliveries to be replayed, of a type and an account", narrowed, |asked| {
+            asked.ledger.deliveries(asked.large, narrowed).await.expect("it answers");
+            None
+        })
+        .reading(100_000),
+    );
     let counted = DeliveryQuery {
         endpoint: Some(asked.quiet_endpoint),
         states: vec![State::Dead],
@@ -278,13 +283,11 @@ fn deliveries(asked: &Asked, all: &mut Vec<Question>) {
     );
 }
 
-fn others(asked: &Asked, all: &mut Vec<Question>) {
+fn others(asked: &Asked) -> Vec<Question> {
+    let mut all = Vec::new();
     let whose = Whose::Tenant(asked.large);
     for (name, target) in [("", None), (" of what others have", Some("common")), (" of a target", Some("target 7"))] {
-        for older_than in [
-            None,
-            Some(hookyard::domain::id::AuditId::floor(Timestamp::from_millis(asked.today.as_millis() - 3_599_000))),
-        ] {
+        for older_than in [None, Some(AuditId::floor(Timestamp::from_millis(asked.today.as_millis() - 3_599_000)))] {
             let wanted =
                 AuditQuery { target: target.map(str::to_owned), older_than, limit: LIMIT, ..AuditQuery::default() };
             all.push(asking!(format!("audit{name}"), wanted, |asked| {
@@ -358,12 +361,13 @@ fn others(asked: &Asked, all: &mut Vec<Question>) {
         asked.ledger.repeated(asked.large, &known).await.expect("it answers");
         None
     }));
+    all
 }
 
 /// What dispatch asks.
 pub(super) fn claims(asked: &Asked) -> Vec<Question> {
     let (tenant, endpoint) = (asked.large, asked.waiting_endpoint);
-    vec![
+    let all = [
         asking!("endpoints with something due", |asked| {
             assert!(!asked.ledger.due(asked.soon()).await.expect("it answers").is_empty());
             None
@@ -387,7 +391,8 @@ pub(super) fn claims(asked: &Asked) -> Vec<Question> {
             None
         })
         .reading(40_000),
-    ]
+    ];
+    all.into_iter().map(Question::often).collect()
 }
 
 async fn claim(asked: &Asked, shares: Vec<Share>) -> Vec<Claim> {
@@ -470,27 +475,25 @@ pub(super) fn changes(asked: &Asked) -> Vec<Question> {
             }));
         }
     }
-    all.push(
-        asking!("delete a tenant", |asked| {
-            asked.catalog.delete_tenant(small, asked.today).await.expect("it is there");
-            None
-        })
-        .once(),
-    );
-    all.push(asking!("purge a tenant", |asked| {
-        // It may be gone, after some portions.
-        let _is_more = asked.ledger.purge(small, 50).await;
+    all = all.into_iter().map(Question::often).collect();
+    all.push(asking!("delete a tenant", |asked| {
+        asked.catalog.delete_tenant(small, asked.today).await.expect("it is there");
         None
     }));
     all.push(
-        asking!("drop days", |asked| {
-            let before = Some(asked.at(0.2));
-            let dropped = asked.ledger.drop_days(Old { requests: before, events: before, attempts: before }).await;
-            assert!(dropped.expect("it answers").dropped > 0);
+        asking!("purge a tenant", |asked| {
+            // It may be gone, after some portions.
+            let _is_more = asked.ledger.purge(small, 50).await;
             None
         })
-        .once(),
+        .often(),
     );
+    all.push(asking!("drop days", |asked| {
+        let before = Some(asked.at(0.2));
+        let dropped = asked.ledger.drop_days(Old { requests: before, events: before, attempts: before }).await;
+        assert!(dropped.expect("it answers").dropped > 0);
+        None
+    }));
     all
 }
 

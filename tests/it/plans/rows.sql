@@ -122,7 +122,7 @@ END $$;
 CREATE PROCEDURE fill_rest(now BIGINT, many BIGINT) LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit (tenant_id, id, author, action, target, changes)
-    SELECT tenant_id(tenant_of(n)), made_id('aud', now - 3600000 + n, n), 'operator', 'endpoint.changed',
+    SELECT tenant_id(tenant_of(n)), made_id('aud', now - 3600000 + n, n), 'operator', 'endpoint.updated',
         CASE WHEN tenant_of(n) > 0 AND n / 10 % 3 = 0 OR n = 0 THEN 'common' ELSE 'target ' || n / 10 % 1000 END, '[]'
     FROM generate_series(0, many - 1) AS n;
     INSERT INTO idempotency (tenant_id, key, fingerprint, events, expires_at)
