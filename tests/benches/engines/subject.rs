@@ -114,9 +114,10 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
         accepted: events / accepted_in,
         delivered: events / delivered_in,
         cpu_per_1000: per_1000(cpu(&running) - before),
-        server_per_1000: server.as_ref().zip(server_before).map_or(0.0, |(server, before)| {
-            per_1000(server.cluster.cpu().saturating_sub(before))
-        }),
+        server_per_1000: server
+            .as_ref()
+            .zip(server_before)
+            .map_or(0.0, |(server, before)| per_1000(server.cluster.cpu().saturating_sub(before))),
         wal_per_event: match &server {
             Some(server) => (server.wal().await - wal) / events,
             None => 0.0,
@@ -138,7 +139,9 @@ async fn ready(host: &Api, tenant: &Api) {
 }
 
 fn head(address: &str, key: &str) -> String {
-    format!("POST /v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n")
+    format!(
+        "POST /v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+    )
 }
 
 /// Each host's part at the same time.

@@ -1,26 +1,82 @@
 //! PostgreSQL's words for what every engine says in its own way. `store/sql` is
 //! written in them.
 
+use sqlx::QueryBuilder;
+
+use super::db::Db;
 use crate::domain::subscription::TypePattern;
 
-/// Names the index that a table is read through. The planner finds it by itself.
+/// Names the index that a table is read through. Here none can be named: statements
+/// are written so that no other serves (`spans`, `each!`, `row_by_row!`). Left to
+/// itself, the planner takes what it thinks is cheapest of what it knows of each
+/// column alone: it looks for a rare thing among all of a tenant's rows because it is
+/// common elsewhere, and reads a whole table because it is not large yet.
 macro_rules! by {
     ($index:literal) => {
         " "
     };
 }
 
-/// The elements of a JSON list of texts, as a table with a column `value`.
+/// The elements of a list of [`texts`], as a table with a column `value`.
 macro_rules! among {
     ($list:literal, $name:literal) => {
-        concat!("json_array_elements_text(", $list, "::json) AS ", $name, " (value)")
+        concat!("unnest(", $list, "::text[]) AS ", $name, " (value)")
     };
 }
 
-/// Joins; the planner knows how many rows there are.
-macro_rules! cross {
+/// The elements of a JSON list that is kept.
+macro_rules! elements {
+    ($column:literal, $name:literal) => {
+        concat!("json_array_elements_text(", $column, "::json) AS ", $name, " (value)")
+    };
+}
+
+/// Whether a column is one of a list of [`texts`]: looked up one by one, in the days
+/// that they are of.
+macro_rules! is_among {
+    ($column:literal, $list:literal) => {
+        concat!($column, " = ANY(", $list, "::text[])")
+    };
+}
+
+/// The same of a column of which that is known: the planner does not see it.
+macro_rules! also_among {
+    ($column:literal, $list:literal) => {
+        concat!(" AND ", $column, " = ANY(", $list, "::text[])")
+    };
+}
+
+/// Joins row by row. `OFFSET 0` keeps the planner from reading all of the second table
+/// instead.
+macro_rules! each {
+    ($table:literal, $on:literal) => {
+        each!($table, "", $on)
+    };
+    ($table:literal, $index:expr, $on:literal) => {
+        concat!(" CROSS JOIN LATERAL (SELECT * FROM ", $table, " WHERE ", $on, " OFFSET 0) AS ", $table)
+    };
+}
+
+/// The same, with those of the first that have none of the second.
+macro_rules! each_maybe {
+    ($table:literal, $on:literal) => {
+        concat!(" LEFT JOIN LATERAL (SELECT * FROM ", $table, " WHERE ", $on, " OFFSET 0) AS ", $table, " ON TRUE")
+    };
+}
+
+/// At the end of what is asked of each row of another: so it is asked of each, and
+/// not all are found first.
+macro_rules! row_by_row {
     () => {
-        " JOIN "
+        " OFFSET 0"
+    };
+}
+
+/// The rows that are taken of a table, which is not cut into days; not those that
+/// somebody else has. By their places, which nothing else has to be read for.
+macro_rules! rows {
+    ($table:literal, $key:literal, $which:expr) => {
+        concat!("ctid = ANY(ARRAY(SELECT ctid FROM ", $table, $which, " FOR UPDATE SKIP LOCKED))")
     };
 }
 
@@ -67,11 +123,19 @@ macro_rules! hold_alone {
     };
 }
 
-/// Takes the rows that are read, and passes over those that somebody else has.
-macro_rules! take_free {
-    () => {
-        " FOR UPDATE SKIP LOCKED"
-    };
+/// As `each_maybe!`, with values in the condition.
+pub(super) fn each_maybe(query: &mut QueryBuilder<Db>, table: &str, on: impl FnOnce(&mut QueryBuilder<Db>)) {
+    query.push(" LEFT JOIN LATERAL (SELECT * FROM ").push(table).push(" WHERE ");
+    on(query);
+    query.push(" OFFSET 0) AS ").push(table).push(" ON TRUE");
+}
+
+/// Whether lists are found by their order: see `spans`.
+pub(super) const BY_ORDER: bool = true;
+
+/// Binds a list of texts.
+pub(super) fn texts(texts: &[String]) -> Vec<String> {
+    texts.to_vec()
 }
 
 /// Whether a type of event fits a [`pattern`].

@@ -1,8 +1,11 @@
 //! The audit log: written with the change that it tells of, and only read since.
 //! What the operator changes of its own is there as `operator`'s, beside tenants'.
 
-use super::db::{Connection, Pool, Row};
+use sqlx::QueryBuilder;
+
+use super::db::{Connection, Db, Pool, Row};
 use super::rows::{Columns, corrupt};
+use super::spans::Span;
 use crate::domain::audit::{Action, Author, Entry};
 use crate::domain::id::AuditId;
 use crate::domain::user::Whose;
@@ -27,32 +30,26 @@ pub(crate) async fn write(conn: &mut Connection, entry: &Entry) -> Result<(), St
 }
 
 pub(crate) async fn read(pool: &Pool, whose: Whose, query: AuditQuery) -> Result<Vec<Entry>, StoreError> {
+    let after = query.after.map(AuditId::floor);
+    let span =
+        Span::default().from(after).below(query.before.map(AuditId::floor).into_iter().chain(query.older_than).min());
     // By a target through an index of its own; the rest is looked at one by one.
-    const EVERYTHING: &str = "
-        SELECT id, author, author_name, action, target, changes FROM audit
-        WHERE tenant_id = $1 AND id >= $2 AND id < $3 AND ($4 IS NULL OR action = $4) AND ($5 IS NULL OR author = $5)
-        ORDER BY id DESC LIMIT $6";
-    const OF_TARGET: &str = "
-        SELECT id, author, author_name, action, target, changes FROM audit
-        WHERE tenant_id = $1 AND id >= $2 AND id < $3 AND ($4 IS NULL OR action = $4) AND ($5 IS NULL OR author = $5)
-            AND target = $7
-        ORDER BY id DESC LIMIT $6";
-    let after = query.after.map(|at| AuditId::floor(at).to_string()).unwrap_or_default();
-    let ends = [query.before.map(AuditId::floor), query.older_than];
-    // No id sorts behind the tilde.
-    let end = ends.into_iter().flatten().min().map_or_else(|| "~".to_owned(), |id| id.to_string());
-    let read = sqlx::query(if query.target.is_some() { OF_TARGET } else { EVERYTHING })
-        .bind(id_text(&whose))
-        .bind(after)
-        .bind(end)
-        .bind(query.action.map(Action::as_str))
-        .bind(query.by)
-        .bind(i64::from(query.limit));
-    let read = match query.target {
-        Some(target) => read.bind(target),
-        None => read,
+    let span = match query.target {
+        Some(target) => span.of("target", target),
+        None => span,
     };
-    read.fetch_all(pool).await?.iter().map(|row| entry(whose, row)).collect()
+    let mut read = QueryBuilder::<Db>::new("SELECT id, author, author_name, action, target, changes FROM audit");
+    read.push(" WHERE tenant_id = ").push_bind(id_text(&whose));
+    span.narrow(&mut read);
+    if let Some(action) = query.action {
+        read.push(" AND action = ").push_bind(action.as_str());
+    }
+    if let Some(by) = query.by {
+        read.push(" AND author = ").push_bind(by);
+    }
+    span.newest_first(&mut read);
+    read.push(" LIMIT ").push_bind(i64::from(query.limit));
+    read.build().fetch_all(pool).await?.iter().map(|row| entry(whose, row)).collect()
 }
 
 fn entry(whose: Whose, row: &Row) -> Result<Entry, StoreError> {

@@ -7,6 +7,7 @@ use sqlx::QueryBuilder;
 
 use super::db::{Db, Pool};
 use super::rows::{self, Columns};
+use super::words::each_maybe;
 use crate::domain::claim::{Claim, ClaimToken};
 use crate::domain::id::{DeliveryId, EventId, TenantId};
 use crate::domain::time::Timestamp;
@@ -44,17 +45,18 @@ pub(crate) async fn claimed(
     let (events, deliveries) = (bounds(ids, |held| held.event), bounds(ids, |held| held.delivery));
     query.push(concat!(
         " FROM held",
-        cross!(),
-        "deliveries ON deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id
-        JOIN events ON events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id AND events.id BETWEEN "
+        each!("deliveries", "deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id AND state = 'pending'")
     ));
-    query.push_bind(events.0).push(" AND ").push_bind(events.1);
-    query.push(
-        " LEFT JOIN messages ON messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id
-            AND messages.delivery_id BETWEEN ",
-    );
-    query.push_bind(deliveries.0).push(" AND ").push_bind(deliveries.1);
-    query.push(" WHERE deliveries.state = 'pending' AND deliveries.claim = ").push_bind(token.0);
+    each_maybe(&mut query, "events", |query| {
+        query
+            .push("events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id AND events.id BETWEEN ");
+        query.push_bind(events.0).push(" AND ").push_bind(events.1);
+    });
+    each_maybe(&mut query, "messages", |query| {
+        query.push("messages.tenant_id = deliveries.tenant_id AND messages.delivery_id = deliveries.id");
+        query.push(" AND messages.delivery_id BETWEEN ").push_bind(deliveries.0).push(" AND ").push_bind(deliveries.1);
+    });
+    query.push(" WHERE events.id IS NOT NULL AND deliveries.claim = ").push_bind(token.0);
     let mut claims = Vec::with_capacity(ids.len());
     for row in query.build().persistent(false).fetch_all(pool).await? {
         let columns = Columns(&row);

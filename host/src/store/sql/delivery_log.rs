@@ -7,8 +7,10 @@
 use sqlx::QueryBuilder;
 
 use super::db::{Db, Pool, Row};
+use super::reads::earliest;
 use super::rows::{self, Columns};
 use super::searched::Search;
+use super::spans::Span;
 use super::words;
 use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, TenantId};
@@ -88,16 +90,18 @@ pub(crate) fn list(tenant: TenantId, wanted: &LogQuery) -> QueryBuilder<Db> {
     let way = Way::of(wanted);
     // Attempts are read of those that are shown, not of all that are looked at.
     let mut query = QueryBuilder::new(
-        "SELECT found.*, (SELECT status FROM attempts WHERE attempts.delivery_id = found.id AND attempts.tenant_id = ",
+        "SELECT found.*, (SELECT status FROM attempts WHERE attempts.delivery_id = found.id
+            AND attempts.tenant_id = found.tenant_id ORDER BY number DESC LIMIT 1) AS last_status
+        FROM (SELECT looked.*, events.type AS event_type FROM (",
     );
-    query
-        .push_bind(id_text(&tenant))
-        .push(" ORDER BY number DESC LIMIT 1) AS last_status FROM (SELECT looked.*, events.type AS event_type FROM (");
-    looked_at(&mut query, rows::DELIVERY, tenant, wanted);
+    looked_at(&mut query, &format!("tenant_id, {}", rows::DELIVERY), tenant, wanted);
     query.push(" LIMIT ").push_bind(i64::from(way.bound(wanted).unwrap_or(wanted.limit + 1)));
-    // Left: an event may be gone before its deliveries.
-    query.push(") AS looked LEFT JOIN events ON events.tenant_id = ").push_bind(id_text(&tenant));
-    query.push(" AND events.id = looked.event_id WHERE TRUE");
+    // Maybe: an event may be gone before its deliveries.
+    query.push(concat!(
+        ") AS looked",
+        each_maybe!("events", "events.tenant_id = looked.tenant_id AND events.id = looked.event_id"),
+        " WHERE TRUE"
+    ));
     if let Some(state) = wanted.state {
         query.push(" AND looked.state = ").push_bind(state.as_str());
     }
@@ -137,10 +141,15 @@ pub(crate) fn end(tenant: TenantId, wanted: &LogQuery, bound: u32) -> QueryBuild
     query
 }
 
-fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: TenantId, wanted: &LogQuery) {
+fn looked_at(query: &mut QueryBuilder<Db>, columns: &str, tenant: TenantId, wanted: &LogQuery) {
     let way = Way::of(wanted);
     query.push("SELECT ").push(columns).push(" FROM deliveries").push(way.index());
     query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
+    // Of two lower or upper bounds SQLite would take the one that is written first.
+    let floor = wanted.since.map(DeliveryId::floor);
+    let until = wanted.until.map(DeliveryId::floor);
+    let below = until.into_iter().chain(wanted.older_than).min();
+    let mut span = Span::default().below(below);
     match way {
         Way::One => {
             let only = wanted.only.map(|id| id.to_string());
@@ -151,22 +160,14 @@ fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: Tenant
         }
         // Written out: an index of some rows is only used for what names them.
         Way::Ended(state) => {
-            query.push(" AND state IN ('dead', 'dropped', 'cancelled') AND state = '").push(state.as_str()).push("'");
+            query.push(" AND state IN ('dead', 'dropped', 'cancelled')");
+            span = span.of("state", state.as_str());
         }
-        Way::Endpoint => {
-            query.push(" AND endpoint_id = ").push_bind(wanted.endpoint.map(|id| id.to_string()));
-        }
+        Way::Endpoint => span.of = wanted.endpoint.map(|id| ("endpoint_id", id.to_string())),
         Way::All => {}
     }
-    // Of two lower or upper bounds SQLite would take the one that is written first.
-    let floor = wanted.since.map(DeliveryId::floor);
-    let until = wanted.until.map(DeliveryId::floor);
-    let below = until.into_iter().chain(wanted.older_than).min();
-    if let Some(floor) = floor {
-        query.push(" AND id >= ").push_bind(floor.to_string());
-    }
-    if let Some(below) = below {
-        query.push(" AND id < ").push_bind(below.to_string());
-    }
-    query.push(" ORDER BY id DESC");
+    let earliest = wanted.event.map(earliest);
+    let span = span.from(floor.into_iter().chain(earliest).max());
+    span.narrow(query);
+    span.newest_first(query);
 }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
 use sqlx::QueryBuilder;
 
 use super::db::{Connection, Db, Pool};
 use super::record::parse_event_list;
 use super::remove::{self, Room};
 use super::rows::{Columns, corrupt};
+use super::spans::Span;
+use super::words;
 use crate::domain::erasure::{Erased, Erasure, Stage};
 use crate::domain::id::{ErasureId, EventId, TenantId};
 use crate::domain::time::Timestamp;
@@ -59,15 +60,20 @@ pub(crate) async fn erase(
     const EVENTS_OF: &str = concat!(
         "SELECT id, request_id FROM events",
         by!("events_by_subject"),
-        " WHERE tenant_id = $1 AND subject = $2 AND id < $3 ORDER BY id LIMIT $4"
+        " WHERE subject IS NOT NULL AND tenant_id = "
     );
     let row = sqlx::query(READ).bind(id_text(&tenant)).bind(id_text(&id)).fetch_optional(&mut *conn).await?;
     let row = row.ok_or(StoreError::NotFound)?;
     let Some(subject) = Columns(&row).maybe_text("subject")? else { return Ok(false) };
     // Received in that very millisecond, too.
     let until = EventId::floor(Timestamp::from_millis(Columns(&row).at("created_at")?.as_millis() + 1));
-    let find = sqlx::query(EVENTS_OF).bind(id_text(&tenant)).bind(subject.as_str()).bind(until.to_string());
-    let rows = find.bind(EVENTS.min(i64::from(limit))).fetch_all(&mut *conn).await?;
+    let mut find = QueryBuilder::<Db>::new(EVENTS_OF);
+    find.push_bind(id_text(&tenant));
+    let span = Span::default().of("subject", &subject).below(Some(until));
+    span.narrow(&mut find);
+    span.oldest_first(&mut find);
+    find.push(" LIMIT ").push_bind(EVENTS.min(i64::from(limit)));
+    let rows = find.build().fetch_all(&mut *conn).await?;
     if rows.is_empty() {
         end(conn, tenant, id, &subject).await?;
         return Ok(false);
@@ -103,8 +109,8 @@ async fn erase_request(
     const OTHERS: &str = concat!(
         "SELECT 1 FROM ",
         among!("$2", "became"),
-        cross!(),
-        "events ON events.tenant_id = $1 AND events.id = became.value WHERE subject IS DISTINCT FROM $3 LIMIT 1"
+        each!("events", "events.tenant_id = $1 AND events.id = became.value"),
+        " WHERE subject IS DISTINCT FROM $3 LIMIT 1"
     );
     const DELETE: &str = "DELETE FROM requests WHERE tenant_id = $1 AND id = $2";
     const EMPTY: &str = "
@@ -115,7 +121,7 @@ async fn erase_request(
     let Some(row) = read.fetch_optional(&mut *conn).await? else { return Ok(0) };
     let became: Vec<String> =
         parse_event_list(Columns(&row).text("events")?)?.iter().map(ToString::to_string).collect();
-    let others = sqlx::query(OTHERS).bind(id_text(&tenant)).bind(json!(became).to_string()).bind(subject.to_owned());
+    let others = sqlx::query(OTHERS).bind(id_text(&tenant)).bind(words::texts(&became)).bind(subject.to_owned());
     let statement = match others.fetch_optional(&mut *conn).await? {
         Some(_) => EMPTY,
         None => DELETE,

@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 use super::db::{Db, Pool};
 use super::rows::{self, Columns};
 use super::searched::Search;
+use super::spans::Span;
 use super::words;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, TenantId};
@@ -88,7 +89,7 @@ pub(crate) fn list(tenant: TenantId, wanted: &EventQuery) -> QueryBuilder<Db> {
         query.push(" AND looked.account IS NULL");
     }
     if let Some(tag) = &wanted.tag {
-        query.push(concat!(" AND EXISTS (SELECT 1 FROM ", among!("looked.tags", "tag"), " WHERE tag.value = "));
+        query.push(concat!(" AND EXISTS (SELECT 1 FROM ", elements!("looked.tags", "tag"), " WHERE tag.value = "));
         query.push_bind(tag.clone()).push(")");
     }
     query.push(" ORDER BY looked.id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
@@ -109,8 +110,14 @@ fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: Tenant
         query.push(by!("events_by_subject"));
     }
     query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
+    // When an event came is in its id, and so are bounds on it. Of two upper bounds
+    // SQLite would take the one that is written first.
+    let below = wanted.before.map(EventId::floor).into_iter().chain(wanted.older_than).min();
+    let mut span = Span::default().from(wanted.after.map(EventId::floor)).below(below);
     if let Some(subject) = &wanted.subject {
-        query.push(" AND subject = ").push_bind(subject.clone());
+        // Written out: an index of some rows is only used for what names them.
+        query.push(" AND subject IS NOT NULL");
+        span = span.of("subject", subject);
     }
     if wanted.with_data {
         query.push(" AND data_gone_at IS NULL");
@@ -118,13 +125,6 @@ fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: Tenant
     if let Some(max) = wanted.max_data {
         query.push(" AND octet_length(data) <= ").push_bind(i64::from(max));
     }
-    // When an event came is in its id, and so are bounds on it. Of two upper bounds
-    // SQLite would take the one that is written first.
-    if let Some(after) = wanted.after {
-        query.push(" AND id >= ").push_bind(EventId::floor(after).to_string());
-    }
-    if let Some(below) = wanted.before.map(EventId::floor).into_iter().chain(wanted.older_than).min() {
-        query.push(" AND id < ").push_bind(below.to_string());
-    }
-    query.push(" ORDER BY id DESC");
+    span.narrow(query);
+    span.newest_first(query);
 }

@@ -42,17 +42,16 @@ const PLAIN: usize = 6;
 pub(crate) const DEAD: &str = concat!(
     "SELECT count(*) AS found FROM (SELECT 1 FROM deliveries",
     by!("deliveries_dead"),
-    " WHERE tenant_id = $1 AND state = 'dead' AND updated_at >= $2 LIMIT $3) AS few"
+    " WHERE tenant_id = $1 AND state = 'dead' AND updated_at >= $2 ORDER BY updated_at LIMIT $3) AS few"
 );
 pub(crate) const QUARANTINED: &str = concat!(
     "SELECT count(*) AS found FROM (SELECT 1 FROM requests",
     by!("requests_by_state"),
-    " WHERE tenant_id = $1 AND state = 'quarantined' LIMIT $2) AS few"
+    " WHERE tenant_id = $1 AND state >= 'quarantined' AND state <= 'quarantined' ORDER BY state LIMIT $2) AS few"
 );
 pub(crate) const FORGET: &str = concat!(
-    "DELETE FROM activity WHERE (tenant_id, at) IN (SELECT tenant_id, at FROM activity",
-    by!("activity_by_time"),
-    " WHERE at < $1 ORDER BY at LIMIT $2)"
+    "DELETE FROM activity WHERE ",
+    rows!("activity", "tenant_id, at", concat!(by!("activity_by_time"), " WHERE at < $1 ORDER BY at LIMIT $2"))
 );
 pub(crate) const SINCE: &str = "SELECT * FROM activity WHERE tenant_id = $1 AND at >= $2 AND at < $3 ORDER BY at";
 
@@ -62,7 +61,7 @@ const PENDING: &str = concat!(
         count(CASE WHEN due_at > $1 AND claim IS NOT NULL THEN 1 END) AS claimed
     FROM (SELECT due_at, claim FROM deliveries",
     by!("deliveries_due"),
-    " WHERE state = 'pending' AND due_at IS NOT NULL LIMIT $2) AS few"
+    " WHERE state = 'pending' AND due_at IS NOT NULL ORDER BY endpoint_id, due_at LIMIT $2) AS few"
 );
 /// From endpoint to endpoint through the index, as whoever claims does; of each
 /// the delivery that has been due longest.

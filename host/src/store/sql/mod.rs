@@ -36,6 +36,7 @@ pub(super) mod reseal;
 pub(super) mod rows;
 mod searched;
 pub(super) mod settle;
+mod spans;
 mod state;
 pub(super) mod sweep;
 pub(super) mod together;

@@ -107,8 +107,8 @@ impl People for Store {
 
     fn end_lapsed(&self, now: Timestamp, limit: u32) -> Reply<'_, u64> {
         const LOOK: &str = "
-            SELECT EXISTS (SELECT 1 FROM sessions WHERE lapses_at <= $1) OR
-                EXISTS (SELECT 1 FROM links WHERE ends_at <= $1)";
+            SELECT coalesce((SELECT min(lapses_at) FROM sessions) <= $1, FALSE)
+                OR coalesce((SELECT min(ends_at) FROM links) <= $1, FALSE)";
         Box::pin(async move {
             let some: bool = sqlx::query_scalar(LOOK).bind(now.as_millis()).fetch_one(&self.readers).await?;
             if !some {
@@ -460,8 +460,11 @@ async fn end_portals(conn: &mut Connection, tenant: TenantId, which: &Portals) -
 async fn end_lapsed(conn: &mut Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     let mut ended = 0;
     for statement in [
-        "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE lapses_at <= $1 LIMIT $2)",
-        "DELETE FROM links WHERE hash IN (SELECT hash FROM links WHERE ends_at <= $1 LIMIT $2)",
+        concat!(
+            "DELETE FROM sessions WHERE ",
+            rows!("sessions", "hash", " WHERE lapses_at <= $1 ORDER BY lapses_at LIMIT $2")
+        ),
+        concat!("DELETE FROM links WHERE ", rows!("links", "hash", " WHERE ends_at <= $1 ORDER BY ends_at LIMIT $2")),
     ] {
         let deleted = sqlx::query(statement).bind(now.as_millis()).bind(i64::from(limit)).execute(&mut *conn).await?;
         ended += deleted.rows_affected();

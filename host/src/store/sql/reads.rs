@@ -6,9 +6,11 @@ use sqlx::QueryBuilder;
 use super::db::{Db, Pool};
 use super::record::parse_event_list;
 use super::rows::{self, Columns};
+use super::spans::Span;
 use super::words;
 use crate::domain::event::Event;
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::ledger::{
     Delivery, DeliveryQuery, Idempotency, Prepared, Recorded, RerunQuery, StoredAttempt, StoredRequest,
@@ -27,13 +29,16 @@ pub(crate) async fn requests_to_rerun(
     wanted: RerunQuery,
 ) -> Result<Vec<RequestId>, StoreError> {
     let mut query = select("id", "requests", tenant);
-    narrow(&mut query, " AND source_id = ", Some(wanted.source.to_string()));
-    let since = wanted.since.filter(|_| wanted.after.is_none());
-    narrow(&mut query, " AND id >= ", since.map(|since| RequestId::floor(since).to_string()));
-    narrow(&mut query, " AND id < ", wanted.until.map(|until| RequestId::floor(until).to_string()));
-    narrow(&mut query, " AND id > ", wanted.after.map(|id| id.to_string()));
+    let span = Span::default().of("source_id", wanted.source).below(wanted.until.map(RequestId::floor));
+    let span = match wanted.after {
+        Some(after) => span.behind(Some(after)),
+        None => span.from(wanted.since.map(RequestId::floor)),
+    };
+    span.narrow(&mut query);
     among(&mut query, wanted.states);
-    query.push(" AND body_gone_at IS NULL ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit));
+    query.push(" AND body_gone_at IS NULL");
+    span.oldest_first(&mut query);
+    query.push(" LIMIT ").push_bind(i64::from(wanted.limit));
     query.build().fetch_all(pool).await?.iter().map(|row| Columns(row).parsed("id")).collect()
 }
 
@@ -80,19 +85,26 @@ pub(crate) async fn deliveries(
     wanted: DeliveryQuery,
 ) -> Result<Vec<Delivery>, StoreError> {
     let mut query = select(rows::DELIVERY, "deliveries", tenant);
-    narrow_deliveries(&mut query, &wanted);
-    narrow(&mut query, " AND id > ", wanted.newer_than.map(|id| id.to_string()));
-    match wanted.oldest_first {
-        true => drop(query.push(" ORDER BY id LIMIT ").push_bind(i64::from(wanted.limit))),
-        false => newest_first(&mut query, wanted.older_than.map(|id| id.to_string()), wanted.limit),
+    let mut span = span(&wanted);
+    match (wanted.event, wanted.endpoint) {
+        (None, Some(endpoint)) => span = span.of("endpoint_id", endpoint),
+        _ => narrow_endpoint(&mut query, &wanted),
     }
+    span.narrow(&mut query);
+    narrow_deliveries(&mut query, &wanted);
+    match wanted.oldest_first {
+        true => span.oldest_first(&mut query),
+        false => span.newest_first(&mut query),
+    }
+    query.push(" LIMIT ").push_bind(i64::from(wanted.limit));
     query.build().fetch_all(pool).await?.iter().map(rows::delivery).collect()
 }
 
 pub(crate) async fn count_deliveries(pool: &Pool, tenant: TenantId, wanted: DeliveryQuery) -> Result<u64, StoreError> {
     let mut query = select("count(*) AS found", "deliveries", tenant);
+    narrow_endpoint(&mut query, &wanted);
+    span(&wanted).narrow(&mut query);
     narrow_deliveries(&mut query, &wanted);
-    narrow(&mut query, " AND id < ", wanted.older_than.map(|id| id.to_string()));
     Columns(&query.build().fetch_one(pool).await?).int("found")
 }
 
@@ -123,16 +135,29 @@ fn select(columns: &'static str, table: &'static str, tenant: TenantId) -> Query
     query
 }
 
-/// When a delivery was made is in its id, and so are bounds on it: the index
-/// of ids serves both.
+/// The first id that a delivery of an event can have. It is made after the event, but
+/// perhaps by a host whose clock is behind.
+pub(crate) fn earliest(event: EventId) -> DeliveryId {
+    const BEHIND: i64 = 60 * 60 * 1000;
+    DeliveryId::floor(Timestamp::from_millis((event.minted_at().as_millis() - BEHIND).max(0)))
+}
+
+/// When a delivery was made is in its id, and so are bounds on it.
+fn span(wanted: &DeliveryQuery) -> Span {
+    let below = wanted.until.map(DeliveryId::floor).into_iter().chain(wanted.older_than).min();
+    let span = Span::default().below(below);
+    match wanted.newer_than {
+        Some(newer_than) => span.behind(Some(newer_than)),
+        None => span.from(wanted.since.map(DeliveryId::floor).into_iter().chain(wanted.event.map(earliest)).max()),
+    }
+}
+
+fn narrow_endpoint(query: &mut QueryBuilder<Db>, wanted: &DeliveryQuery) {
+    narrow(query, " AND endpoint_id = ", wanted.endpoint.map(|id| id.to_string()));
+}
+
 fn narrow_deliveries(query: &mut QueryBuilder<Db>, wanted: &DeliveryQuery) {
     narrow(query, " AND event_id = ", wanted.event.map(|id| id.to_string()));
-    narrow(query, " AND endpoint_id = ", wanted.endpoint.map(|id| id.to_string()));
-    // Of two lower bounds SQLite takes the one that is written first, and would
-    // read all that lies between.
-    let since = wanted.since.filter(|_| wanted.newer_than.is_none());
-    narrow(query, " AND id >= ", since.map(|since| DeliveryId::floor(since).to_string()));
-    narrow(query, " AND id < ", wanted.until.map(|until| DeliveryId::floor(until).to_string()));
     if !wanted.event_types.is_empty() {
         query.push(
             " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
@@ -142,23 +167,25 @@ fn narrow_deliveries(query: &mut QueryBuilder<Db>, wanted: &DeliveryQuery) {
         for pattern in &wanted.event_types {
             list.push("events.type").push_unseparated(words::FITS).push_bind_unseparated(words::pattern(pattern));
         }
-        query.push("))");
+        query.push(concat!(")", row_by_row!(), ")"));
     }
     if let Some(account) = &wanted.account {
         query.push(
             " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
                 AND events.id = deliveries.event_id AND events.account = ",
         );
-        query.push_bind(account.clone()).push(")");
+        query.push_bind(account.clone()).push(concat!(row_by_row!(), ")"));
     }
     if !wanted.states.is_empty() {
         among(query, wanted.states.iter().map(|state| state.as_str().to_owned()));
     }
     if wanted.with_data {
-        query.push(
+        query.push(concat!(
             " AND EXISTS (SELECT 1 FROM events WHERE events.tenant_id = deliveries.tenant_id
-            AND events.id = deliveries.event_id AND events.data_gone_at IS NULL)",
-        );
+            AND events.id = deliveries.event_id AND events.data_gone_at IS NULL",
+            row_by_row!(),
+            ")"
+        ));
     }
 }
 
@@ -178,9 +205,4 @@ where
     if let Some(value) = value {
         query.push(condition).push_bind(value);
     }
-}
-
-fn newest_first(query: &mut QueryBuilder<Db>, older_than: Option<String>, limit: u32) {
-    narrow(query, " AND id < ", older_than);
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
 }

@@ -11,6 +11,7 @@ use super::db::{Connection, Db};
 use super::replays;
 use super::rows::Columns;
 use super::settle::{MessageRow, message_statement, write_messages};
+use super::spans::Span;
 use super::words::TURNS;
 use crate::domain::event::Event;
 use crate::domain::id::{EventId, SourceId};
@@ -63,9 +64,8 @@ impl RecordStatements {
                 "wanted",
                 "tenant_id text, key text",
                 concat!(
-                    "SELECT known.tenant_id, known.key, fingerprint, events, expires_at FROM wanted",
-                    cross!(),
-                    "idempotency AS known USING (tenant_id, key)"
+                    "SELECT idempotency.tenant_id, idempotency.key, fingerprint, events, expires_at FROM wanted",
+                    each!("idempotency", "idempotency.tenant_id = wanted.tenant_id AND idempotency.key = wanted.key")
                 ),
             ),
             keys: Many::insert(
@@ -188,13 +188,9 @@ async fn write_requests<'a>(
 /// Whoever knows a URL can send what proves nothing, for ever: of that, each
 /// source keeps the newest.
 async fn forget_unproven(conn: &mut Connection, new: &[(&Part<'_>, &Received)]) -> Result<(), StoreError> {
-    const FORGET: &str = concat!(
-        "DELETE FROM requests",
-        by!("requests_unproven"),
-        " WHERE tenant_id = $1 AND source_id = $2 AND state IN ('refused', 'answered') AND id <= (SELECT id FROM requests",
-        by!("requests_unproven"),
-        " WHERE tenant_id = $1 AND source_id = $2 AND state IN ('refused', 'answered') ORDER BY id DESC LIMIT 1 OFFSET $3)"
-    );
+    // Written out: an index of some rows is only used for what names them.
+    const UNPROVEN: &str =
+        concat!(by!("requests_unproven"), " WHERE state IN ('refused', 'answered') AND tenant_id = ");
     let unproven = |received: &Received| matches!(received.fate, Fate::Refused { .. } | Fate::Answered);
     let sources: BTreeSet<(&Arc<str>, SourceId)> = new
         .iter()
@@ -202,12 +198,17 @@ async fn forget_unproven(conn: &mut Connection, new: &[(&Part<'_>, &Received)]) 
         .map(|(part, received)| (&part.tenant, received.request.source))
         .collect();
     for (tenant, source) in sources {
-        sqlx::query(FORGET)
-            .bind(tenant.clone())
-            .bind(id_text(&source))
-            .bind(i64::from(UNPROVEN_KEPT))
-            .execute(&mut *conn)
-            .await?;
+        let of_source = Span::default().of("source_id", source);
+        let mut find = QueryBuilder::<Db>::new("SELECT id FROM requests");
+        find.push(UNPROVEN).push_bind(tenant.clone());
+        of_source.narrow(&mut find);
+        of_source.newest_first(&mut find);
+        find.push(" LIMIT 1 OFFSET ").push_bind(i64::from(UNPROVEN_KEPT));
+        let Some(last) = find.build().fetch_optional(&mut *conn).await? else { continue };
+        let mut forget = QueryBuilder::<Db>::new("DELETE FROM requests");
+        forget.push(UNPROVEN).push_bind(tenant.clone());
+        of_source.below(Some(format_args!("{} ", Columns(&last).text("id")?))).narrow(&mut forget);
+        forget.build().execute(&mut *conn).await?;
     }
     Ok(())
 }
@@ -379,10 +380,8 @@ async fn write_keys<'a>(
     // Twice as many are forgotten as are learnt, so that no pile builds up and
     // no caller waits for a large one.
     const FORGET: &str = concat!(
-        "DELETE FROM idempotency WHERE (tenant_id, key) IN (
-            SELECT tenant_id, key FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
-        take_free!(),
-        ")"
+        "DELETE FROM idempotency WHERE ",
+        rows!("idempotency", "tenant_id, key", " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2")
     );
     let learnt = keyed(parts);
     let Some((_, first)) = learnt.first() else { return Ok(()) };

@@ -12,11 +12,7 @@ use crate::store::text::id_text;
 const AT_ONCE: usize = 500;
 
 /// The claim is the fence, as it is for a settlement.
-pub(crate) async fn release(
-    conn: &mut Connection,
-    claims: Vec<Unbegun>,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
+pub(crate) async fn release(conn: &mut Connection, claims: Vec<Unbegun>, now: Timestamp) -> Result<u64, StoreError> {
     let mut released = 0;
     for some in claims.chunks(AT_ONCE) {
         let mut update = QueryBuilder::<Db>::new("WITH held (tenant_id, id, claim) AS (");

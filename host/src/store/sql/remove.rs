@@ -2,73 +2,59 @@
 //! before the row. Each function runs in the writer's open transaction and is
 //! called again when it could not take all.
 
-use serde_json::json;
-
 use super::db::Connection;
 use super::rows::Columns;
+use super::words;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::text::id_text;
 
-/// `$1` is the tenant, `$2` a JSON list of ids, `$3` how many rows at most.
-const HOLD_EVENTS: &str = concat!(
-    "SELECT events.id FROM events WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
-    among!("$2", "one"),
-    ")",
-    hold_alone!("events")
-);
-const DELETE_MESSAGES: &str = concat!(
-    "DELETE FROM messages WHERE (delivery_id, tenant_id) IN (SELECT messages.delivery_id, messages.tenant_id FROM ",
-    among!("$2", "one"),
-    cross!(),
-    "messages ON delivery_id = one.value AND messages.tenant_id = $1 LIMIT $3)"
-);
-const DELETE_DELIVERIES: &str =
-    concat!("DELETE FROM deliveries WHERE tenant_id = $1 AND id IN (SELECT value FROM ", among!("$2", "one"), ")");
-const DELETE_EVENTS: &str =
-    concat!("DELETE FROM events WHERE tenant_id = $1 AND id IN (SELECT value FROM ", among!("$2", "one"), ")");
+/// `$1` is the tenant, `$2` a list of ids, `$3` how many rows at most.
+const HOLD_EVENTS: &str =
+    concat!("SELECT events.id FROM events WHERE tenant_id = $1 AND ", is_among!("id", "$2"), hold_alone!("events"));
+const DELETE_MESSAGES: &str = concat!("DELETE FROM messages WHERE tenant_id = $1 AND ", is_among!("delivery_id", "$2"));
+const DELETE_DELIVERIES: &str = concat!("DELETE FROM deliveries WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
+const DELETE_EVENTS: &str = concat!("DELETE FROM events WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
 const EMPTY_MESSAGES: &str = concat!(
-    "UPDATE messages SET method = NULL, target = NULL, headers = NULL, body = NULL
-    WHERE (delivery_id, tenant_id) IN (SELECT messages.delivery_id, messages.tenant_id FROM ",
-    among!("$2", "one"),
-    cross!(),
-    "deliveries",
-    by!("deliveries_by_event"),
-    " ON event_id = one.value AND deliveries.tenant_id = $1",
-    cross!(),
-    "messages ON delivery_id = deliveries.id AND messages.tenant_id = $1 WHERE method IS NOT NULL LIMIT $3)"
+    "UPDATE messages SET method = NULL, target = NULL, headers = NULL, body = NULL WHERE tenant_id = $1 AND ",
+    is_among!("delivery_id", "$2")
 );
-const EMPTY_EVENTS: &str = concat!(
-    "UPDATE events SET data = 'null', data_gone_at = $3 WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
-    among!("$2", "one"),
-    ")"
-);
+const EMPTY_EVENTS: &str =
+    concat!("UPDATE events SET data = 'null', data_gone_at = $3 WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
 const DELETE_ATTEMPTS: &str = concat!(
     "DELETE FROM attempts WHERE (delivery_id, tenant_id, number) IN (
         SELECT attempts.delivery_id, attempts.tenant_id, attempts.number FROM ",
     among!("$2", "one"),
-    cross!(),
-    "attempts ON delivery_id = one.value AND attempts.tenant_id = $1 LIMIT $3)"
+    each!("attempts", "delivery_id = one.value AND attempts.tenant_id = $1"),
+    " LIMIT $3)",
+    also_among!("delivery_id", "$2")
 );
 const EMPTY_ANSWERS: &str = concat!(
     "UPDATE attempts SET answer_headers = NULL, answer_body = NULL WHERE (delivery_id, tenant_id, number) IN (
         SELECT attempts.delivery_id, attempts.tenant_id, attempts.number FROM ",
     among!("$2", "one"),
-    cross!(),
-    "attempts ON delivery_id = one.value AND attempts.tenant_id = $1 WHERE answer_body IS NOT NULL LIMIT $3)"
+    each!("attempts", "delivery_id = one.value AND attempts.tenant_id = $1"),
+    " WHERE answer_body IS NOT NULL LIMIT $3)",
+    also_among!("delivery_id", "$2")
 );
 const FIND_DELIVERIES: &str = concat!(
     "SELECT deliveries.id AS id FROM ",
     among!("$2", "one"),
-    cross!(),
-    "deliveries",
-    by!("deliveries_by_event"),
-    " ON event_id = one.value AND deliveries.tenant_id = $1 LIMIT $3"
+    each!("deliveries", by!("deliveries_by_event"), "event_id = one.value AND deliveries.tenant_id = $1"),
+    " LIMIT $3"
+);
+/// Deliveries whose messages are whole.
+const FIND_MESSAGES: &str = concat!(
+    "SELECT deliveries.id AS id FROM ",
+    among!("$2", "one"),
+    each!("deliveries", by!("deliveries_by_event"), "event_id = one.value AND deliveries.tenant_id = $1"),
+    each!("messages", "delivery_id = deliveries.id AND messages.tenant_id = $1"),
+    " WHERE method IS NOT NULL LIMIT $3"
 );
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 9] = [
+pub(crate) const STATEMENTS: [&str; 10] = [
     HOLD_EVENTS,
     DELETE_MESSAGES,
     DELETE_DELIVERIES,
@@ -78,6 +64,7 @@ pub(crate) const STATEMENTS: [&str; 9] = [
     DELETE_ATTEMPTS,
     EMPTY_ANSWERS,
     FIND_DELIVERIES,
+    FIND_MESSAGES,
 ];
 
 /// How many rows may still be written.
@@ -100,11 +87,11 @@ impl Room {
         self.all - self.left
     }
 
-    fn left(&self) -> i64 {
+    pub(crate) fn left(&self) -> i64 {
         i64::try_from(self.left).unwrap_or(i64::MAX)
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.left == 0
     }
 }
@@ -121,7 +108,7 @@ pub(crate) struct Taken {
 /// Holds events alone: whoever makes a delivery of one holds it too, so that what is
 /// asked and found next is true until the end.
 pub(crate) async fn hold(conn: &mut Connection, tenant: TenantId, events: &[String]) -> Result<(), StoreError> {
-    sqlx::query(HOLD_EVENTS).bind(id_text(&tenant)).bind(list(events)).fetch_all(conn).await?;
+    sqlx::query(HOLD_EVENTS).bind(id_text(&tenant)).bind(words::texts(events)).fetch_all(conn).await?;
     Ok(())
 }
 
@@ -133,18 +120,17 @@ pub(crate) async fn events(
     room: &mut Room,
 ) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
-    let (deliveries, is_all) = deliveries_of(conn, tenant, events, room).await?;
+    let (deliveries, is_all) = find(conn, FIND_DELIVERIES, tenant, events, room).await?;
     let before = room.taken();
     let are_all_gone = attempts(conn, tenant, &deliveries, room).await?;
     taken.attempts = room.taken() - before;
     if !are_all_gone {
         return Ok(taken);
     }
-    write(conn, DELETE_MESSAGES, tenant, &deliveries, room).await?;
-    if room.is_over() {
+    if messages(conn, tenant, &deliveries, room).await? < deliveries.len() as u64 {
         return Ok(taken);
     }
-    taken.deliveries = take(conn, DELETE_DELIVERIES, tenant, &deliveries, room).await?;
+    taken.deliveries = self::deliveries(conn, tenant, &deliveries, room).await?;
     if !is_all || taken.deliveries < deliveries.len() as u64 {
         return Ok(taken);
     }
@@ -162,9 +148,10 @@ pub(crate) async fn event_bodies(
     now: Timestamp,
     room: &mut Room,
 ) -> Result<bool, StoreError> {
-    write(conn, EMPTY_MESSAGES, tenant, events, room).await?;
+    let (whole, _) = find(conn, FIND_MESSAGES, tenant, events, room).await?;
+    take(conn, EMPTY_MESSAGES, tenant, &whole, room).await?;
     let some = first(events, room);
-    let emptied = sqlx::query(EMPTY_EVENTS).bind(id_text(&tenant)).bind(list(some)).bind(now.as_millis());
+    let emptied = sqlx::query(EMPTY_EVENTS).bind(id_text(&tenant)).bind(words::texts(some)).bind(now.as_millis());
     room.take(emptied.execute(conn).await?.rows_affected());
     Ok(some.len() == events.len())
 }
@@ -191,14 +178,36 @@ pub(crate) async fn answers(
     Ok(!room.is_over())
 }
 
-/// Some of the events' deliveries, and whether they are all of them.
-async fn deliveries_of(
+/// Deletes deliveries' messages, as many as there is room for; answers of how many
+/// deliveries.
+pub(crate) async fn messages(
     conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[String],
+    room: &mut Room,
+) -> Result<u64, StoreError> {
+    take(conn, DELETE_MESSAGES, tenant, deliveries, room).await
+}
+
+/// Deletes deliveries on which nothing hangs any more, as many as there is room for.
+pub(crate) async fn deliveries(
+    conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[String],
+    room: &mut Room,
+) -> Result<u64, StoreError> {
+    take(conn, DELETE_DELIVERIES, tenant, deliveries, room).await
+}
+
+/// Some of the deliveries of events, and whether they are all of them.
+async fn find(
+    conn: &mut Connection,
+    statement: &'static str,
     tenant: TenantId,
     events: &[String],
     room: &Room,
 ) -> Result<(Vec<String>, bool), StoreError> {
-    let find = sqlx::query(FIND_DELIVERIES).bind(id_text(&tenant)).bind(list(events)).bind(room.left());
+    let find = sqlx::query(statement).bind(id_text(&tenant)).bind(words::texts(events)).bind(room.left());
     let rows = find.fetch_all(conn).await?;
     let ids: Result<Vec<String>, StoreError> = rows.iter().map(|row| Ok(Columns(row).text("id")?.to_owned())).collect();
     let ids = ids?;
@@ -214,7 +223,7 @@ async fn write(
     ids: &[String],
     room: &mut Room,
 ) -> Result<(), StoreError> {
-    let written = sqlx::query(statement).bind(id_text(&tenant)).bind(list(ids)).bind(room.left());
+    let written = sqlx::query(statement).bind(id_text(&tenant)).bind(words::texts(ids)).bind(room.left());
     room.take(written.execute(conn).await?.rows_affected());
     Ok(())
 }
@@ -229,15 +238,11 @@ async fn take(
     room: &mut Room,
 ) -> Result<u64, StoreError> {
     let some = first(ids, room);
-    let taken = sqlx::query(statement).bind(id_text(&tenant)).bind(list(some)).execute(conn).await?;
+    let taken = sqlx::query(statement).bind(id_text(&tenant)).bind(words::texts(some)).execute(conn).await?;
     room.take(taken.rows_affected());
     Ok(some.len() as u64)
 }
 
 fn first<'a>(ids: &'a [String], room: &Room) -> &'a [String] {
     &ids[..ids.len().min(usize::try_from(room.left).unwrap_or(usize::MAX))]
-}
-
-fn list(ids: &[String]) -> String {
-    json!(ids).to_string()
 }

@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 use super::db::{Db, Pool, Row};
 use super::rows::{self, Columns};
 use super::searched::Search;
+use super::spans::Span;
 use crate::domain::id::{RequestId, TenantId};
 use crate::store::StoreError;
 use crate::store::ledger::{LoggedRequest, RequestQuery, Searched};
@@ -15,7 +16,8 @@ use crate::store::text::id_text;
 const LOOKED_AT: u32 = 20_000;
 
 /// The columns of a request in a list: its body stays where it is.
-const LISTED: &str = "requests.id, source_id, received_at, method, CAST(octet_length(body) AS BIGINT) AS bytes, state, reason, body_gone_at";
+const LISTED: &str = "requests.id, requests.source_id, requests.received_at, requests.method,
+    CAST(octet_length(requests.body) AS BIGINT) AS bytes, requests.state, requests.reason, requests.body_gone_at";
 
 pub(crate) async fn page(
     pool: &Pool,
@@ -45,8 +47,7 @@ pub(crate) fn bound(wanted: &RequestQuery) -> Option<u32> {
 
 pub(crate) fn list(tenant: TenantId, wanted: &RequestQuery) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(LISTED).push(" FROM requests WHERE tenant_id = ").push_bind(id_text(&tenant));
-    query.push(" AND id IN (SELECT id FROM (");
+    query.push(LISTED).push(" FROM (SELECT tenant_id, id FROM (");
     looked_at(&mut query, tenant, wanted);
     query.push(" LIMIT ").push_bind(i64::from(bound(wanted).unwrap_or(wanted.limit + 1)));
     query.push(") AS looked");
@@ -54,7 +55,11 @@ pub(crate) fn list(tenant: TenantId, wanted: &RequestQuery) -> QueryBuilder<Db> 
         query.push(" WHERE looked.state = ").push_bind(state.clone());
     }
     query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
-    query.push(") ORDER BY id DESC");
+    query.push(concat!(
+        ") AS found",
+        each!("requests", "requests.tenant_id = found.tenant_id AND requests.id = found.id"),
+        " ORDER BY found.id DESC"
+    ));
     query
 }
 
@@ -68,24 +73,14 @@ pub(crate) fn end(tenant: TenantId, wanted: &RequestQuery, bound: u32) -> QueryB
 
 /// Ids and states, both out of an index.
 fn looked_at(query: &mut QueryBuilder<Db>, tenant: TenantId, wanted: &RequestQuery) {
-    let (columns, index) = match (wanted.source, &wanted.state) {
-        (Some(_), _) => ("id, state", by!("requests_by_source")),
-        (None, Some(_)) => ("id, state", by!("requests_by_state")),
-        (None, None) => ("id", ""),
+    let span = Span::default().below(wanted.older_than);
+    let (columns, index, span) = match (wanted.source, &wanted.state) {
+        (Some(source), _) => ("tenant_id, id, state", by!("requests_by_source"), span.of("source_id", source)),
+        (None, Some(state)) => ("tenant_id, id, state", by!("requests_by_state"), span.of("state", state)),
+        (None, None) => ("tenant_id, id", "", span),
     };
     query.push("SELECT ").push(columns).push(" FROM requests").push(index);
     query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
-    match (wanted.source, &wanted.state) {
-        (Some(source), _) => {
-            query.push(" AND source_id = ").push_bind(source.to_string());
-        }
-        (None, Some(state)) => {
-            query.push(" AND state = ").push_bind(state.clone());
-        }
-        (None, None) => {}
-    }
-    if let Some(older_than) = wanted.older_than {
-        query.push(" AND id < ").push_bind(older_than.to_string());
-    }
-    query.push(" ORDER BY id DESC");
+    span.narrow(query);
+    span.newest_first(query);
 }

@@ -1,11 +1,10 @@
 //! Sweeps: what is old is found through a reader, by ids, which sort by age, and
 //! made gone by the writer, which asks again whether it may.
 
-use serde_json::json;
-
 use super::db::{Connection, Pool};
 use super::remove::{self, Room};
 use super::rows::Columns;
+use super::words;
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
 use crate::store::StoreError;
 use crate::store::keeping::{Sought, Sweep, Swept};
@@ -31,32 +30,39 @@ const OLD_REQUEST_BODIES: &str = "
 const OLD_EVENTS: &str = concat!(
     "SELECT id, EXISTS (SELECT 1 FROM deliveries",
     by!("deliveries_by_event"),
-    " WHERE event_id = events.id AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $5)
-        ) AS stays, data_gone_at IS NOT NULL AS is_done FROM events
+    " WHERE event_id = events.id AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $5)",
+    row_by_row!(),
+    ") AS stays, data_gone_at IS NOT NULL AS is_done FROM events
     WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4"
 );
-const OLD_ATTEMPTS: &str = "
-    SELECT id, state = 'pending' AS stays, attempts = 0 OR NOT EXISTS (
-        SELECT 1 FROM attempts WHERE delivery_id = deliveries.id AND attempts.tenant_id = $1) AS is_done FROM deliveries
-    WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4";
-const OLD_ANSWERS: &str = "
-    SELECT id, state = 'pending' AS stays, attempts = 0 OR NOT EXISTS (
+const OLD_ATTEMPTS: &str = concat!(
+    "SELECT id, state = 'pending' AS stays, attempts = 0 OR NOT EXISTS (
+        SELECT 1 FROM attempts WHERE delivery_id = deliveries.id AND attempts.tenant_id = $1",
+    row_by_row!(),
+    ") AS is_done FROM deliveries WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4"
+);
+const OLD_ANSWERS: &str = concat!(
+    "SELECT id, state = 'pending' AS stays, attempts = 0 OR NOT EXISTS (
         SELECT 1 FROM attempts WHERE delivery_id = deliveries.id AND attempts.tenant_id = $1
-            AND answer_body IS NOT NULL) AS is_done FROM deliveries
-    WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4";
+            AND answer_body IS NOT NULL",
+    row_by_row!(),
+    ") AS is_done FROM deliveries WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4"
+);
 
 const SWEPT_EVENTS: &str = concat!(
     "SELECT value AS id FROM ",
     among!("$2", "one"),
     " WHERE NOT EXISTS (SELECT 1 FROM deliveries",
     by!("deliveries_by_event"),
-    " WHERE event_id = value AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $3))"
+    " WHERE event_id = value AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $3)",
+    row_by_row!(),
+    ")"
 );
 const SWEPT_DELIVERIES: &str = concat!(
     "SELECT deliveries.id AS id FROM ",
     among!("$2", "one"),
-    cross!(),
-    "deliveries ON deliveries.tenant_id = $1 AND deliveries.id = value WHERE state <> 'pending'"
+    each!("deliveries", "deliveries.tenant_id = $1 AND deliveries.id = one.value"),
+    " WHERE state <> 'pending'"
 );
 
 #[cfg(test)]
@@ -137,40 +143,38 @@ pub(crate) async fn make_gone(
     look: Look,
 ) -> Result<Swept, StoreError> {
     let mut room = Room::for_rows(sweep.limit);
-    let ids = json!(look.ids).to_string();
+    let ids = || words::texts(&look.ids);
     let is_all = match sweep.sought {
         Sought::Requests => {
-            const DELETE: &str = concat!(
-                "DELETE FROM requests WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
-                among!("$2", "one"),
-                ")"
-            );
-            let deleted = sqlx::query(DELETE).bind(id_text(&tenant)).bind(ids).execute(conn).await?;
+            const DELETE: &str = concat!("DELETE FROM requests WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
+            let deleted = sqlx::query(DELETE).bind(id_text(&tenant)).bind(ids()).execute(conn).await?;
             room.take(deleted.rows_affected());
             true
         }
         Sought::RequestBodies => {
             const EMPTY: &str = concat!(
-                "UPDATE requests SET body = $4, body_gone_at = $3 WHERE tenant_id = $1 AND id IN (SELECT value FROM ",
-                among!("$2", "one"),
-                ")"
+                "UPDATE requests SET body = $4, body_gone_at = $3 WHERE tenant_id = $1 AND ",
+                is_among!("id", "$2")
             );
-            let emptied =
-                sqlx::query(EMPTY).bind(id_text(&tenant)).bind(ids).bind(sweep.now.as_millis()).bind(Vec::<u8>::new());
+            let emptied = sqlx::query(EMPTY)
+                .bind(id_text(&tenant))
+                .bind(ids())
+                .bind(sweep.now.as_millis())
+                .bind(Vec::<u8>::new());
             room.take(emptied.execute(conn).await?.rows_affected());
             true
         }
         Sought::Events | Sought::EventBodies => {
             remove::hold(conn, tenant, &look.ids).await?;
             let young = DeliveryId::floor(sweep.before).to_string();
-            let events = still(conn, SWEPT_EVENTS, tenant, &ids, Some(young)).await?;
+            let events = still(conn, SWEPT_EVENTS, tenant, &look.ids, Some(young)).await?;
             match sweep.sought {
                 Sought::Events => remove::events(conn, tenant, &events, &mut room).await?.is_all,
                 _ => remove::event_bodies(conn, tenant, &events, sweep.now, &mut room).await?,
             }
         }
         Sought::Attempts | Sought::Answers => {
-            let deliveries = still(conn, SWEPT_DELIVERIES, tenant, &ids, None).await?;
+            let deliveries = still(conn, SWEPT_DELIVERIES, tenant, &look.ids, None).await?;
             match sweep.sought {
                 Sought::Attempts => remove::attempts(conn, tenant, &deliveries, &mut room).await?,
                 _ => remove::answers(conn, tenant, &deliveries, &mut room).await?,
@@ -190,10 +194,10 @@ async fn still(
     conn: &mut Connection,
     query: &'static str,
     tenant: TenantId,
-    ids: &str,
+    ids: &[String],
     young: Option<String>,
 ) -> Result<Vec<String>, StoreError> {
-    let mut query = sqlx::query(query).bind(id_text(&tenant)).bind(ids.to_owned());
+    let mut query = sqlx::query(query).bind(id_text(&tenant)).bind(words::texts(ids));
     if let Some(young) = young {
         query = query.bind(young);
     }

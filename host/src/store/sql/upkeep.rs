@@ -5,6 +5,8 @@
 use sqlx::Row as _;
 
 use super::db::Connection;
+use super::remove::{self, Room};
+use super::words;
 use crate::domain::delivery::{CANCELLED_BY_OWNER, State};
 use crate::domain::id::{DeliveryId, EndpointId, TenantId};
 use crate::domain::time::Timestamp;
@@ -112,52 +114,77 @@ pub(crate) async fn cancel(
 /// before the delivery. When nothing is left, the tenant's own row goes.
 pub(crate) async fn purge(conn: &mut Connection, tenant: TenantId, limit: u32) -> Result<bool, StoreError> {
     const IS_DELETED: &str = "SELECT 1 FROM tenants WHERE id = $1 AND deleted_at IS NOT NULL";
-    // The first deliveries that are left, and what hangs on them.
-    const PORTIONS: [&str; 12] = [
-        "DELETE FROM attempts WHERE (delivery_id, tenant_id, number) IN (
-            SELECT attempts.delivery_id, attempts.tenant_id, attempts.number
-            FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = $1 ORDER BY id LIMIT $2) AS first
-            JOIN attempts ON delivery_id = first.id AND attempts.tenant_id = first.tenant_id LIMIT $3)",
-        "DELETE FROM messages WHERE (delivery_id, tenant_id) IN (
-            SELECT messages.delivery_id, messages.tenant_id
-            FROM (SELECT tenant_id, id FROM deliveries WHERE tenant_id = $1 ORDER BY id LIMIT $2) AS first
-            JOIN messages ON delivery_id = first.id AND messages.tenant_id = first.tenant_id LIMIT $3)",
-        "DELETE FROM deliveries WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM deliveries WHERE tenant_id = $1 ORDER BY id LIMIT $3)",
-        "DELETE FROM events WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM events WHERE tenant_id = $1 ORDER BY id LIMIT $3)",
-        "DELETE FROM requests WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM requests WHERE tenant_id = $1 ORDER BY id LIMIT $3)",
-        "DELETE FROM idempotency WHERE tenant_id = $1 AND key IN (
-            SELECT key FROM idempotency WHERE tenant_id = $1 LIMIT $3)",
-        "DELETE FROM replays WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM replays WHERE tenant_id = $1 LIMIT $3)",
-        "DELETE FROM endpoint_health WHERE endpoint_id IN (
-            SELECT endpoint_id FROM endpoint_health WHERE tenant_id = $1 LIMIT $3)",
+    // Whatever is kept in days goes by its ids: what they were found in is not read again.
+    const DELIVERIES: &str = "SELECT id FROM deliveries WHERE tenant_id = $1 ORDER BY id LIMIT $2";
+    const BY_IDS: [[&str; 2]; 2] = [
+        [
+            "SELECT id FROM events WHERE tenant_id = $1 ORDER BY id LIMIT $2",
+            concat!("DELETE FROM events WHERE tenant_id = $1 AND ", is_among!("id", "$2")),
+        ],
+        [
+            "SELECT id FROM requests WHERE tenant_id = $1 ORDER BY id LIMIT $2",
+            concat!("DELETE FROM requests WHERE tenant_id = $1 AND ", is_among!("id", "$2")),
+        ],
+    ];
+    const REST: [&str; 7] = [
+        concat!(
+            "DELETE FROM idempotency WHERE ",
+            rows!("idempotency", "tenant_id, key", " WHERE tenant_id = $1 LIMIT $2")
+        ),
+        concat!("DELETE FROM replays WHERE ", rows!("replays", "tenant_id, id", " WHERE tenant_id = $1 LIMIT $2")),
+        concat!(
+            "DELETE FROM endpoint_health WHERE ",
+            rows!("endpoint_health", "endpoint_id", " WHERE tenant_id = $1 LIMIT $2")
+        ),
         // That it was deleted, by whom and when, is the operator's to know.
-        "DELETE FROM audit WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM audit WHERE tenant_id = $1 AND action <> 'tenant.deleted' LIMIT $3)",
-        "DELETE FROM erasures WHERE tenant_id = $1 AND id IN (
-            SELECT id FROM erasures WHERE tenant_id = $1 LIMIT $3)",
-        "DELETE FROM sweeps WHERE tenant_id = $1 AND kind IN (
-            SELECT kind FROM sweeps WHERE tenant_id = $1 LIMIT $3)",
-        "DELETE FROM activity WHERE tenant_id = $1 AND at IN (
-            SELECT at FROM activity WHERE tenant_id = $1 LIMIT $3)",
+        concat!(
+            "DELETE FROM audit WHERE ",
+            rows!("audit", "tenant_id, id", " WHERE tenant_id = $1 AND action <> 'tenant.deleted' LIMIT $2")
+        ),
+        concat!("DELETE FROM erasures WHERE ", rows!("erasures", "tenant_id, id", " WHERE tenant_id = $1 LIMIT $2")),
+        concat!("DELETE FROM sweeps WHERE ", rows!("sweeps", "tenant_id, kind", " WHERE tenant_id = $1 LIMIT $2")),
+        concat!("DELETE FROM activity WHERE ", rows!("activity", "tenant_id, at", " WHERE tenant_id = $1 LIMIT $2")),
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {
         return Err(StoreError::NotFound);
     }
-    let mut left = u64::from(limit);
-    for portion in PORTIONS {
-        let some = i64::try_from(left).unwrap_or(i64::MAX);
-        let deleted =
-            sqlx::query(portion).bind(id.clone()).bind(i64::from(limit)).bind(some).execute(&mut *conn).await?;
-        left = left.saturating_sub(deleted.rows_affected());
-        if left == 0 {
+    let mut room = Room::for_rows(limit);
+    let deliveries = ids(conn, DELIVERIES, tenant, &room).await?;
+    if !remove::attempts(conn, tenant, &deliveries, &mut room).await?
+        || remove::messages(conn, tenant, &deliveries, &mut room).await? < deliveries.len() as u64
+    {
+        return Ok(true);
+    }
+    remove::deliveries(conn, tenant, &deliveries, &mut room).await?;
+    for [find, delete] in BY_IDS {
+        if room.is_over() {
             return Ok(true);
         }
+        let found = ids(conn, find, tenant, &room).await?;
+        let deleted = sqlx::query(delete).bind(id.clone()).bind(words::texts(&found)).execute(&mut *conn).await?;
+        room.take(deleted.rows_affected());
+    }
+    for portion in REST {
+        if room.is_over() {
+            return Ok(true);
+        }
+        let deleted = sqlx::query(portion).bind(id.clone()).bind(room.left()).execute(&mut *conn).await?;
+        room.take(deleted.rows_affected());
+    }
+    if room.is_over() {
+        return Ok(true);
     }
     sqlx::query("DELETE FROM tenants WHERE id = $1").bind(id).execute(conn).await?;
     Ok(false)
+}
+
+async fn ids(
+    conn: &mut Connection,
+    find: &'static str,
+    tenant: TenantId,
+    room: &Room,
+) -> Result<Vec<String>, StoreError> {
+    let found = sqlx::query(find).bind(id_text(&tenant)).bind(room.left()).fetch_all(conn).await?;
+    found.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }

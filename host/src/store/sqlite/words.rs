@@ -1,6 +1,9 @@
 //! SQLite's words for what every engine says in its own way. `store/sql` is
 //! written in them.
 
+use sqlx::QueryBuilder;
+
+use super::db::Db;
 use crate::domain::subscription::TypePattern;
 
 /// Names the index that a table is read through, where the planner might take
@@ -11,18 +14,64 @@ macro_rules! by {
     };
 }
 
-/// The elements of a JSON list of texts, as a table with a column `value`.
+/// The elements of a list of [`texts`], as a table with a column `value`.
 macro_rules! among {
     ($list:literal, $name:literal) => {
         concat!("json_each(", $list, ") AS ", $name)
     };
 }
 
-/// Joins in the order in which the tables are written: the planner would read
-/// every row of the second to find those of a short list.
-macro_rules! cross {
+/// The elements of a JSON list that is kept.
+macro_rules! elements {
+    ($column:literal, $name:literal) => {
+        concat!("json_each(", $column, ") AS ", $name)
+    };
+}
+
+/// Whether a column is one of a list of [`texts`].
+macro_rules! is_among {
+    ($column:literal, $list:literal) => {
+        concat!($column, " IN (SELECT value FROM json_each(", $list, "))")
+    };
+}
+
+/// The same of a column of which that is known: PostgreSQL's planner does not see it.
+macro_rules! also_among {
+    ($column:literal, $list:literal) => {
+        ""
+    };
+}
+
+/// Joins, row by row and in the order in which the tables are written: the planner
+/// would read every row of the second to find those of a short list.
+macro_rules! each {
+    ($table:literal, $on:literal) => {
+        each!($table, "", $on)
+    };
+    ($table:literal, $index:expr, $on:literal) => {
+        concat!(" CROSS JOIN ", $table, $index, " ON ", $on)
+    };
+}
+
+/// The same, with those of the first that have none of the second.
+macro_rules! each_maybe {
+    ($table:literal, $on:literal) => {
+        concat!(" LEFT JOIN ", $table, " ON ", $on)
+    };
+}
+
+/// At the end of what is asked of each row of another: so it is asked of each, and
+/// not all are found first.
+macro_rules! row_by_row {
     () => {
-        " CROSS JOIN "
+        ""
+    };
+}
+
+/// The rows that are taken of a table, by its key.
+macro_rules! rows {
+    ($table:literal, $key:literal, $which:expr) => {
+        concat!("(", $key, ") IN (SELECT ", $key, " FROM ", $table, $which, ")")
     };
 }
 
@@ -70,11 +119,18 @@ macro_rules! hold_alone {
     };
 }
 
-/// Takes the rows that are read, and passes over those that somebody else has.
-macro_rules! take_free {
-    () => {
-        ""
-    };
+/// As `each_maybe!`, with values in the condition.
+pub(super) fn each_maybe(query: &mut QueryBuilder<Db>, table: &str, on: impl FnOnce(&mut QueryBuilder<Db>)) {
+    query.push(" LEFT JOIN ").push(table).push(" ON ");
+    on(query);
+}
+
+/// Whether lists are found by their order: see `spans`. An index is named here.
+pub(super) const BY_ORDER: bool = false;
+
+/// Binds a list of texts.
+pub(super) fn texts(texts: &[String]) -> String {
+    serde_json::json!(texts).to_string()
 }
 
 /// Whether a type of event fits a [`pattern`].
