@@ -118,11 +118,13 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     // are other numbers.
     const CLASSES: [&str; 4] = ["08", "53", "57", "58"];
     const READ_ONLY: &str = "25006";
+    const WAS_IDLE: &str = "25P03";
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code.len() == 5 && (CLASSES.iter().any(|class| code.starts_with(class)) || code == READ_ONLY)
+            code.len() == 5
+                && (CLASSES.iter().any(|class| code.starts_with(class)) || [READ_ONLY, WAS_IDLE].contains(&&*code))
         }),
         _ => false,
     }

@@ -168,7 +168,7 @@ async fn each_subject_s_line_is_sent_in_its_order_and_one_at_a_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_those_that_come_to_an_empty_line_at_once_one_is_sent_at_a_time() {
     let rounds = setting("HOOKYARD_LINES").unwrap_or(1) * 20;
-    let Filled { everywhere, mut watched, .. } = Filled::start(json!(true), |_| String::new()).await;
+    let Filled { _hosts, everywhere, mut watched, .. } = Filled::start(json!(true), |_| String::new()).await;
     for round in 0..rounds {
         let published = publish(&everywhere, round..round + 1);
         watched.answer(everywhere.len(), &everywhere).await;

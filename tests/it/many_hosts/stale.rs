@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use hookyard_tests::{HostProcess, PATIENCE, eventually, figures, list, setting, text};
+use hookyard_tests::{HostProcess, PATIENCE, Receiver, eventually, figures, list, setting, text};
+use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
-use super::{Holding, at, claims_run_out, database, host_on};
+use super::{Holding, at, claims_run_out, database, host_on, routes_to};
 
 const TOO_LATE: &str = "settled too late";
 
@@ -61,6 +63,58 @@ async fn a_settlement_of_a_host_that_was_stopped_for_less_than_its_claim_counts(
     let (ended_well, log) = stopped.terminate().await;
     assert!(ended_well && !says_so(&log), "{log:?}");
     at(&other.operator, &at_stopped).delivery_in(&event, "dead").await;
+}
+
+/// What it has locked in the database is locked for as long as its connection has a
+/// transaction open, and nobody there can know that it will not go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_stopped_in_a_transaction_is_in_others_way_for_a_short_time() {
+    let database = database().await;
+    let stopped = HostProcess::start_on(database.url()).await;
+    let mut receiver = Receiver::start().await;
+    let at_stopped = stopped.tenant("acme").await;
+    let endpoint = at_stopped.endpoint(&receiver.url(), json!({"ordered": true})).await;
+    let other = host_on(&database).await;
+    let tenant = at(&other.operator, &at_stopped);
+    routes_to(&tenant, &endpoint).await;
+
+    // It has a place in the line when it comes to write down the key.
+    let mut holding = PgConnection::connect(database.url()).await.expect("it takes connections");
+    let mut hold = holding.begin().await.expect("it takes connections");
+    sqlx::query("LOCK TABLE idempotency IN SHARE MODE").execute(&mut *hold).await.expect("nobody writes to it");
+    let publishing = tokio::spawn(async move {
+        let request = at_stopped.request(Method::POST, "/v1/events").header("idempotency-key", "once");
+        at_stopped.send(request.body(json!({"type": "a.b", "data": "stopped"}).to_string())).await
+    });
+    eventually("a host that waits", async || {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'idempotency'::regclass";
+        (database.psql(waits).await == "1").then_some(())
+    })
+    .await;
+    stopped.stop();
+    hold.rollback().await.expect("it takes connections");
+    let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND state = 'idle in transaction'";
+    eventually("a transaction that nobody goes on with", async || (database.psql(idle).await == "1").then_some(()))
+        .await;
+
+    let began = Instant::now();
+    let event = eventually("an event that another takes in", async || {
+        let answer = tenant.post("/v1/events", json!({"type": "a.b", "data": "other"})).await;
+        assert!(matches!(answer.status.as_u16(), 202 | 503), "{answer:?}");
+        answer.body["id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let waited = began.elapsed();
+    while receiver.next().await.header("webhook-id") != event {}
+    // And whoever goes on has to begin anew.
+    stopped.cont();
+    let answer = publishing.await.expect("nothing panics");
+    assert!(matches!(answer.status.as_u16(), 202 | 503), "{answer:?}");
+    if let Some(event) = answer.body["id"].as_str() {
+        while receiver.next().await.header("webhook-id") != event {}
+    }
+    figures(format_args!("in others' way for {waited:.1?}"));
 }
 
 /// The same by the machine's clock. The claim is longer than an attempt may last: the

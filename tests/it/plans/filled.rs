@@ -32,7 +32,7 @@ pub(super) struct Filled {
     begin: Timestamp,
     /// The first moment of today, and of what waits.
     today: Timestamp,
-    _running: Option<(Database, Cluster)>,
+    _running: (Database, Cluster),
 }
 
 impl Filled {
@@ -46,7 +46,7 @@ impl Filled {
             log: cluster.directory().join("log"),
             begin: Timestamp::from_millis(today - DAYS as i64 * DAY_MILLIS),
             today: Timestamp::from_millis(today),
-            _running: Some((database, cluster)),
+            _running: (database, cluster),
         };
         let store = filled.open().await;
         for day in (0..DAYS as i64).step_by(2) {
@@ -56,16 +56,6 @@ impl Filled {
         store.close().await;
         filled.fill(rows / DAYS, waiting).await;
         filled
-    }
-
-    pub(super) fn given() -> Option<Self> {
-        let given = std::env::var("HOOKYARD_FILLED").ok()?;
-        let mut parts = given.split('|');
-        let mut next = || parts.next().unwrap().to_owned();
-        let (url, log) = (next(), next().into());
-        let (begin, today) = (next().parse().unwrap(), next().parse().unwrap());
-        let (begin, today) = (Timestamp::from_millis(begin), Timestamp::from_millis(today));
-        Some(Self { url, log, begin, today, _running: None })
     }
 
     async fn fill(&self, a_day: u64, waiting: u64) {

@@ -29,8 +29,9 @@ const OLDEST_SERVER: i32 = 140_000;
 const READERS: u32 = 8;
 const CLAIMING: u32 = 2;
 const CHANGING: u32 = 6;
-/// Tasks that write recordings, and as many that write settlements.
-const WRITERS: usize = 2;
+/// Tasks that write recordings, and as many that write settlements. One of each: what arrives while it
+/// commits is its next transaction, and fewer transactions of more are less work for the server.
+const WRITERS: usize = 1;
 /// How long one waits for a connection of a pool, and for a server that starts.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// The schema is brought up to date by one host at a time. Any number that no other

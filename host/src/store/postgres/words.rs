@@ -151,7 +151,12 @@ pub(super) fn pattern(pattern: &TypePattern) -> String {
 
 /// Begins a transaction that writes. Each statement sees what was committed before
 /// it, so that what is asked after a lock was waited for is true.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+///
+/// A host that is suspended within it would keep others from its locks for as long as
+/// it is: what it has begun is rolled back when it has been silent for 5 s, as the
+/// others do not count it any more by then.
+pub(super) const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 5000";
 
 /// Begins a transaction whose statements all see the same moment.
 pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -181,7 +186,7 @@ mod tests {
         let counted = [figures::DEAD, figures::QUARANTINED, figures::FORGET, figures::SINCE];
         let all = sweep::STATEMENTS.into_iter().chain(remove::STATEMENTS).chain(people::END_OLDEST).chain(counted);
         for statement in all {
-            for word in ["?", "INDEXED BY", "json_each", "rowid", "GLOB", "OR FAIL", "CROSS JOIN"] {
+            for word in ["?", "INDEXED BY", "json_each", "rowid", "GLOB", "OR FAIL"] {
                 assert!(!statement.contains(word), "{word} in {statement}");
             }
             assert!(statement.contains("$1"), "{statement}");

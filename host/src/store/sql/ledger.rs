@@ -39,7 +39,7 @@ impl Ledger for Store {
         Box::pin(async move {
             let token = random_token();
             let ids = self
-                .change(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
+                .write(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
                 .await?;
             if ids.is_empty() { Ok(Vec::new()) } else { claimed::claimed(&self.claiming, (until, token), &ids).await }
         })

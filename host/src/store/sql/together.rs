@@ -47,7 +47,7 @@ pub(crate) async fn write_ledger(
     recordings: &[&Recording],
     settlements: &[&Settlement],
 ) -> Result<Verdicts, StoreError> {
-    run(conn, BEGIN).await?;
+    begin(conn).await?;
     match write_together(conn, statements, recordings, settlements).await {
         Ok(Some(verdicts)) => return Ok(verdicts),
         Ok(None) => {}
@@ -55,7 +55,7 @@ pub(crate) async fn write_ledger(
         Err(error) => return Err(error),
     }
     run(conn, "ROLLBACK").await?;
-    run(conn, BEGIN).await?;
+    begin(conn).await?;
     write_one_by_one(conn, statements, recordings, settlements).await
 }
 
@@ -112,6 +112,12 @@ pub(crate) async fn leave(conn: &mut Connection, failed: Option<&StoreError>) ->
 pub(crate) async fn roll_back(conn: &mut Connection) {
     // Fails where the engine has rolled back by itself, which is as well.
     drop(run(conn, "ROLLBACK").await);
+}
+
+async fn begin(conn: &mut Connection) -> Result<(), StoreError> {
+    // As it stands: it may be more than one statement.
+    sqlx::raw_sql(BEGIN).execute(conn).await?;
+    Ok(())
 }
 
 pub(crate) async fn run(conn: &mut Connection, statement: &'static str) -> Result<(), StoreError> {
