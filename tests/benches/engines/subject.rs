@@ -32,6 +32,7 @@ pub(crate) struct Figures {
     /// Of the database's server.
     server_per_1000: f64,
     wal_per_event: f64,
+    memory: f64,
 }
 
 type Row = (&'static str, fn(&Figures) -> f64);
@@ -43,6 +44,7 @@ impl Figures {
         ("hosts' CPU s per 1,000 events", |figures| figures.cpu_per_1000),
         ("server's CPU s per 1,000 events", |figures| figures.server_per_1000),
         ("WAL bytes per event", |figures| figures.wal_per_event),
+        ("hosts' memory, MiB", |figures| figures.memory),
     ];
 }
 
@@ -110,7 +112,7 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
     let delivered_in = started.elapsed().as_secs_f64();
     let events = accepted as f64;
     let per_1000 = |spent: Duration| spent.as_secs_f64() / events * 1000.0;
-    Figures {
+    let figures = Figures {
         accepted: events / accepted_in,
         delivered: events / delivered_in,
         cpu_per_1000: per_1000(cpu(&running) - before),
@@ -122,7 +124,12 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
             Some(server) => (server.wal().await - wal) / events,
             None => 0.0,
         },
+        memory: running.iter().map(|host| host.program.memory()).sum(),
+    };
+    for host in running {
+        host.program.terminate().await;
     }
+    figures
 }
 
 /// Every host knows the tenant, and has compiled what is compiled beside the start.

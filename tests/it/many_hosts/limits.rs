@@ -40,7 +40,7 @@ impl Two {
         let databases = [database().await, database().await];
         let hosts = [host_on(&databases[0]).await, host_on(&databases[1]).await];
         let apis = [hosts[0].tenant_with(tenant.clone()).await, hosts[1].tenant_with(tenant).await];
-        Self { _hosts: hosts, apis, databases: databases }
+        Self { _hosts: hosts, apis, databases }
     }
 
     /// An endpoint that both route to.

@@ -21,7 +21,7 @@ use hookyard::store::ledger::{FreshDelivery, InLine, Recording, Settlement, Shar
 use hookyard::store::postgres::PostgresStore;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog as _, Engine, Ledger};
+use hookyard::store::{Engine, Ledger};
 use hookyard_tests::{TempDir, postgres};
 
 use super::chance::Chance;
