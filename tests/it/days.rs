@@ -21,7 +21,7 @@ async fn a_day_that_is_old_for_everybody_is_dropped() {
     let mut events = Vec::new();
     for api in [&tenant, &short] {
         api.endpoint(&receiver.url(), json!({})).await;
-        let event = api.publish(json!({"type": "a.b"})).await;
+        let event = api.publish(json!({"type": "a.b", "data": 1})).await;
         api.delivery_in(&event, "delivered").await;
         events.push(event);
     }
