@@ -522,31 +522,70 @@ AS $$ SELECT hashtextextended(endpoint || ' ' || line, 0) $$;
 
 -- The settings: plans of triggers are kept for as long as a connection is, and one
 -- that was made while the table was empty would read all of it when it is not.
+--
+-- One that comes before another that is being sent waits for that one's end, or for
+-- the end of its claim: hosts store side by side what they accepted one after the
+-- other. It has both a `due_at`, which is that end, and a `not_before`.
 CREATE FUNCTION join_line() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    sent_until BIGINT;
 BEGIN
     PERFORM pg_advisory_xact_lock(line_key(NEW.endpoint_id, NEW.line));
-    UPDATE deliveries_pending SET not_before = due_at, due_at = NULL
-    WHERE due_at IS NOT NULL AND tenant_id = NEW.tenant_id AND id = NEW.id AND EXISTS (
-        SELECT 1 FROM deliveries_pending AS before
-        WHERE before.endpoint_id = NEW.endpoint_id AND before.line = NEW.line
-            AND (before.turn, before.event_id, before.id) < (NEW.turn, NEW.event_id, NEW.id));
-    -- It may come before one that is due: what was to be delivered later.
-    UPDATE deliveries_pending SET not_before = due_at, due_at = NULL
+    -- It may come before one that is due: what was to be delivered later. Whoever is
+    -- claiming that one at this moment is waited for, and then it is seen below.
+    UPDATE deliveries_pending SET not_before = coalesce(not_before, due_at), due_at = NULL
     WHERE due_at IS NOT NULL AND claim IS NULL AND (tenant_id, id) = (
         SELECT tenant_id, id FROM deliveries_pending
         WHERE endpoint_id = NEW.endpoint_id AND line = NEW.line
             AND (turn, event_id, id) > (NEW.turn, NEW.event_id, NEW.id)
         ORDER BY turn, event_id, id LIMIT 1);
+    IF EXISTS (
+        SELECT 1 FROM deliveries_pending AS before
+        WHERE before.endpoint_id = NEW.endpoint_id AND before.line = NEW.line
+            AND (before.turn, before.event_id, before.id) < (NEW.turn, NEW.event_id, NEW.id)
+    ) THEN
+        UPDATE deliveries_pending SET not_before = due_at, due_at = NULL
+        WHERE due_at IS NOT NULL AND tenant_id = NEW.tenant_id AND id = NEW.id;
+        -- The first may have waited for it.
+        IF TG_OP = 'UPDATE' THEN
+            UPDATE deliveries_pending SET due_at = not_before, not_before = NULL
+            WHERE claim IS NULL AND due_at IS NOT NULL AND not_before IS NOT NULL AND (tenant_id, id) = (
+                SELECT tenant_id, id FROM deliveries_pending
+                WHERE endpoint_id = NEW.endpoint_id AND line = NEW.line
+                ORDER BY turn, event_id, id LIMIT 1);
+        END IF;
+    ELSE
+        -- One that is being sent was the first: only what has come before it since is
+        -- in between.
+        SELECT due_at INTO sent_until FROM (
+            SELECT due_at, claim FROM deliveries_pending
+            WHERE endpoint_id = NEW.endpoint_id AND line = NEW.line
+                AND (turn, event_id, id) > (NEW.turn, NEW.event_id, NEW.id)
+            ORDER BY turn, event_id, id LIMIT 32) AS following
+        WHERE claim IS NOT NULL LIMIT 1;
+        -- A time that it has waited for before is over.
+        UPDATE deliveries_pending SET
+            not_before = CASE WHEN sent_until IS NOT NULL THEN due_at END, due_at = greatest(due_at, sent_until)
+        WHERE claim IS NULL AND due_at IS NOT NULL AND (sent_until IS NOT NULL OR not_before IS NOT NULL)
+            AND tenant_id = NEW.tenant_id AND id = NEW.id;
+    END IF;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION leave_line() RETURNS trigger LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    was_sent BOOLEAN := OLD.claim IS NOT NULL;
+    -- What it waited for goes on, and the next waits for it instead.
+    has_waited BOOLEAN := OLD.claim IS NULL AND OLD.due_at IS NOT NULL AND OLD.not_before IS NOT NULL;
 BEGIN
     PERFORM pg_advisory_xact_lock(line_key(OLD.endpoint_id, OLD.line));
-    UPDATE deliveries_pending SET due_at = coalesce(not_before, updated_at), not_before = NULL
-    WHERE due_at IS NULL AND (tenant_id, id) = (
+    UPDATE deliveries_pending SET
+        due_at = CASE WHEN has_waited THEN greatest(OLD.due_at, coalesce(not_before, updated_at))
+            ELSE coalesce(not_before, updated_at) END,
+        not_before = CASE WHEN has_waited THEN coalesce(not_before, updated_at) END
+    WHERE claim IS NULL AND (due_at IS NULL OR (was_sent AND not_before IS NOT NULL)) AND (tenant_id, id) = (
         SELECT tenant_id, id FROM deliveries_pending
         WHERE endpoint_id = OLD.endpoint_id AND line = OLD.line
         ORDER BY turn, event_id, id LIMIT 1);

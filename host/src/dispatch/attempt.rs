@@ -92,7 +92,7 @@ async fn set_up(dispatch: &Dispatch, claim: &Claim) -> Result<Option<Arc<TenantP
     if is_active || dispatch.lanes.is_alone() {
         return Ok(part);
     }
-    let left = claim.until.since(dispatch.in_step());
+    let left = claim.until.since(dispatch.clock.now());
     let claimed = Instant::now().checked_sub(LEASE.saturating_sub(left)).unwrap_or_else(Instant::now);
     dispatch.picture.refresh_since(&*dispatch.catalog, claim.tenant, claimed).await?;
     Ok(dispatch.picture.tenant(claim.tenant))

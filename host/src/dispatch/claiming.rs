@@ -97,7 +97,7 @@ impl Round {
 
     async fn ask(&mut self, dispatch: &Dispatch) -> Result<(), StoreError> {
         let started = Instant::now();
-        self.due = dispatch.ledger.due(dispatch.in_step()).await?;
+        self.due = dispatch.ledger.due(dispatch.clock.now()).await?;
         self.is_stale = false;
         self.next = Instant::now() + (started.elapsed() * ASKING_SHARE).min(LONGEST_REST);
         Ok(())
@@ -118,7 +118,6 @@ impl Round {
         if sum == 0 {
             return Ok(0);
         }
-        let now = dispatch.in_step();
         let claims = dispatch.ledger.claim(now, now + LEASE, shares).await?;
         for claim in claims {
             if let Some(wanted) = wanted.get_mut(&claim.endpoint) {

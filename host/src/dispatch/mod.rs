@@ -16,7 +16,6 @@ use crate::domain::dialect::Dialects;
 use crate::domain::id::EndpointId;
 use crate::domain::pace::Pace;
 use crate::domain::retry::RetryPolicy;
-use crate::domain::time::Timestamp;
 use crate::handoff::lanes::Lanes;
 use crate::handoff::{Arrivals, Handoff, Held};
 use crate::notices::Notices;
@@ -147,12 +146,7 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bo
 }
 
 impl Dispatch {
-    /// Now, by the clock that all hosts hold their claims by.
-    fn in_step(&self) -> Timestamp {
-        self.lanes.in_step(self.clock.now())
-    }
-
     fn has_time(&self, claim: &Claim) -> bool {
-        claim.has_time(self.in_step())
+        claim.has_time(self.clock.now())
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::time::Timestamp;
 
 /// A host whose clock differs by more from the database's should not be sent
-/// traffic. Claims are held by the database's clock as each host knows it, and leave
+/// traffic. Claims end by the clock of whoever looks, and leave
 /// what two hosts may be apart (`claim::MARGIN`).
 pub const MOST_APART: Duration = Duration::from_secs(5);
 

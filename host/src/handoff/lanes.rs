@@ -139,11 +139,6 @@ impl Lanes {
         lanes
     }
 
-    /// What the clock says by which all hosts hold their claims.
-    pub fn in_step(&self, now: Timestamp) -> Timestamp {
-        self.0.membership.in_step(now)
-    }
-
     /// Whether no other host can have the database.
     pub fn is_alone(&self) -> bool {
         self.0.membership.is_alone()

@@ -161,7 +161,7 @@ impl Intake {
                     delivery: id,
                     endpoint: endpoint.id,
                     token: ClaimToken(i64::from_le_bytes(random())),
-                    until: self.handoff.lanes.in_step(now) + crate::domain::claim::LEASE,
+                    until: now + crate::domain::claim::LEASE,
                     attempts: 0,
                     event: event.clone(),
                     message: None,

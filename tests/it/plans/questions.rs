@@ -381,8 +381,9 @@ pub(super) fn claims(asked: &Asked) -> Vec<Question> {
         asking!("claim 100 of many endpoints", |asked| {
             let due = asked.ledger.due(asked.soon()).await.expect("it answers");
             let share = |(tenant, endpoint)| Share { tenant, endpoint, limit: 1 };
-            let claimed = claim(asked, due.into_iter().take(100).map(share).collect()).await;
-            assert!(claimed.len() > 50, "{}", claimed.len());
+            let shares: Vec<Share> = due.into_iter().take(100).map(share).collect();
+            let wanted = shares.len();
+            assert!(claim(asked, shares).await.len() * 2 > wanted);
             None
         })
         .reading(10_000),
