@@ -8,7 +8,7 @@ use crate::domain::meter::{Counter, Histogram};
 /// A sync takes a tenth of a millisecond on a good disk and half a second on a
 /// busy one.
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// Up to [`super::writer::MAX_BATCH`].
+/// Up to what the writers take at once.
 const OPERATIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 pub(crate) struct Meters {
