@@ -102,7 +102,7 @@ async fn within<T>(time: Duration, asked: impl Future<Output = Result<T, Unheard
     tokio::time::timeout(time, asked).await.unwrap_or(Err(Unheard::Silent))
 }
 
-/// Tells of what goes on, now and then.
+/// Tells of what goes on, now and then; also where it passes and comes again.
 #[derive(Default)]
 struct Seldom(Option<Instant>);
 
@@ -115,7 +115,7 @@ impl Seldom {
         is_due
     }
 
-    fn failed(&mut self, error: &Unheard, what: &'static str) {
+    fn failed(&mut self, error: &(dyn std::error::Error + 'static), what: &'static str) {
         if self.is_due() {
             tracing::error!(error = %Chain(error), "{what}; it is tried again");
         }

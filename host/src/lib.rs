@@ -75,6 +75,7 @@ use reach::Reach;
 use recall::Recall;
 use sandbox::{Sandbox, SandboxSettings};
 use shutdown::Standing;
+use store::engine::Failure;
 use store::seal::Seal;
 use store::{Catalog, Engine, Hosts, Ledger, People, Picture};
 use telemetry::otlp::{self, Exporter};
@@ -104,6 +105,8 @@ pub enum RunError {
     /// The disk failed while it served. What is on it is read again by a process
     /// that remembers nothing: start it anew.
     Disk,
+    /// The database was given another master key while this host was not counted.
+    MasterKey,
     /// A tenant or an endpoint speaks a dialect that is not there.
     NoSuchDialect {
         who: String,
@@ -133,6 +136,10 @@ impl fmt::Display for RunError {
             Self::Disk => f.write_str(
                 "the disk failed (the log has the cause), so nothing more is accepted; what was acknowledged is kept. \
                  Look after the disk and start again",
+            ),
+            Self::MasterKey => f.write_str(
+                "the database was given another master key (`hookyard rotate-master-key`) while this host was away, so \
+                 nothing more is accepted; what was acknowledged is kept. Start again with the new one",
             ),
             Self::Client(error) => write!(f, "the HTTP client: {}", telemetry::Chain(error)),
         }
@@ -352,7 +359,10 @@ impl Host {
             standing.spawn("connections", http::server::serve(listener, router, door, app.traffic.clone(), stopped));
         let end = tokio::select! {
             () = shutdown => Ok(()),
-            () = store.failed() => Err(RunError::Disk),
+            failure = store.failed() => Err(match failure {
+                Failure::Disk => RunError::Disk,
+                Failure::MasterKey => RunError::MasterKey,
+            }),
             task = standing.first_ended() => Err(RunError::Ended(task)),
         };
         app.retire(match &end {
@@ -360,6 +370,7 @@ impl Host {
                 tracing::error!(task, "a task ended without being asked to; the server cannot do without it");
                 format!("`{task}` has ended")
             }
+            Err(RunError::MasterKey) => "the database has another master key".to_owned(),
             _ => "stopping".to_owned(),
         });
         tracing::info!("stopping: no more connections, deliveries in flight end");

@@ -435,6 +435,9 @@ async fn the_operator_makes_and_limits_tenants() {
     {
         assert!(visitor.page(path).await.contains(says), "{path}");
     }
+    let status = host.operator.get("/v1/operator/status").await.expect(200);
+    let id = text(&status["hosts"][0]["id"]);
+    assert!(visitor.page("/operator").await.contains(id), "the host is listed");
     let made = [
         ("_call", "POST /v1/tenants"),
         ("_show", "1"),

@@ -3,7 +3,7 @@
 //! knows who lives; what is in it is every engine's own business.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use hookyard::store::catalog::NewKey;
 use hookyard::store::hosts::{Beat, Hosts};
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog as _, Picture, Reply};
+use hookyard::store::{Catalog, Ledger, Picture, Reply};
 use hookyard_tests::{Host, TempDir, TestClock, eventually};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -39,6 +39,8 @@ struct Register {
     clock: Arc<TestClock>,
     /// Milliseconds that its own clock is before that.
     ahead: AtomicI64,
+    /// It does not answer who has changed something, once.
+    is_silent: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,10 @@ impl Register {
         self.state.lock().expect("nobody panics with it")
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().as_millis() + self.ahead.load(Ordering::SeqCst))
+    }
+
     /// Somebody has changed a part of the catalogue.
     fn change(&self, owner: Owner) {
         self.state().changes.push(owner);
@@ -65,15 +71,18 @@ impl Hosts for Register {
         false
     }
 
-    fn beat(&self, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, Beat> {
+    fn beat<'a>(&'a self, host: HostId, life: Duration, duties: &'a [Duty]) -> Reply<'a, Beat> {
         Box::pin(async move {
-            let mut state = self.state();
-            state.living.insert(host, until);
-            state.living.retain(|_, until| *until > now);
+            let (mut state, clock) = (self.state(), self.now());
+            state.living.insert(host, clock + life);
+            state.living.retain(|_, until| *until > clock);
+            state.duties.retain(|(_, holder, until)| *until > clock && *holder != host);
+            let is_free = |duty: &Duty| state.duties.iter().all(|(held, ..)| held != duty);
+            let held: Vec<Duty> = duties.iter().copied().filter(is_free).collect();
+            state.duties.extend(held.iter().map(|duty| (*duty, host, clock + life)));
             let count = |count: usize| u32::try_from(count).expect("a few");
             let part = Part { rank: count(state.living.range(..host).count()), of: count(state.living.len()) };
-            let clock = self.clock.now().as_millis() + self.ahead.load(Ordering::SeqCst);
-            Ok(Beat { part, clock: Timestamp::from_millis(clock) })
+            Ok(Beat { part, clock, held })
         })
     }
 
@@ -86,27 +95,18 @@ impl Hosts for Register {
         })
     }
 
-    fn living(&self, now: Timestamp) -> Reply<'_, Vec<HostId>> {
+    fn living(&self) -> Reply<'_, Vec<HostId>> {
         Box::pin(async move {
-            let state = self.state();
+            let (state, now) = (self.state(), self.now());
             Ok(state.living.iter().filter(|(_, until)| **until > now).map(|(host, _)| *host).collect())
-        })
-    }
-
-    fn hold(&self, duty: Duty, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, bool> {
-        Box::pin(async move {
-            let mut state = self.state();
-            state.duties.retain(|(_, _, until)| *until > now);
-            if state.duties.iter().any(|(held, holder, _)| (*held, *holder != host) == (duty, true)) {
-                return Ok(false);
-            }
-            state.duties.push((duty, host, until));
-            Ok(true)
         })
     }
 
     fn changed(&self, since: i64) -> Reply<'_, (i64, Vec<Owner>)> {
         Box::pin(async move {
+            if self.is_silent.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             let state = self.state();
             let seen = usize::try_from(since).expect("it was told");
             let newest = i64::try_from(state.changes.len()).expect("a few");
@@ -116,9 +116,9 @@ impl Hosts for Register {
 }
 
 /// One host of several, without what takes in and sends.
-struct Running {
-    id: HostId,
-    membership: Membership,
+pub(crate) struct Running {
+    pub(crate) id: HostId,
+    pub(crate) membership: Membership,
     picture: Arc<Picture>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -126,8 +126,18 @@ struct Running {
 
 impl Running {
     async fn start(register: &Arc<Register>, store: &Arc<SqliteStore>, place: &TempDir) -> Self {
+        Self::start_on(register.clone(), store, register.clock.clone(), place).await
+    }
+
+    /// One that has this clock.
+    pub(crate) async fn start_on(
+        hosts: Arc<dyn Hosts>,
+        store: &Arc<impl Catalog + Ledger + 'static>,
+        clock: Arc<TestClock>,
+        place: &TempDir,
+    ) -> Self {
         let membership = Membership::outside();
-        let id: HostId = mint(register.clock.now());
+        let id: HostId = mint(clock.now());
         let picture = Arc::new(Picture::load(&**store).await.expect("the store answers"));
         let sandbox = SandboxSettings {
             compiled_dir: place.path().join(id.to_string()),
@@ -137,7 +147,7 @@ impl Running {
         let (dialects, _) = dialects::load(None).expect("they come with the program");
         let member = Member {
             id,
-            hosts: register.clone(),
+            hosts,
             catalog: store.clone(),
             ledger: store.clone(),
             picture: picture.clone(),
@@ -146,14 +156,14 @@ impl Running {
             sandbox: Sandbox::start(sandbox).expect("the sandbox starts"),
             dialects: Arc::new(dialects),
             membership: membership.clone(),
-            clock: register.clock.clone(),
+            clock,
         };
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(hosts::run(member, stopped.clone(), stopped));
         Self { id, membership, picture, stop, task }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(true).expect("it runs");
         self.task.await.expect("it does not panic");
     }
@@ -165,9 +175,10 @@ async fn a_store(place: &TempDir) -> Arc<SqliteStore> {
 }
 
 async fn a_tenant(store: &SqliteStore, dialect: &str, now: Timestamp) -> TenantId {
+    let id: TenantId = mint(now);
     let tenant = Tenant {
-        id: mint(now),
-        name: dialect.to_owned(),
+        id,
+        name: id.to_string(),
         plan: None,
         dialect: dialect.to_owned(),
         limits: Limits::default(),
@@ -198,12 +209,12 @@ async fn hosts_have_equal_parts_and_one_has_each_duty() {
     has_all(&first).await;
     clock.advance(Duration::from_millis(10));
     let second = Running::start(&register, &store, &place).await;
-    assert_eq!(second.membership.part(clock.now()), None, "the first does not know of it yet");
+    assert_eq!(second.membership.part(clock.now()), None, "the first may not know of it yet");
     assert!(second.membership.why_not(clock.now()).is_some());
     part(&first, 0, 2).await;
     part(&second, 1, 2).await;
     assert_eq!((duties(&first), duties(&second)), ([true; 2], [false; 2]));
-    assert_eq!(register.living(clock.now()).await.expect("it answers"), [first.id, second.id]);
+    assert_eq!(register.living().await.expect("it answers"), [first.id, second.id]);
 
     // It dies: nobody says so, and nobody counts it any more, itself included.
     first.task.abort();
@@ -249,13 +260,47 @@ async fn what_one_host_changes_the_others_see() {
 }
 
 #[tokio::test]
+async fn one_tenant_that_cannot_be_read_keeps_no_other_from_being_seen() {
+    let (place, register) = (TempDir::new(), Arc::<Register>::default());
+    let store = a_store(&place).await;
+    let host = Running::start(&register, &store, &place).await;
+    let why_not = || host.membership.why_not(register.clock.now());
+    eventually("a part", async || why_not().is_none().then_some(())).await;
+    let now = register.clock.now();
+    let [broken, sound] = [a_tenant(&store, DEFAULT_DIALECT, now).await, a_tenant(&store, DEFAULT_DIALECT, now).await];
+    let name = async |value: &str| {
+        let path = place.path().join("hookyard.db");
+        let mut database = SqliteConnectOptions::new().filename(path).connect().await.expect("it opens");
+        let named = format!("UPDATE tenants SET name = {value} WHERE id = '{broken}'");
+        sqlx::query(sqlx::AssertSqlSafe(named)).execute(&mut database).await.expect("it is ours");
+        database.close().await.expect("it closes");
+    };
+    name("x'ff'").await;
+    register.change(Owner::Tenant(broken));
+    register.change(Owner::Tenant(sound));
+    eventually("the other tenant", async || host.picture.tenant(sound)).await;
+    assert!(host.picture.tenant(broken).is_none());
+    // Whoever has not read everything for long says so.
+    register.clock.advance(Duration::from_secs(10));
+    eventually("a word on it", async || why_not().filter(|why| why.contains("not read for 10 s"))).await;
+
+    // Nor is one answer waited for that does not come.
+    register.is_silent.store(true, Ordering::SeqCst);
+    eventually("a question", async || (!register.is_silent.load(Ordering::SeqCst)).then_some(())).await;
+    name("'sound'").await;
+    eventually("the tenant", async || host.picture.tenant(broken)).await;
+    eventually("an end of it", async || why_not().is_none().then_some(())).await;
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_host_goes_by_the_databases_clock_and_says_when_its_own_is_far_off() {
     let (place, register) = (TempDir::new(), Arc::<Register>::default());
     let store = a_store(&place).await;
     register.ahead.store(60_000, Ordering::SeqCst);
     let host = Running::start(&register, &store, &place).await;
     let why_not = || host.membership.why_not(register.clock.now());
-    eventually("a word on it", async || why_not().filter(|why| why.contains("clock"))).await;
+    eventually("a word on it", async || why_not().filter(|why| why.contains("clock") && why.contains("5 s"))).await;
     let now = register.clock.now();
     let ahead = host.membership.in_step(now).since(now);
     assert!(ahead > Duration::from_secs(59) && ahead < Duration::from_secs(61), "{ahead:?}");

@@ -2,7 +2,7 @@
 //! upkeep does for a few rows reads a few. Each question goes through the store as the
 //! API asks it, and the server itself says what it did.
 //!
-//! By itself with 100,000 rows; `tests/soak` has ten million.
+//! Only in `tests/soak`, with ten million rows.
 
 use std::time::Instant;
 

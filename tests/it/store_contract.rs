@@ -7,7 +7,7 @@ use hookyard::domain::database::Durability;
 use hookyard::store::postgres::PostgresStore;
 use hookyard::store::seal::Seal;
 use hookyard::store::sqlite::SqliteStore;
-use hookyard::store::{Catalog, Engine, Ledger, People, StoreError};
+use hookyard::store::{Catalog, Engine, Hosts, Ledger, People, StoreError};
 use hookyard_tests::TempDir;
 use hookyard_tests::postgres::{self, Database};
 
@@ -16,13 +16,14 @@ struct Store {
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
     people: Arc<dyn People>,
-    _place: Place,
+    hosts: Arc<dyn Hosts>,
+    place: Place,
 }
 
 /// Where a store keeps what it keeps; gone with this.
 enum Place {
     Directory { _directory: TempDir },
-    Server { _database: Database },
+    Server { database: Database },
 }
 
 /// What a promise comes to: a store that fails fails the test.
@@ -43,11 +44,11 @@ impl Store {
         let url = database.url().parse().expect("a server's URL");
         let opened = PostgresStore::open(&url, Seal::new(MASTER_KEY), Durability::Required).await;
         let store = Arc::new(opened.expect("an empty database takes the schema"));
-        Self::of(store, Place::Server { _database: database })
+        Self::of(store, Place::Server { database })
     }
 
     fn of(store: Arc<impl Engine + 'static>, place: Place) -> Self {
-        Self { catalog: store.clone(), ledger: store.clone(), people: store, _place: place }
+        Self { catalog: store.clone(), ledger: store.clone(), people: store.clone(), hosts: store, place }
     }
 }
 
@@ -73,12 +74,14 @@ macro_rules! contract {
 }
 
 mod audit;
+mod beside;
 mod catalogue;
 mod claims;
 mod days;
 mod figures;
 mod files;
 mod given;
+mod hosts;
 mod keeping;
 mod keys;
 mod lines;

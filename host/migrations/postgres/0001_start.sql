@@ -379,15 +379,8 @@ CREATE TRIGGER plugins_changed AFTER UPDATE ON plugins
 CREATE TRIGGER plugins_gone AFTER DELETE ON plugins
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note_catalogue_change('owner');
 
--- The row of a tenant goes when its past is purged, long after the hosts have heard of
--- its end: what told them goes too.
-CREATE FUNCTION forget_catalogue_changes() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM catalogue_changes USING changed WHERE catalogue_changes.owner = changed.id;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER tenants_gone AFTER DELETE ON tenants
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION forget_catalogue_changes();
+-- What told of a tenant's end stays when its row goes: a host that was away for all
+-- of that time still has to hear of it.
 
 -- The ledger: what happened.
 
@@ -516,12 +509,15 @@ CREATE TABLE deliveries_rested_other_days PARTITION OF deliveries_rested DEFAULT
 -- would leave the line as if it had been alone: whoever joins or leaves one waits for
 -- the other's end first. The lock is the line's for the rest of the transaction.
 -- Whoever changes several lines in one transaction, or rows that wait in one, takes
--- their locks before and in the order of their keys, or is told of a deadlock.
+-- their locks before and in the order of their keys, or is told of a deadlock. There
+-- are so many keys and no more, because the server has room for some thousand locks;
+-- two lines that share one only wait for each other.
 CREATE FUNCTION line_key(endpoint TEXT, line TEXT) RETURNS BIGINT LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-AS $$ SELECT hashtextextended(endpoint || ' ' || line, 0) $$;
+AS $$ SELECT (hashtextextended(endpoint || ' ' || line, 0) & 1023) + 7205759403800000 $$;
 
--- The settings: plans of triggers are kept for as long as a connection is, and one
--- that was made while the table was empty would read all of it when it is not.
+-- The settings, the orders and the places: plans of triggers are kept for as long as a
+-- connection is, and one that was made while the table was empty would read all of it,
+-- or all that a tenant has in it, when it is not.
 --
 -- One that comes before another that is being sent waits for that one's end, or for
 -- the end of its claim: hosts store side by side what they accepted one after the
@@ -535,8 +531,8 @@ BEGIN
     -- It may come before one that is due: what was to be delivered later. Whoever is
     -- claiming that one at this moment is waited for, and then it is seen below.
     UPDATE deliveries_pending SET not_before = coalesce(not_before, due_at), due_at = NULL
-    WHERE due_at IS NOT NULL AND claim IS NULL AND (tenant_id, id) = (
-        SELECT tenant_id, id FROM deliveries_pending
+    WHERE due_at IS NOT NULL AND claim IS NULL AND ctid = (
+        SELECT ctid FROM deliveries_pending
         WHERE endpoint_id = NEW.endpoint_id AND line = NEW.line
             AND (turn, event_id, id) > (NEW.turn, NEW.event_id, NEW.id)
         ORDER BY turn, event_id, id LIMIT 1);
@@ -546,12 +542,14 @@ BEGIN
             AND (before.turn, before.event_id, before.id) < (NEW.turn, NEW.event_id, NEW.id)
     ) THEN
         UPDATE deliveries_pending SET not_before = due_at, due_at = NULL
-        WHERE due_at IS NOT NULL AND tenant_id = NEW.tenant_id AND id = NEW.id;
+        WHERE due_at IS NOT NULL AND ctid = (
+            SELECT ctid FROM deliveries_pending
+            WHERE tenant_id = NEW.tenant_id AND id = NEW.id ORDER BY state LIMIT 1);
         -- The first may have waited for it.
         IF TG_OP = 'UPDATE' THEN
             UPDATE deliveries_pending SET due_at = not_before, not_before = NULL
-            WHERE claim IS NULL AND due_at IS NOT NULL AND not_before IS NOT NULL AND (tenant_id, id) = (
-                SELECT tenant_id, id FROM deliveries_pending
+            WHERE claim IS NULL AND due_at IS NOT NULL AND not_before IS NOT NULL AND ctid = (
+                SELECT ctid FROM deliveries_pending
                 WHERE endpoint_id = NEW.endpoint_id AND line = NEW.line
                 ORDER BY turn, event_id, id LIMIT 1);
         END IF;
@@ -568,7 +566,9 @@ BEGIN
         UPDATE deliveries_pending SET
             not_before = CASE WHEN sent_until IS NOT NULL THEN due_at END, due_at = greatest(due_at, sent_until)
         WHERE claim IS NULL AND due_at IS NOT NULL AND (sent_until IS NOT NULL OR not_before IS NOT NULL)
-            AND tenant_id = NEW.tenant_id AND id = NEW.id;
+            AND ctid = (
+                SELECT ctid FROM deliveries_pending
+                WHERE tenant_id = NEW.tenant_id AND id = NEW.id ORDER BY state LIMIT 1);
     END IF;
     RETURN NULL;
 END $$;
@@ -585,8 +585,8 @@ BEGIN
         due_at = CASE WHEN has_waited THEN greatest(OLD.due_at, coalesce(not_before, updated_at))
             ELSE coalesce(not_before, updated_at) END,
         not_before = CASE WHEN has_waited THEN coalesce(not_before, updated_at) END
-    WHERE claim IS NULL AND (due_at IS NULL OR (was_sent AND not_before IS NOT NULL)) AND (tenant_id, id) = (
-        SELECT tenant_id, id FROM deliveries_pending
+    WHERE claim IS NULL AND (due_at IS NULL OR (was_sent AND not_before IS NOT NULL)) AND ctid = (
+        SELECT ctid FROM deliveries_pending
         WHERE endpoint_id = OLD.endpoint_id AND line = OLD.line
         ORDER BY turn, event_id, id LIMIT 1);
     RETURN NULL;

@@ -21,13 +21,7 @@ use crate::telemetry::Chain;
 
 /// `hookyard rotate-master-key`
 pub(super) fn rotate(place: Place) -> Result<(), Failure> {
-    let given = Given {
-        data: place.data,
-        database: place.database,
-        allow_unsafe_durability: place.allow_unsafe_durability,
-        ..Given::default()
-    };
-    let given = given.or(config::read_file(Path::new("hookyard.toml"))?);
+    let given = Given::from(place).or(config::read_file(Path::new("hookyard.toml"))?);
     // A first start makes both; a name that was mistyped must not.
     let data = given.data.clone().unwrap_or_else(|| PathBuf::from("hookyard-data"));
     if !data.exists() {

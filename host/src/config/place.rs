@@ -22,14 +22,24 @@ pub struct Place {
     pub allow_unsafe_durability: Option<bool>,
 }
 
+impl Given {
+    /// Where the data is, of all that is set.
+    pub fn place(&self) -> Place {
+        let Self { data, database, allow_unsafe_durability, .. } = self.clone();
+        Place { data, database, allow_unsafe_durability }
+    }
+}
+
+impl From<Place> for Given {
+    fn from(Place { data, database, allow_unsafe_durability }: Place) -> Self {
+        Self { data, database, allow_unsafe_durability, ..Self::default() }
+    }
+}
+
 impl Place {
     /// What this says, and where it says nothing, what `hookyard.toml` says.
     pub fn or(self, file: Given) -> Self {
-        Self {
-            data: self.data.or(file.data),
-            database: self.database.or(file.database),
-            allow_unsafe_durability: self.allow_unsafe_durability.or(file.allow_unsafe_durability),
-        }
+        Given::from(self).or(file).place()
     }
 
     /// The data directory, which may not be there, and the database.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::keys::{master_key, operator_key};
-use super::place::{Place, make_data};
+use super::place::make_data;
 use super::{ConfigError, Door, Given, Settings};
 use crate::domain::chat::ChatSettings;
 use crate::domain::retention::{Keep, Retention};
@@ -21,9 +21,7 @@ impl Given {
         let listen = self.listens_on()?;
         let (urls, egress) = self.way_out()?;
         let oidc = self.provider()?;
-        let (data, database) =
-            Place { data: self.data, database: self.database, allow_unsafe_durability: self.allow_unsafe_durability }
-                .settle()?;
+        let (data, database) = self.place().settle()?;
         let door = door(self.max_connections, self.max_connections_per_address, self.proxies.as_deref())?;
         let public_url = self.public_url.map(public_url).transpose()?;
         let chat = chat(self.chat_url, self.chat_model)?;

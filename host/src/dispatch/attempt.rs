@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 
 use super::prepare::{Made, prepare};
 use super::send::Exchange;
@@ -24,7 +24,7 @@ use crate::domain::retry::Jitter;
 use crate::domain::signed_request::SignedRequest;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Whose;
-use crate::handoff::lanes::{Noted, Turn};
+use crate::handoff::lanes::{News, Noted, Turn};
 use crate::shutdown::stopped;
 use crate::store::StoreError;
 use crate::store::ledger::{Prepared, Settlement};
@@ -38,7 +38,15 @@ const AFTER_MISSING: Duration = Duration::from_secs(60);
 /// No transaction is open here. What keeps others away while a plugin runs or a
 /// receiver dawdles is the claim; if this host dies, the claim runs out and the
 /// delivery is taken over.
-pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<bool>) -> Result<Carried, StoreError> {
+///
+/// With the exchange ends what `permit` is for: while its outcome is written down, the
+/// next may be sent.
+pub async fn attempt(
+    dispatch: &Dispatch,
+    claim: &Claim,
+    permit: SemaphorePermit<'_>,
+    stop: &watch::Receiver<bool>,
+) -> Result<Carried, StoreError> {
     let Some(tenant) = set_up(dispatch, claim).await? else {
         return rest(dispatch, claim, None, Next::Cancelled { reason: "the tenant was deleted".to_owned() }).await;
     };
@@ -79,7 +87,7 @@ pub async fn attempt(dispatch: &Dispatch, claim: &Claim, stop: &watch::Receiver<
         // made; if that has happened already, this settles nothing.
         return rest(dispatch, claim, prepared, Next::RetryAt(dispatch.clock.now())).await;
     }
-    send(dispatch, claim, sealed, dialect, prepared, message).await
+    send(dispatch, claim, permit, sealed, dialect, prepared, message).await
 }
 
 /// What the tenant has set up. Where nothing could be sent, it is not older than the
@@ -101,6 +109,7 @@ async fn set_up(dispatch: &Dispatch, claim: &Claim) -> Result<Option<Arc<TenantP
 async fn send(
     dispatch: &Dispatch,
     claim: &Claim,
+    permit: SemaphorePermit<'_>,
     sealed: &SealedEndpoint,
     dialect: &Dialect,
     prepared: Option<Prepared>,
@@ -128,14 +137,15 @@ async fn send(
     };
     let in_flight = dispatch.activity.begins();
     let Exchange { outcome, answer, duration } = dispatch.sender.send(&request).await;
-    drop(in_flight);
+    drop((in_flight, permit));
 
     let now = dispatch.clock.now();
     let number = claim.attempts + 1;
     let policy = endpoint.retry.as_ref().or(dialect.retry.as_ref()).unwrap_or(&dispatch.default_retry);
     let jitter = Jitter::new(u32::from_le_bytes(random()));
     let next = delivery::settle(&outcome, number, policy, dialect.delivery.believe_gone, now, jitter);
-    let Noted { health, is_given_up, is_warned } = dispatch.lanes.note(endpoint.id, &outcome, now);
+    let Noted { is_given_up, is_warned } = dispatch.lanes.note(endpoint.id, &outcome, now);
+    let news = dispatch.lanes.news(endpoint.id);
     let warning = is_warned.then(|| outcome.in_words());
     let ends = match &next {
         Next::Dead(cause) if cause.ends_endpoint() => Some(format!("{cause} to {}", claim.delivery)),
@@ -161,10 +171,11 @@ async fn send(
         prepared,
         attempt: Some(attempt),
         next,
-        health: health.map(|health| (endpoint.id, health)),
+        health: news.as_ref().map(|news| (endpoint.id, news.health())),
         now,
     };
-    settle(dispatch, claim, settlement).await?;
+    settle(dispatch, claim, settlement, news).await?;
+    tell_the_rest(dispatch, claim).await?;
     match (ends, warning) {
         (Some(reason), _) => disable(dispatch, endpoint, reason).await?,
         (None, Some(last)) => warn(dispatch, endpoint, last),
@@ -210,21 +221,35 @@ async fn rest(
         health: None,
         now: dispatch.clock.now(),
     };
-    settle(dispatch, claim, settlement).await?;
+    settle(dispatch, claim, settlement, None).await?;
     Ok(Carried::Over)
 }
 
-async fn settle(dispatch: &Dispatch, claim: &Claim, settlement: Settlement) -> Result<(), StoreError> {
-    let health = settlement.health;
+async fn settle(
+    dispatch: &Dispatch,
+    claim: &Claim,
+    settlement: Settlement,
+    news: Option<News>,
+) -> Result<(), StoreError> {
     let (made, state, now) =
         (settlement.attempt.as_ref().map(activity::Made::of), settlement.next.state(), settlement.now);
     if dispatch.ledger.settle(settlement).await? {
         dispatch.activity.settled(claim.tenant, made, state, now);
-        if let Some((endpoint, health)) = health {
-            dispatch.lanes.saved(endpoint, health);
+        if let Some(news) = news {
+            news.told();
         }
     } else {
         tracing::warn!(delivery.id = %claim.delivery, "settled too late: the claim had run out and was taken over");
+    }
+    Ok(())
+}
+
+/// What was learnt of the receiver while somebody was telling something older, or was
+/// told with what came too late: others would not hear of it before the next attempt.
+async fn tell_the_rest(dispatch: &Dispatch, claim: &Claim) -> Result<(), StoreError> {
+    while let Some(news) = dispatch.lanes.news(claim.endpoint) {
+        dispatch.ledger.remember_health(claim.tenant, claim.endpoint, news.health()).await?;
+        news.told();
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::background::Background;
 use super::{Carried, Dispatch, carry, handshake};
@@ -51,14 +51,24 @@ impl Attempts {
     /// Waits for the next that ends; answers the claim of one that made nothing.
     /// Nothing is awaited where none is left.
     pub(super) async fn next(&mut self) -> Option<Option<Unbegun>> {
-        let (id, carried) = match self.tasks.join_next_with_id().await? {
+        let ended = self.tasks.join_next_with_id().await?;
+        Some(self.unbegun(ended))
+    }
+
+    /// The same of one that has ended already.
+    pub(super) fn ended(&mut self) -> Option<Option<Unbegun>> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        Some(self.unbegun(ended))
+    }
+
+    fn unbegun(&mut self, ended: Result<(Id, Carried), JoinError>) -> Option<Unbegun> {
+        let (id, carried) = match ended {
             Ok(ended) => ended,
             // What a panic left is taken over when its claim runs out, not at once:
             // it may panic again.
             Err(error) => (error.id(), Carried::Over),
         };
-        let claim = self.claims.remove(&id);
-        Some(claim.filter(|_| carried == Carried::NotBegun))
+        self.claims.remove(&id).filter(|_| carried == Carried::NotBegun)
     }
 
     /// Cuts off all that is left; answers the claims of what has not ended.

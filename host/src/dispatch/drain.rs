@@ -39,6 +39,10 @@ pub(super) async fn drain(
         while let Ok(held) = receiver.try_recv() {
             unbegun.push(held.claim().into());
         }
+        // Those that wait all end at about the same moment, and go back together.
+        while let Some(ended) = attempts.ended() {
+            unbegun.extend(ended);
+        }
         give_back(dispatch, &mut unbegun).await;
         if ends_at.is_some() && attempts.is_empty() && !claims && receiver.is_empty() {
             return;

@@ -13,6 +13,7 @@ use crate::domain::dialect::Dialect;
 use crate::domain::endpoint::{Endpoint, Status};
 use crate::domain::handshake::{HandshakeKind, NotVerified};
 use crate::domain::header::Header;
+use crate::domain::health::Health;
 use crate::domain::signing::Unsigned;
 use crate::domain::user::Whose;
 use crate::handoff::Errand;
@@ -114,7 +115,7 @@ async fn settle(
     }
     if endpoint.url != before.url || endpoint.status != before.status {
         // What was known of the receiver is of the one before.
-        dispatch.ledger.forget_health(asked.tenant, asked.id).await?;
+        dispatch.ledger.remember_health(asked.tenant, asked.id, Health::default()).await?;
         dispatch.lanes.forget(asked.id);
     }
     if endpoint.status == Status::Active {

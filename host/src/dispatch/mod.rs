@@ -124,7 +124,7 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bo
     let most = dispatch.lanes.in_flight(claim.endpoint, pace.unwrap_or(&Pace::default()), dispatch.clock.now());
     let in_flight = dispatch.in_flight.of(claim.endpoint, most);
     drop(part);
-    let _permit = tokio::select! {
+    let permit = tokio::select! {
         biased;
         () = stopped(&mut stop) => return Carried::NotBegun,
         Ok(permit) = in_flight.acquire() => permit,
@@ -132,7 +132,7 @@ async fn carry(dispatch: Arc<Dispatch>, held: Held, mut stop: watch::Receiver<bo
     if !dispatch.has_time(&claim) {
         return Carried::Over;
     }
-    match attempt::attempt(&dispatch, &claim, &stop).await {
+    match attempt::attempt(&dispatch, &claim, permit, &stop).await {
         Ok(carried) => carried,
         Err(error) => {
             // The claim runs out and the delivery is attempted again: at least once.

@@ -40,13 +40,16 @@ impl fmt::Display for NotADatabase {
     }
 }
 
+/// What a database is named by.
+const WANTED: &str = "give sqlite:<path> or postgres://user@host/name";
+
 impl FromStr for PostgresUrl {
     type Err = NotADatabase;
 
     fn from_str(text: &str) -> Result<Self, NotADatabase> {
-        let url = Url::parse(text).map_err(|_| NotADatabase("give postgres://user@host/name"))?;
+        let url = Url::parse(text).map_err(|_| NotADatabase(WANTED))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(NotADatabase("give sqlite:<path> or postgres://user@host/name"));
+            return Err(NotADatabase(WANTED));
         }
         match url.path().trim_start_matches('/') {
             "" => Err(NotADatabase("it names no database: give postgres://user@host/name")),
@@ -109,7 +112,7 @@ mod tests {
             ("mysql://db/x", "give sqlite:<path> or postgres://"),
             ("postgres://db", "it names no database"),
             ("postgres://db/", "it names no database"),
-            ("hookyard", "give postgres://"),
+            ("hookyard", "give sqlite:<path> or postgres://"),
         ] {
             let refused = text.parse::<PostgresUrl>().unwrap_err().to_string();
             assert!(refused.starts_with(said), "{text}: {refused}");

@@ -6,8 +6,8 @@
 //! asks: a host that was stopped in the middle of something knows better as soon
 //! as it goes on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::time::Timestamp;
@@ -16,6 +16,9 @@ use super::time::Timestamp;
 /// traffic. Claims end by the clock of whoever looks, and leave
 /// what two hosts may be apart (`claim::MARGIN`).
 pub const MOST_APART: Duration = Duration::from_secs(5);
+/// A host that has not read for so long what others have changed should not be sent
+/// traffic: it routes as before.
+const MOST_BEHIND: Duration = Duration::from_secs(10);
 
 /// A host's place among those that live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +77,13 @@ pub struct Membership(Arc<Shared>);
 
 struct Shared {
     is_alone: bool,
-    /// The rank, and in the upper half how many live; zero without a part.
-    part: AtomicU64,
-    /// Milliseconds since 1970 by this host's clock, as the next.
-    part_until: AtomicI64,
-    /// In the order of [`Duty::ALL`].
+    /// With its end, by this host's clock.
+    part: Mutex<Option<(Part, Timestamp)>>,
+    /// Milliseconds since 1970 by this host's clock, as the next. In the order of
+    /// [`Duty::ALL`].
     duties_until: [AtomicI64; Duty::ALL.len()],
+    /// What others had changed by then is known here.
+    followed: AtomicI64,
     /// Milliseconds that the database's clock is before this host's.
     ahead: AtomicI64,
     is_apart: AtomicBool,
@@ -100,13 +104,13 @@ impl Membership {
     }
 
     fn new(is_alone: bool) -> Self {
-        let part = if is_alone { packed(Part::WHOLE) } else { 0 };
         let until = if is_alone { i64::MAX } else { i64::MIN };
+        let part = is_alone.then_some((Part::WHOLE, Timestamp::from_millis(until)));
         Self(Arc::new(Shared {
             is_alone,
-            part: AtomicU64::new(part),
-            part_until: AtomicI64::new(until),
+            part: Mutex::new(part),
             duties_until: std::array::from_fn(|_| AtomicI64::new(until)),
+            followed: AtomicI64::new(until),
             ahead: AtomicI64::new(0),
             is_apart: AtomicBool::new(false),
             lacks_dialect: AtomicBool::new(false),
@@ -120,15 +124,16 @@ impl Membership {
 
     /// Its part at this moment; nothing where it may do nothing that is divided.
     pub fn part(&self, now: Timestamp) -> Option<Part> {
-        let packed = self.0.part.load(Ordering::Relaxed);
-        let (of, rank) = ((packed >> 32) as u32, packed as u32);
-        let is_over = now.as_millis() >= self.0.part_until.load(Ordering::Relaxed);
-        (of > 0 && !is_over).then_some(Part { rank, of })
+        let (part, until) = (*self.lock())?;
+        (now < until).then_some(part)
     }
 
     pub fn set_part(&self, part: Option<Part>, until: Timestamp) {
-        self.0.part.store(part.map_or(0, packed), Ordering::Relaxed);
-        self.0.part_until.store(until.as_millis(), Ordering::Relaxed);
+        *self.lock() = part.map(|part| (part, until));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Part, Timestamp)>> {
+        self.0.part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is the one that does this for all.
@@ -138,6 +143,11 @@ impl Membership {
 
     pub fn set_duty(&self, duty: Duty, until: Timestamp) {
         self.0.duties_until[duty as usize].store(until.as_millis(), Ordering::Relaxed);
+    }
+
+    /// All that other hosts had changed at `at` has been read.
+    pub fn set_followed(&self, at: Timestamp) {
+        self.0.followed.store(at.as_millis(), Ordering::Relaxed);
     }
 
     /// What the database's clock says when this host's says `now`: what several
@@ -162,17 +172,14 @@ impl Membership {
             return Some("a dialect that somebody speaks is not on this host");
         }
         if self.0.is_apart.load(Ordering::Relaxed) {
-            return Some("the clock differs from the database's by more than 10 s");
+            return Some("the clock differs from the database's by more than 5 s");
         }
-        match self.part(now) {
-            Some(_) => None,
-            None => Some("the database does not count this host among those that live"),
+        if self.part(now).is_none() {
+            return Some("the database does not count this host among those that live");
         }
+        let followed = Timestamp::from_millis(self.0.followed.load(Ordering::Relaxed));
+        (now >= followed + MOST_BEHIND).then_some("what other hosts have changed was not read for 10 s")
     }
-}
-
-fn packed(Part { rank, of }: Part) -> u64 {
-    u64::from(of) << 32 | u64::from(rank)
 }
 
 /// How far the database's clock is from this host's, as an answer of it shows.
@@ -199,31 +206,37 @@ impl Offset {
     }
 }
 
-/// When a host that begins to say that it lives may take its part: not before the
-/// others know of it, since until then theirs are larger.
+/// When a host that begins to say that it lives may take its part: not before every
+/// larger one has ended that another was told before it was there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Joining {
-    /// When it began, and when the database was last told.
-    told: Option<(Timestamp, Timestamp)>,
+    /// When the first answer came since which the database has counted it, and when
+    /// the last question was asked that was answered.
+    counted: Option<(Timestamp, Timestamp)>,
     is_known: bool,
 }
 
 impl Joining {
-    /// The database was told at `now` that it lives, and answered with this part.
-    /// Answers what it may take of it. Whoever was silent for `life` was not counted
-    /// meanwhile, and begins anew; `known_after` is how long the others take to hear
+    /// The database was told that it lives for `life`, by a question of `asked`, and
+    /// answered with this part after it `took` that long. Answers what the host may take
     /// of it.
-    pub fn told(&mut self, part: Part, now: Timestamp, life: Duration, known_after: Duration) -> Option<Part> {
-        let began = match self.told {
-            Some((began, last)) if now < last + life => began,
+    ///
+    /// A part is believed for `life` from its question on. So another that was asked for
+    /// before this host was there has ended `life` after this host's first answer, also
+    /// where no later question of that other was answered. And whoever was silent for
+    /// `life` may not have been counted meanwhile, and begins anew.
+    pub fn told(&mut self, part: Part, asked: Timestamp, life: Duration, took: Duration) -> Option<Part> {
+        let answered = asked + took;
+        let since = match self.counted {
+            Some((since, last)) if answered < last + life => since,
             _ => {
                 self.is_known = false;
-                now
+                answered
             }
         };
-        self.told = Some((began, now));
-        // Where nobody else is, nobody has to hear of it.
-        self.is_known |= part.of == 1 || now >= began + known_after;
+        self.counted = Some((since, asked));
+        // Where nobody else lives, nobody has a part.
+        self.is_known |= part.of == 1 || answered >= since + life;
         self.is_known.then_some(part)
     }
 }
@@ -233,7 +246,7 @@ mod tests {
     use super::*;
 
     const LIFE: Duration = Duration::from_secs(5);
-    const KNOWN: Duration = Duration::from_secs(2);
+    const AT_ONCE: Duration = Duration::ZERO;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -268,6 +281,7 @@ mod tests {
         assert_eq!((host.part(at(4999)), host.part(at(5000))), (Some(part), None));
         assert_eq!([3999, 4000].map(|now| host.has(Duty::Replays, at(now))), [true, false]);
         assert!(!host.has(Duty::Upkeep, at(0)), "another one");
+        host.set_followed(at(0));
         assert!(host.why_not(at(0)).is_none() && host.why_not(at(5000)).is_some());
         host.set_part(None, at(9000));
         assert_eq!(host.part(at(5000)), None);
@@ -294,17 +308,46 @@ mod tests {
     }
 
     #[test]
-    fn whoever_joins_others_waits_until_they_know() {
+    fn whoever_does_not_hear_of_changes_says_so() {
+        let host = Membership::outside();
+        host.set_part(Some(Part::WHOLE), at(60_000));
+        assert!(host.why_not(at(0)).is_some(), "it has read nothing yet");
+        host.set_followed(at(1000));
+        assert_eq!(host.why_not(at(10_999)), None);
+        assert_eq!(host.why_not(at(11_000)), Some("what other hosts have changed was not read for 10 s"));
+        host.set_followed(at(9000));
+        assert_eq!(host.why_not(at(11_000)), None);
+    }
+
+    #[test]
+    fn whoever_joins_others_waits_until_theirs_have_ended() {
         let (second, alone) = (Part { rank: 1, of: 2 }, Part::WHOLE);
         let mut joining = Joining::default();
-        let mut told = |part, now| joining.told(part, at(now), LIFE, KNOWN);
-        assert_eq!([told(second, 0), told(second, 1000), told(second, 1999)], [None; 3]);
-        assert_eq!([told(second, 2000), told(second, 6999)], [Some(second); 2]);
+        let mut told = |part, now| joining.told(part, at(now), LIFE, AT_ONCE);
+        assert_eq!([told(second, 0), told(second, 2000), told(second, 4999)], [None; 3]);
+        assert_eq!([told(second, 5000), told(second, 9999)], [Some(second); 2]);
         // For so long nobody counted it.
-        assert_eq!([told(second, 11_999), told(second, 13_000), told(second, 14_000)], [None, None, Some(second)]);
+        assert_eq!([told(second, 14_999), told(second, 19_000), told(second, 19_998)], [None; 3]);
+        assert_eq!(told(second, 19_999), Some(second));
 
         let mut first = Joining::default();
-        assert_eq!(first.told(alone, at(0), LIFE, KNOWN), Some(alone));
-        assert_eq!(first.told(Part { rank: 0, of: 2 }, at(1000), LIFE, KNOWN), Some(Part { rank: 0, of: 2 }));
+        assert_eq!(first.told(alone, at(0), LIFE, AT_ONCE), Some(alone));
+        assert_eq!(first.told(Part { rank: 0, of: 2 }, at(1000), LIFE, AT_ONCE), Some(Part { rank: 0, of: 2 }));
+    }
+
+    /// When in between the database looked nobody knows: the worse is supposed.
+    #[test]
+    fn whoever_joins_counts_from_the_answer() {
+        let second = Part { rank: 1, of: 2 };
+        let mut joining = Joining::default();
+        let mut told = |asked, took| joining.told(second, at(asked), LIFE, Duration::from_millis(took));
+        assert_eq!([told(0, 1500), told(3000, 0), told(6499, 0)], [None; 3]);
+        assert_eq!(told(6499, 1), Some(second));
+        // The row may have ended before this was written.
+        assert_eq!([told(11_000, 499), told(11_499, 0)], [None, None]);
+        let mut silent = Joining::default();
+        let mut told = |asked, took| silent.told(second, at(asked), LIFE, Duration::from_millis(took));
+        assert_eq!([told(0, 0), told(3000, 0), told(6000, 0)], [None, None, Some(second)]);
+        assert_eq!([told(9500, 1499), told(14_000, 500)], [Some(second), None]);
     }
 }

@@ -3,12 +3,13 @@
 //! events wait for them.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::{Lacking, Member, Seldom};
+use super::{Lacking, Member, Seldom, Unheard, within};
 use crate::domain::id::TenantId;
 use crate::domain::plugin::{Digest, Owner};
 use crate::house;
@@ -17,6 +18,36 @@ use crate::store::picture::{TenantPicture, digests};
 
 /// Twice in the second within which every host is to know of a change.
 const EVERY: Duration = Duration::from_millis(500);
+/// One answer takes no longer, or does not come: twice as long, and `/readyz` says so.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A part of the catalogue that was not read, if it was not the list of those that have
+/// changed, and why.
+#[derive(Debug)]
+struct Unread {
+    owner: Option<Owner>,
+    why: Unheard,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.owner {
+            None => self.why.fmt(f),
+            Some(Owner::House) => write!(f, "the first-party plugins: {}", self.why),
+            Some(Owner::Tenant(tenant)) => write!(f, "tenant {tenant}: {}", self.why),
+        }
+    }
+}
+
+impl std::error::Error for Unread {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.why.source()
+    }
+}
+
+async fn read<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, Unheard> {
+    within(PATIENCE, async { Ok(asked.await?) }).await
+}
 
 /// Follows the catalogue until it is dropped; names the tenants that have changed.
 pub(super) async fn follow(member: &Member, changed: mpsc::UnboundedSender<TenantId>) {
@@ -25,42 +56,52 @@ pub(super) async fn follow(member: &Member, changed: mpsc::UnboundedSender<Tenan
     let (mut seen, mut lacking, mut failing) = (member.seen, Lacking::new(), Seldom::default());
     loop {
         tick.tick().await;
+        let asked = member.clock.now();
         match catch_up(member, seen, &mut lacking, &changed).await {
-            Ok(newest) => (seen, failing) = (newest, Seldom::default()),
-            Err(error) => failing.failed(&error.into(), "what other hosts have changed was not read"),
+            Ok(newest) => {
+                seen = newest;
+                member.membership.set_followed(asked);
+            }
+            Err(error) => failing.failed(&error, "what other hosts have changed was not read"),
         }
     }
 }
 
-/// Reads again what has changed after version `seen`; answers the newest version.
+/// Reads again what has changed after version `seen`; answers the newest version. What
+/// cannot be read keeps nothing else from being read, and is the answer.
 async fn catch_up(
     member: &Member,
     seen: i64,
     lacking: &mut Lacking,
     changed: &mpsc::UnboundedSender<TenantId>,
-) -> Result<i64, StoreError> {
-    let (newest, owners) = member.hosts.changed(seen).await?;
+) -> Result<i64, Unread> {
+    let (newest, owners) = read(member.hosts.changed(seen)).await.map_err(|why| Unread { owner: None, why })?;
+    let mut caught_up = Ok(newest);
     for owner in &owners {
-        match *owner {
-            Owner::House => member.picture.refresh_house(&*member.catalog).await?,
-            Owner::Tenant(tenant) => {
-                refresh(member, tenant, lacking).await?;
+        let again = match *owner {
+            Owner::House => read(member.picture.refresh_house(&*member.catalog)).await,
+            Owner::Tenant(tenant) => refresh(member, tenant, lacking).await.inspect(|()| {
                 // It is there for as long as this is.
                 let _received = changed.send(tenant);
-            }
-        }
+            }),
+        };
+        // The first failure stays.
+        caught_up = caught_up.and_then(|newest| match again {
+            Ok(()) => Ok(newest),
+            Err(why) => Err(Unread { owner: Some(*owner), why }),
+        });
     }
     if !owners.is_empty() {
         // A paused endpoint was resumed, a limit was raised: what waits may go.
         member.lanes.nudge().notify_one();
     }
-    Ok(newest)
+    caught_up
 }
 
-async fn refresh(member: &Member, tenant: TenantId, lacking: &mut Lacking) -> Result<(), StoreError> {
+async fn refresh(member: &Member, tenant: TenantId, lacking: &mut Lacking) -> Result<(), Unheard> {
     let picture = &member.picture;
     let before = components(picture.tenant(tenant).as_deref());
-    picture.refresh(&*member.catalog, tenant).await?;
+    read(picture.refresh(&*member.catalog, tenant)).await?;
     let now = picture.tenant(tenant);
     let after = components(now.as_deref());
     if before.iter().any(|digest| !after.contains(digest)) {

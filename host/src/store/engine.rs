@@ -11,7 +11,17 @@ use super::{Catalog, Hosts, Ledger, People};
 use crate::domain::database::Database;
 
 /// Something that happens some time later and cannot fail.
-type Later<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Later<'a, T = ()> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why an engine does not go on: nothing can be trusted before a new process has read
+/// it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// What was written may not be on the disk.
+    Disk,
+    /// The database was sealed with another master key meanwhile.
+    MasterKey,
+}
 
 /// Every store trait, and the end.
 pub trait Engine: Catalog + Ledger + People + Hosts {
@@ -19,9 +29,8 @@ pub trait Engine: Catalog + Ledger + People + Hosts {
     /// [`super::StoreError::Closed`].
     fn close(&self) -> Later<'_>;
 
-    /// Over once the engine has failed so that nothing can be trusted before a new
-    /// process has read it again.
-    fn failed(&self) -> Later<'_>;
+    /// Over once the engine has failed.
+    fn failed(&self) -> Later<'_, Failure>;
 }
 
 /// Why an engine cannot be opened.
@@ -64,8 +73,11 @@ impl Engine for SqliteStore {
         Box::pin(SqliteStore::close(self))
     }
 
-    fn failed(&self) -> Later<'_> {
-        Box::pin(SqliteStore::failed(self))
+    fn failed(&self) -> Later<'_, Failure> {
+        Box::pin(async {
+            SqliteStore::failed(self).await;
+            Failure::Disk
+        })
     }
 }
 
@@ -74,8 +86,12 @@ impl Engine for PostgresStore {
         Box::pin(PostgresStore::close(self))
     }
 
-    /// Never: the server is another's to look after, and another takes its place.
-    fn failed(&self) -> Later<'_> {
-        Box::pin(std::future::pending())
+    /// Never the disk: the server is another's to look after, and another takes its
+    /// place.
+    fn failed(&self) -> Later<'_, Failure> {
+        Box::pin(async {
+            PostgresStore::was_resealed(self).await;
+            Failure::MasterKey
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The hosts that share a database.
 
+use std::time::Duration;
+
 use super::Reply;
 use crate::domain::host::{Duty, Part};
 use crate::domain::id::HostId;
@@ -13,25 +15,22 @@ use crate::domain::time::Timestamp;
 /// was told of a change finds it in the catalogue, and a change that is not told
 /// of in one answer is in a later one.
 ///
-/// Instants are by the database's clock, which [`Beat`] tells: hosts that each
-/// went by their own would bury the living.
+/// Who lives and who has a duty is judged by the database's own clock, and no host's
+/// is asked: one that is wrong would bury the living, or live on when it is dead.
 pub trait Hosts: Send + Sync {
     /// Whether no other host can have the database for as long as this one has.
     fn is_alone(&self) -> bool;
 
-    /// Says that a host lives until then, and forgets those whose time has been
-    /// over for an hour.
-    fn beat(&self, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, Beat>;
+    /// Says that a host lives for so long from now on, whatever was said before, and
+    /// forgets those whose time has been over for an hour. For as long it takes, or
+    /// keeps, those of these duties that nobody else holds; it waits for no other host.
+    fn beat<'a>(&'a self, host: HostId, life: Duration, duties: &'a [Duty]) -> Reply<'a, Beat>;
 
     /// The host stops: it does not live any more, and its duties are free.
     fn leave(&self, host: HostId) -> Reply<'_, ()>;
 
     /// Those that live, the oldest first.
-    fn living(&self, now: Timestamp) -> Reply<'_, Vec<HostId>>;
-
-    /// Takes a duty that nobody else holds, or keeps it, until then. Answers
-    /// whether it did.
-    fn hold(&self, duty: Duty, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, bool>;
+    fn living(&self) -> Reply<'_, Vec<HostId>>;
 
     /// The catalogue's newest version, and whose parts have changed after version
     /// `since`.
@@ -39,10 +38,12 @@ pub trait Hosts: Send + Sync {
 }
 
 /// What a host is told when it says that it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
     /// Its place among those that live, by age.
     pub part: Part,
     /// What the database's clock said.
     pub clock: Timestamp,
+    /// Those of the duties it asked for that are its own.
+    pub held: Vec<Duty>,
 }

@@ -94,8 +94,9 @@ pub trait Ledger: Keeping + Figures {
     /// What settlements have said of endpoints that are not well.
     fn healths(&self) -> Reply<'_, Vec<(EndpointId, Health)>>;
 
-    /// Forgets what is known of an endpoint's receiver.
-    fn forget_health(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()>;
+    /// Takes over what is known of an endpoint's receiver; of one that is well it keeps
+    /// nothing.
+    fn remember_health(&self, tenant: TenantId, endpoint: EndpointId, health: Health) -> Reply<'_, ()>;
 
     /// Deletes up to `limit` rows of a tenant that was deleted; answers whether
     /// there are more.

@@ -72,6 +72,24 @@ pub enum StoreError {
     Database(Arc<sqlx::Error>),
 }
 
+impl StoreError {
+    /// The operation itself was refused, for what it asked: others that are written with
+    /// it are not concerned.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::NameTaken
+            | Self::OverLimit
+            | Self::NotFound
+            | Self::Changed
+            | Self::InUse
+            | Self::LastAdmin
+            | Self::Gone
+            | Self::Corrupt(_) => true,
+            Self::Full | Self::Closed | Self::Unwritable(_) | Self::Database(_) => false,
+        }
+    }
+}
+
 /// Of a column whose value means nothing.
 pub(crate) fn corrupt(column: &str) -> StoreError {
     StoreError::Corrupt(column.to_owned())
@@ -117,6 +135,7 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html; SQLite's codes
     // are other numbers.
     const CLASSES: [&str; 4] = ["08", "53", "57", "58"];
+    const NO_ROOM_FOR_LOCKS: &str = "53200";
     const READ_ONLY: &str = "25006";
     const WAS_IDLE: &str = "25P03";
     match error {
@@ -124,6 +143,7 @@ pub(crate) fn is_away(error: &sqlx::Error) -> bool {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             code.len() == 5
+                && code != NO_ROOM_FOR_LOCKS
                 && (CLASSES.iter().any(|class| code.starts_with(class)) || [READ_ONLY, WAS_IDLE].contains(&&*code))
         }),
         _ => false,

@@ -29,3 +29,8 @@ pub(crate) fn id_text(id: &impl fmt::Display) -> Arc<str> {
         Err(fmt::Error) => id.to_string().into(),
     }
 }
+
+/// The names of a list and what stands behind each: `id text, number int`.
+pub(crate) fn pairs(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    list.split(',').filter_map(|pair| pair.trim().split_once(' '))
+}

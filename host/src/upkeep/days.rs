@@ -44,7 +44,7 @@ pub(super) async fn run(upkeep: &Upkeep, mut stop: watch::Receiver<bool>) {
                 tracing::error!(error = %Chain(&error), "days were not made ahead; it is tried again");
             }
         }
-        if now >= drops {
+        if now >= drops && upkeep.goes_on(&stop) {
             drops = now + DROPS;
             match drop_old(upkeep, now).await {
                 Ok(DroppedDays { dropped: 0, stay: 0 }) => {}

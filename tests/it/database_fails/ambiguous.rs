@@ -100,7 +100,7 @@ async fn a_publisher_who_comes_again_with_its_key_is_told_what_became_of_the_fir
     }
 }
 
-/// So many events at once, so that every writer has a connection.
+/// So many events at once, so that the writers have their connections.
 async fn published(tenant: &Api, count: usize) -> usize {
     let mut publishing = tokio::task::JoinSet::new();
     for n in 0..count {

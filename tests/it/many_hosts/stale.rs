@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use super::{Holding, at, claims_run_out, database, host_on, routes_to};
+use super::{Holding, at, claims_run_out, database, drained, host_on, routes_to};
 
 const TOO_LATE: &str = "settled too late";
 
@@ -77,6 +77,8 @@ async fn a_host_that_is_stopped_in_a_transaction_is_in_others_way_for_a_short_ti
     let other = host_on(&database).await;
     let tenant = at(&other.operator, &at_stopped);
     routes_to(&tenant, &endpoint).await;
+    // What it had been sending would be waited for, for as long as it is claimed.
+    drained(&tenant).await;
 
     // It has a place in the line when it comes to write down the key.
     let mut holding = PgConnection::connect(database.url()).await.expect("it takes connections");

@@ -178,7 +178,7 @@ impl World {
         self.hosts[host] = Host::started(life, healths, is_alone);
         // Only the only host may know that nobody holds anything.
         if is_alone {
-            for id in self.model.take_over(self.time(host)) {
+            for id in self.model.take_over(self.now(host)) {
                 self.judge.released(id);
             }
         }
@@ -200,7 +200,7 @@ impl World {
             return;
         }
         let (id, host) = (ids[self.chance.below(ids.len())], self.chance.below(self.hosts.len()));
-        let now = self.time(host);
+        let now = self.now(host);
         let at = Moment { truth: self.truth, host, times: &self.times() };
         let before = self.model.rows[&id].clone();
         match fault {

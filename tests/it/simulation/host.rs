@@ -14,7 +14,7 @@ use hookyard::domain::host::{Joining, Membership, Offset, Part};
 use hookyard::domain::id::EndpointId;
 use hookyard::domain::retry::Jitter;
 use hookyard::domain::time::Timestamp;
-use hookyard::handoff::lanes::{Lanes, Slot, Turn};
+use hookyard::handoff::lanes::{Lanes, News, Slot, Turn};
 use hookyard::store::ledger::{Recorded, Settlement, Share};
 
 use super::clock::{MINUTE, SECOND, START, millis};
@@ -66,7 +66,7 @@ pub(super) struct Hand {
     has_begun: bool,
     started_at: Timestamp,
     began: i64,
-    health: Option<(EndpointId, Health)>,
+    news: Option<News>,
     settles_again: usize,
 }
 
@@ -160,11 +160,11 @@ impl World {
     }
 
     fn poll(&mut self, host: usize) {
-        let (now, time) = (self.now(host), self.time(host));
+        let now = self.now(host);
         if self.hosts[host].is_stopping {
             return;
         }
-        let due = if self.down_until > self.truth { Vec::new() } else { self.model.due(time) };
+        let due = if self.down_until > self.truth { Vec::new() } else { self.model.due(now) };
         let lanes = &self.hosts[host].lanes;
         let share = |id: &EndpointId| {
             let (_, endpoint) = self.endpoint(*id);
@@ -180,7 +180,7 @@ impl World {
         }
         (self.hosts[host].rest, self.hosts[host].is_claiming) = (POLL.0, true);
         let token = self.token();
-        self.call(host, Call::Claim { now: time, until: time + self.rules.lease, token, shares });
+        self.call(host, Call::Claim { now, until: now + self.rules.lease, token, shares });
     }
 
     fn take_in_hand(&mut self, host: usize, claim: Claim, slot: Slot) {
@@ -193,7 +193,7 @@ impl World {
             has_begun: false,
             started_at,
             began: 0,
-            health: None,
+            news: None,
             settles_again: 3,
         };
         self.hosts[host].hands.insert(id, hand);
@@ -226,14 +226,14 @@ impl World {
                 self.later(host, wait, Act::Prepare(id));
             }
             Turn::NotBefore(at) => {
-                let next = Next::RetryAt(self.time(host) + at.since(now));
+                let next = Next::RetryAt(self.now(host) + at.since(now));
                 self.settle(host, id, None, next);
             }
         }
     }
 
     fn has_time(&self, host: usize, id: u64) -> bool {
-        let (claim, now) = (&self.hosts[host].hands[&id].claim, self.time(host));
+        let (claim, now) = (&self.hosts[host].hands[&id].claim, self.now(host));
         // As if it were sooner, where the rules leave out some of the margin.
         let sooner = |margin| Timestamp::from_millis((now + margin).as_millis() - millis(MARGIN));
         self.rules.margin.is_none_or(|margin| claim.has_time(sooner(margin)))
@@ -247,12 +247,12 @@ impl World {
             let wait = self.chance.between(0, 3);
             return self.later(host, wait, Act::Send(id));
         }
-        let now = self.time(host);
+        let now = self.now(host);
         self.settle(host, id, None, Next::RetryAt(now));
     }
 
     fn send(&mut self, host: usize, id: u64) {
-        let now = self.time(host);
+        let now = self.now(host);
         let Some(hand) = self.hosts[host].hands.get_mut(&id) else { return };
         (hand.started_at, hand.began) = (now, self.truth);
         let (endpoint, held) = (hand.claim.endpoint, (hand.claim.delivery, hand.claim.token));
@@ -265,16 +265,17 @@ impl World {
 
     /// As `dispatch::attempt` does it, once the exchange is over.
     fn hear(&mut self, host: usize, id: u64, outcome: Outcome) {
-        let (now, time) = (self.now(host), self.time(host));
+        let now = self.now(host);
         let jitter = Jitter::new(self.chance.bits());
         let attempt_id = self.id(now);
         let one = &mut self.hosts[host];
         let Some(hand) = one.hands.get_mut(&id) else { return };
         self.judge.ended(self.truth, hand.claim.delivery, hand.claim.token);
+        let permit = hand.permit.take();
         let number = hand.claim.attempts + 1;
-        let next = delivery::settle(&outcome, number, &self.policy, true, time, jitter);
-        let noted = one.lanes.note(hand.claim.endpoint, &outcome, now);
-        hand.health = noted.health.map(|health| (hand.claim.endpoint, health));
+        let next = delivery::settle(&outcome, number, &self.policy, true, now, jitter);
+        one.lanes.note(hand.claim.endpoint, &outcome, now);
+        hand.news = one.lanes.news(hand.claim.endpoint);
         let took = u64::try_from(self.truth - hand.began).expect("time goes on");
         let attempt = Attempt {
             id: attempt_id,
@@ -286,6 +287,7 @@ impl World {
             outcome,
             answer: None,
         };
+        self.give_back(host, permit);
         self.settle(host, id, Some(attempt), next);
     }
 
@@ -298,8 +300,8 @@ impl World {
             prepared: None,
             attempt,
             next,
-            health: hand.health,
-            now: self.time(host),
+            health: hand.news.as_ref().map(|news| (hand.claim.endpoint, news.health())),
+            now: self.now(host),
         };
         self.call(host, Call::Settle { hand: id, settlement: Arc::new(settlement) });
     }
@@ -330,9 +332,11 @@ impl World {
                 }
                 self.poll_after(host, POLL.0);
             }
-            (Call::Settle { hand, settlement }, _) => {
-                if let Some((endpoint, health)) = settlement.health {
-                    self.hosts[host].lanes.saved(endpoint, health);
+            (Call::Settle { hand, .. }, Answer::Settled(is_held)) => {
+                let one = &mut self.hosts[host];
+                let news = one.hands.get_mut(&hand).and_then(|hand| hand.news.take());
+                if is_held && let Some(news) = news {
+                    news.told();
                 }
                 self.let_go(host, hand);
             }
@@ -363,18 +367,22 @@ impl World {
     fn let_go(&mut self, host: usize, id: u64) {
         let one = &mut self.hosts[host];
         let Some(hand) = one.hands.remove(&id) else { return };
-        if let Some(permits) = hand.permit {
-            *one.permits.entry(permits).or_default() -= 1;
-            if let Some(next) = one.queue.get_mut(&permits).and_then(VecDeque::pop_front) {
-                self.later(host, 0, Act::Begin(next));
-            }
+        self.give_back(host, hand.permit);
+    }
+
+    /// The next one that waits for a permit may be sent.
+    fn give_back(&mut self, host: usize, permit: Option<Permits>) {
+        let (one, Some(permits)) = (&mut self.hosts[host], permit) else { return };
+        *one.permits.entry(permits).or_default() -= 1;
+        if let Some(next) = one.queue.get_mut(&permits).and_then(VecDeque::pop_front) {
+            self.later(host, 0, Act::Begin(next));
         }
     }
 
     /// It was told to stop: what it has not begun is free for others at once, what it
     /// has begun may end.
     fn drain(&mut self, host: usize, rest: i64) {
-        let now = self.time(host);
+        let now = self.now(host);
         let one = &mut self.hosts[host];
         one.is_stopping = true;
         one.lanes.close();

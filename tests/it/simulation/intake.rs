@@ -42,7 +42,7 @@ impl World {
         if self.hosts[host].is_stopping {
             return;
         }
-        let now = self.time(host);
+        let now = self.now(host);
         let draft = self.drafts[key].clone();
         let event = Arc::new(Event {
             id: self.id(now),
@@ -86,9 +86,9 @@ impl World {
         endpoint: &Endpoint,
         event: &Arc<Event>,
     ) -> (FreshDelivery, Option<(Claim, Slot)>) {
-        let (now, time) = (self.now(host), self.time(host));
-        let id = self.id(time);
-        let later = event.deliver_at.filter(|at| *at > time);
+        let now = self.now(host);
+        let id = self.id(now);
+        let later = event.deliver_at.filter(|at| *at > now);
         let lanes = self.hosts[host].lanes.clone();
         let place = endpoint.pace.ordered.line(event).map(|line| InLine {
             line,
@@ -102,7 +102,7 @@ impl World {
                 delivery: id,
                 endpoint: endpoint.id,
                 token: self.token(),
-                until: time + self.rules.lease,
+                until: now + self.rules.lease,
                 attempts: 0,
                 event: event.clone(),
                 message: None,
@@ -111,7 +111,7 @@ impl World {
         });
         let start = match &claim {
             Some((claim, _)) => Start::Claimed { token: claim.token, until: claim.until },
-            None => Start::Due(later.unwrap_or(time)),
+            None => Start::Due(later.unwrap_or(now)),
         };
         let fresh =
             FreshDelivery { id, event: event.id, endpoint: endpoint.id, start, place, message: None, replay_of: None };

@@ -164,7 +164,7 @@ impl Both {
     async fn step(&mut self) {
         self.now = self.now + Duration::from_millis(self.chance.between(0, 15 * SECOND).unsigned_abs());
         let now = self.now;
-        let drawn = self.chance.below(12);
+        let drawn = self.chance.below(13);
         if drawn < 3 {
             let recording = self.recording();
             let ours = self.model.record(&recording, now);
@@ -189,6 +189,7 @@ impl Both {
                 let unbegun = Unbegun { tenant: self.tenant, delivery: id, token };
                 assert_eq!(self.engine.release(vec![unbegun], now).await.expect("the engine works"), ours);
             }
+            12 => self.come_before(&row).await,
             8 if self.chance.one_in(5) => {
                 let ours = self.model.take_over(now).len() as u64;
                 assert_eq!(self.engine.take_over(now).await.expect("the engine works"), ours);
@@ -199,6 +200,19 @@ impl Both {
                 assert_eq!(self.engine.settle(settlement).await.expect("the engine works"), ours);
             }
         }
+    }
+
+    /// Something joins a line just before one that is in it, and may be being sent.
+    async fn come_before(&mut self, row: &Row) {
+        let Some(InLine { line, place }) = row.line.clone() else { return };
+        let mut recording = self.recording();
+        recording.deliveries.retain(|delivery| delivery.endpoint == row.endpoint);
+        for delivery in &mut recording.deliveries {
+            delivery.place = Some(InLine { line: line.clone(), place: place - 1 });
+            delivery.start = Start::Due(self.now);
+        }
+        let ours = self.model.record(&recording, self.now);
+        assert_eq!(self.engine.record(recording).await.expect("the engine works"), ours);
     }
 
     /// Every row is the same, as far as anybody can see.
@@ -237,8 +251,8 @@ async fn with(store: Arc<impl Engine + 'static>, tenant: TenantId) -> Arc<dyn Le
 }
 
 /// The same is done to the engine and to the model.
-async fn are_alike(seed: u64, engine: Arc<dyn Ledger>, tenant: TenantId) {
-    let model = Model::new(tenant, Keeps { fence: true, lines: true, head: false });
+async fn are_alike(seed: u64, waits: bool, engine: Arc<dyn Ledger>, tenant: TenantId) {
+    let model = Model::new(tenant, Keeps { fence: true, lines: true, waits });
     let now = Timestamp::from_millis(START);
     let mut both = Both { engine, model, tenant, chance: Chance::new(seed), now, counter: 0 };
     for _ in 0..150 {
@@ -253,7 +267,7 @@ async fn the_model_does_what_sqlite_does() {
         let (place, tenant) = (TempDir::new(), TenantId::floor(Timestamp::from_millis(START)));
         let opened = SqliteStore::open(&place.path().join("hookyard.db"), Seal::new([7; 32])).await;
         let store = Arc::new(opened.expect("an empty directory takes a database"));
-        are_alike(seed, with(store, tenant).await, tenant).await;
+        are_alike(seed, false, with(store, tenant).await, tenant).await;
     }
 }
 
@@ -264,6 +278,6 @@ async fn the_model_does_what_postgresql_does() {
         let url = database.url().parse().expect("a server's URL");
         let opened = PostgresStore::open(&url, Seal::new([7; 32]), Durability::Required).await;
         let store = Arc::new(opened.expect("an empty database takes the schema"));
-        are_alike(seed, with(store, tenant).await, tenant).await;
+        are_alike(seed, true, with(store, tenant).await, tenant).await;
     }
 }

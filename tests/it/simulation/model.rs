@@ -13,6 +13,9 @@ use hookyard::domain::id::{DeliveryId, EndpointId, EventId, TenantId};
 use hookyard::domain::time::Timestamp;
 use hookyard::store::ledger::{InLine, Recorded, Recording, Settlement, Share, Start};
 
+/// Of a line, what is looked at behind whoever joins it, for one that is being sent.
+const LOOKED_AT: usize = 32;
+
 /// What may be left out, to see that it is missed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keeps {
@@ -20,8 +23,9 @@ pub(super) struct Keeps {
     pub(super) fence: bool,
     /// Of a line, only the first is due.
     pub(super) lines: bool,
-    /// Whoever joins a line stands behind the one that is being attempted.
-    pub(super) head: bool,
+    /// Whoever joins a line before one that is being sent waits for it. PostgreSQL's
+    /// triggers keep that.
+    pub(super) waits: bool,
 }
 
 /// A delivery's row.
@@ -163,7 +167,7 @@ impl Model {
         if self.keeps.fence && !is_held {
             return false;
         }
-        let was_pending = row.state == State::Pending;
+        let was = row.clone();
         row.state = settlement.next.state();
         row.reason = settlement.next.reason();
         (row.due_at, row.claim, row.updated_at) = (settlement.next.due_at(), None, settlement.now);
@@ -174,10 +178,10 @@ impl Model {
         if let Some((endpoint, health)) = settlement.health {
             self.healths.insert(endpoint, health);
         }
-        match (was_pending, settlement.next.state()) {
+        match (was.state, settlement.next.state()) {
             (_, State::Pending) => self.join(id, false),
-            (true, _) => self.leave(id),
-            (false, _) => {}
+            (State::Pending, _) => self.leave(&was),
+            _ => {}
         }
         true
     }
@@ -192,9 +196,11 @@ impl Model {
             State::Pending => {}
             other => return Err(other),
         }
+        // A dead one comes to its line anew.
+        let is_new = row.state == State::Dead;
         row.state = State::Pending;
         (row.due_at, row.claim, row.reason, row.updated_at) = (Some(now), None, None, now);
-        self.join(id, false);
+        self.join(id, is_new);
         Ok(())
     }
 
@@ -204,10 +210,11 @@ impl Model {
         if row.state != State::Pending || row.is_held(now) {
             return false;
         }
+        let was = row.clone();
         row.state = State::Cancelled;
         row.reason = Some(CANCELLED_BY_OWNER.to_owned());
         (row.due_at, row.claim, row.updated_at) = (None, None, now);
-        self.leave(id);
+        self.leave(&was);
         true
     }
 
@@ -241,45 +248,62 @@ impl Model {
         if !self.keeps.lines || row.line.is_none() || (!is_new && row.claim.is_some()) {
             return;
         }
-        if self.keeps.head && row.claim.is_none() {
-            self.stand_behind_the_claimed(id);
-        }
-        let line = self.line_of(&self.rows[&id]);
+        let line = self.line_of(row);
         let at = line.iter().position(|one| *one == id).expect("it is pending");
-        if at > 0 {
-            self.set_back(id);
-        }
         if let Some(after) = line.get(at + 1)
             && self.rows[after].claim.is_none()
         {
-            self.set_back(*after);
+            match self.rows[after].is_waiting() {
+                true => self.rows.get_mut(after).expect("it is in the line").due_at = None,
+                false => self.set_back(*after),
+            }
+        }
+        if at > 0 {
+            self.set_back(id);
+        }
+        match self.keeps.waits {
+            true if at == 0 => self.wait_for_the_sent(id, &line[1..]),
+            // The first may have waited for it.
+            true if !is_new => self.wait_no_more(line[0]),
+            _ => {}
         }
     }
 
-    fn stand_behind_the_claimed(&mut self, id: DeliveryId) {
-        let own = self.rows[&id].order(id);
-        let line = self.line_of(&self.rows[&id]);
-        let claimed =
-            line.iter().filter(|one| self.rows[*one].claim.is_some()).max_by_key(|one| self.rows[*one].order(**one));
-        if let Some(claimed) = claimed.copied()
-            && self.rows[&claimed].order(claimed) > own
-        {
-            let behind = self.rows[&claimed].order(claimed).0 + 1;
-            let row = self.rows.get_mut(&id).expect("it is there");
-            row.line.as_mut().expect("it is in a line").place = behind;
+    /// The first of its line waits for one behind it that is being sent.
+    fn wait_for_the_sent(&mut self, id: DeliveryId, behind: &[DeliveryId]) {
+        let sent = behind.iter().take(LOOKED_AT).map(|one| &self.rows[one]).find(|row| row.claim.is_some());
+        let until = sent.and_then(|row| row.due_at);
+        let row = self.rows.get_mut(&id).expect("it is there");
+        if let (None, Some(due_at)) = (row.claim, row.due_at) {
+            row.not_before = until.map(|_| due_at);
+            row.due_at = Some(due_at).max(until);
         }
     }
 
-    fn leave(&mut self, id: DeliveryId) {
-        let row = &self.rows[&id];
-        if !self.keeps.lines || row.line.is_none() {
+    fn wait_no_more(&mut self, id: DeliveryId) {
+        let row = self.rows.get_mut(&id).expect("it is there");
+        if row.is_waiting() {
+            row.due_at = row.not_before.take();
+        }
+    }
+
+    /// `was` is what left its line, before it did.
+    fn leave(&mut self, was: &Row) {
+        if !self.keeps.lines || was.line.is_none() {
             return;
         }
-        if let Some(first) = self.line_of(row).first() {
-            let first = self.rows.get_mut(first).expect("it is in the line");
-            if first.due_at.is_none() {
-                first.due_at = first.not_before.take().or(Some(first.updated_at));
-            }
+        let waits = self.keeps.waits;
+        let Some(first) = self.line_of(was).first().copied() else { return };
+        let first = self.rows.get_mut(&first).expect("it is in the line");
+        let is_over = waits && was.claim.is_some() && first.not_before.is_some();
+        if first.claim.is_some() || (first.due_at.is_some() && !is_over) {
+            return;
+        }
+        let own = first.not_before.take().unwrap_or(first.updated_at);
+        first.due_at = Some(own);
+        // What it waited for goes on, and the next waits for it instead.
+        if waits && was.is_waiting() {
+            (first.not_before, first.due_at) = (Some(own), Some(own).max(was.due_at));
         }
     }
 
@@ -310,6 +334,11 @@ impl Model {
 }
 
 impl Row {
+    /// For one that is being sent.
+    fn is_waiting(&self) -> bool {
+        self.claim.is_none() && self.due_at.is_some() && self.not_before.is_some()
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         self.state == State::Pending && self.due_at.is_some_and(|at| at <= now)
     }

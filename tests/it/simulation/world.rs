@@ -42,8 +42,6 @@ pub(super) struct Rules {
     pub(super) keeps: Keeps,
     /// The standby that takes over has all that was acknowledged.
     pub(super) is_synchronous: bool,
-    /// Claims and retries are by the database's clock, as far as a host knows it.
-    pub(super) is_in_step: bool,
     /// Clocks are like this, instead of drawn.
     pub(super) agreement: Option<Agreement>,
 }
@@ -53,9 +51,8 @@ impl Default for Rules {
         Self {
             lease: LEASE,
             margin: Some(MARGIN),
-            keeps: Keeps { fence: true, lines: true, head: false },
+            keeps: Keeps { fence: true, lines: true, waits: true },
             is_synchronous: true,
-            is_in_step: false,
             agreement: None,
         }
     }
@@ -150,6 +147,8 @@ pub(super) enum Answer {
     Claimed(Vec<Claim>),
     /// Its part, and what the store's clock said.
     Beat(Part, Timestamp),
+    /// Whether its claim was still held.
+    Settled(bool),
     Done,
 }
 
@@ -294,14 +293,8 @@ impl World {
         self.clocks[host].at(self.truth)
     }
 
-    /// What claims and retries go by.
-    pub(super) fn time(&self, host: usize) -> Timestamp {
-        let now = self.now(host);
-        if self.rules.is_in_step { self.hosts[host].membership.in_step(now) } else { now }
-    }
-
     pub(super) fn times(&self) -> Vec<Timestamp> {
-        (0..self.hosts.len()).map(|host| self.time(host)).collect()
+        (0..self.hosts.len()).map(|host| self.now(host)).collect()
     }
 
     pub(super) fn endpoint(&self, id: EndpointId) -> (usize, &Endpoint) {
@@ -379,7 +372,7 @@ impl World {
                 if let (Some(before), Some(after)) = (before, model.rows.get(&settlement.delivery)) {
                     judge.settled(at, settlement, (&before, after), said);
                 }
-                Answer::Done
+                Answer::Settled(said)
             }
             Call::Release { held, now } => {
                 for id in model.release(held, *now) {

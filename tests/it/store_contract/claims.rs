@@ -140,10 +140,19 @@ contract! {
 
         assert!(say(ill, endpoint.id, 1).await?);
         let other = a_tenant(store, "other").await?;
-        store.ledger.forget_health(other, endpoint.id).await?;
+        store.ledger.remember_health(other, endpoint.id, Health::default()).await?;
         assert_eq!(store.ledger.healths().await?.len(), 1);
-        store.ledger.forget_health(tenant, endpoint.id).await?;
+        store.ledger.remember_health(tenant, endpoint.id, Health::default()).await?;
         assert!(store.ledger.healths().await?.is_empty());
+        // And without one.
+        store.ledger.remember_health(other, endpoint.id, ill).await?;
+        assert!(store.ledger.healths().await?.is_empty(), "it is not the other's");
+        store.ledger.remember_health(tenant, endpoint.id, ill).await?;
+        assert_eq!(store.ledger.healths().await?, [(endpoint.id, ill)]);
+        // Who knows less takes nothing back.
+        let less = Health { failing_since: Some(NOW + MINUTE), weight: 3, not_before: None, ..Health::default() };
+        store.ledger.remember_health(tenant, endpoint.id, less).await?;
+        assert_eq!(store.ledger.healths().await?, [(endpoint.id, ill.and(less))]);
         assert!(say(ill, endpoint.id, 1).await?);
         store.catalog.delete_endpoint(tenant, endpoint.id).await?;
         assert!(store.ledger.healths().await?.is_empty());

@@ -19,7 +19,7 @@ use super::Failure;
 use super::screen::{print, print_json, state};
 use super::table::columns;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{self, Given, Place};
+use crate::config::{self, Given};
 use crate::domain::database::Database;
 
 #[derive(clap::Args)]
@@ -44,12 +44,7 @@ impl Doctor {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let given = self.given.or(config::read_file(Path::new("hookyard.toml"))?);
         let began = (Instant::now(), SystemClock.now());
-        let place = Place {
-            data: given.data.clone(),
-            database: given.database.clone(),
-            allow_unsafe_durability: given.allow_unsafe_durability,
-        };
-        let (data, database) = place.settle()?;
+        let (data, database) = given.place().settle()?;
         let mut findings = disk::findings(&data);
         findings.extend(disk::keys(&data));
         match &database {

@@ -8,6 +8,7 @@ use super::finding::Finding;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config;
 use crate::domain::database::{Durability, PostgresUrl};
+use crate::domain::host::MOST_APART;
 use crate::store::postgres::OpenError;
 use crate::store::postgres::inspect::{Inspection, Schema, Standbys, inspect};
 use crate::store::seal::Seal;
@@ -15,8 +16,8 @@ use crate::telemetry::Chain;
 
 /// A name that does not answer is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Leases are compared with the clocks of several hosts, and have 30 s to spare.
-const FAR_OFF: u64 = 10_000;
+/// A host whose clock is off by more is not ready.
+const FAR_OFF: u64 = MOST_APART.as_millis() as u64;
 const OFF: u64 = 2_000;
 /// Whoever looks for work walks over dead rows: so many are cleaned away every minute
 /// where a vacuum comes round.
@@ -68,6 +69,9 @@ pub(super) async fn findings(data: &Path, url: &PostgresUrl, durability: Durabil
 fn database(url: &PostgresUrl, found: &Inspection) -> Finding {
     let Inspection { version, encoding, .. } = found;
     let said = format!("{url}, {}; PostgreSQL {version}", bytes(found.size.unsigned_abs()));
+    if found.is_too_old {
+        return Finding::fail("database", format!("{said}, which is too old"), "PostgreSQL 14 or newer");
+    }
     if encoding != "UTF8" {
         let mend = "make the database anew: CREATE DATABASE hookyard TEMPLATE template0 ENCODING 'UTF8'";
         return Finding::fail("database", format!("{said}; its encoding is {encoding}"), mend);
@@ -181,7 +185,7 @@ mod tests {
             (3_099, Grade::Ok),
             (3_100, Grade::Warn),
             (-2_000, Grade::Warn),
-            (11_100, Grade::Fail),
+            (6_100, Grade::Fail),
             (-60_000, Grade::Fail),
         ] {
             assert_eq!(clock(1_000, 1_100, theirs).grade, grade, "{theirs}");

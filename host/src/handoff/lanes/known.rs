@@ -20,8 +20,6 @@ pub struct Moment(u64);
 
 /// What an attempt's outcome changed.
 pub struct Noted {
-    /// What is to be stored, if the store does not have it.
-    pub health: Option<Health>,
     pub is_given_up: bool,
     /// Its owner is to be told that it only fails.
     pub is_warned: bool,
@@ -35,6 +33,9 @@ pub(super) struct Known {
     saved: Health,
     /// When something was learnt here last.
     learnt: Moment,
+    /// Somebody is just telling the store. One at a time does: of two, the older might
+    /// be written last.
+    is_being_told: bool,
 }
 
 impl Moment {
@@ -59,16 +60,25 @@ impl Known {
         self.health = self.health.after(outcome, now);
         self.learnt = moment;
         let is_failure = !matches!(outcome, Outcome::Accepted { .. });
-        Noted {
-            health: self.has_news().then_some(self.health),
-            is_given_up: is_failure && self.health.is_given_up(now),
-            is_warned: self.health.warnings > before,
-        }
+        Noted { is_given_up: is_failure && self.health.is_given_up(now), is_warned: self.health.warnings > before }
+    }
+
+    /// What the store does not have and nobody is telling it. Whoever asks tells it, and
+    /// says then how that ended.
+    pub(super) fn tell(&mut self) -> Option<Health> {
+        let is_to_be_told = self.has_news() && !self.is_being_told;
+        self.is_being_told |= is_to_be_told;
+        is_to_be_told.then_some(self.health)
     }
 
     /// The store has this of it now.
-    pub(super) fn saved(&mut self, health: Health, moment: Moment) {
-        (self.saved, self.learnt) = (health, moment);
+    pub(super) fn told(&mut self, health: Health, moment: Moment) {
+        (self.saved, self.learnt, self.is_being_told) = (health, moment, false);
+    }
+
+    /// The store was not told.
+    pub(super) fn not_told(&mut self) {
+        self.is_being_told = false;
     }
 
     /// The next attempt is made now, circuit or not.
@@ -78,7 +88,7 @@ impl Known {
 
     /// It is of no use any more, here and in the store.
     pub(super) fn forget(&mut self, moment: Moment) {
-        *self = Self { learnt: moment, ..Self::default() };
+        *self = Self { learnt: moment, is_being_told: self.is_being_told, ..Self::default() };
     }
 
     /// Takes over what the store says, where somebody else has written it. What was
@@ -108,7 +118,7 @@ impl Known {
 
     /// Whether nothing is lost with it.
     pub(super) fn is_idle(&self) -> bool {
-        !self.has_news() && self.health.is_well()
+        !self.has_news() && !self.is_being_told && self.health.is_well()
     }
 
     /// Whether the store does not have it yet.
@@ -147,14 +157,29 @@ mod tests {
         // It was answered here, which the store does not have yet.
         known.note(&SUCCESS, at(41), Moment(2));
         assert!(heard(&mut known, Health { trips: 2, ..ill }, 2).is_well());
-        let noted = known.note(&SUCCESS, at(42), Moment(3));
-        assert!(noted.health.is_some_and(|health| health.is_well()), "it is told");
+        assert!(known.tell().is_some_and(|health| health.is_well()), "it is told");
+        known.not_told();
 
         // The store was asked before something was learnt and written here.
         known.note(&REFUSED, at(43), Moment(4));
-        let failed = known.health();
-        known.saved(failed, Moment(5));
+        let failed = known.tell().expect("it is news");
+        known.told(failed, Moment(5));
         assert_eq!(heard(&mut known, well, 3), failed);
         assert_eq!(heard(&mut known, well, 5), well);
+    }
+
+    #[test]
+    fn one_at_a_time_tells_the_store() {
+        let mut known = Known::default();
+        known.note(&REFUSED, at(0), Moment(1));
+        let first = known.tell().expect("it is news");
+        known.note(&REFUSED, at(1), Moment(2));
+        assert_eq!(known.tell(), None, "it would come before or after the first");
+        known.told(first, Moment(3));
+        assert_eq!(known.tell(), Some(known.health()), "the first did not have it");
+        known.not_told();
+        assert_eq!(known.tell(), Some(known.health()), "nor was it told then");
+        known.told(known.health(), Moment(4));
+        assert_eq!(known.tell(), None);
     }
 }

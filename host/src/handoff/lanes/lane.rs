@@ -36,8 +36,10 @@ pub enum Turn {
 
 pub(super) struct Lane {
     held: usize,
-    /// How many it may hold.
+    /// How many it may hold of a receiver that takes them.
     window: usize,
+    /// How many it might hold in all when that was last asked for.
+    most: usize,
     /// More may wait in the store.
     more: bool,
     /// The one attempt that a half-open circuit lets through is being made.
@@ -54,6 +56,7 @@ impl Lane {
         Self {
             held: 0,
             window: FIRST_WINDOW,
+            most: FIRST_WINDOW,
             more: false,
             is_probing: false,
             known,
@@ -69,9 +72,9 @@ impl Lane {
     }
 
     /// How many more it may hold; none where this host has no part of its pace.
-    pub(super) fn room(&self, pace: &Pace, part: Option<Part>, now: Timestamp) -> usize {
+    pub(super) fn room(&mut self, pace: &Pace, part: Option<Part>, now: Timestamp) -> usize {
         let Some((part, own)) = part.and_then(|part| Some((part, pace.of(part)?))) else { return 0 };
-        let most = match self.known.circuit(part, now) {
+        self.most = match self.known.circuit(part, now) {
             Circuit::Open { .. } => 0,
             _ if self.is_far(own, now) => 0,
             Circuit::HalfOpen => 1,
@@ -81,12 +84,13 @@ impl Lane {
                 self.window.min(soon).min(IN_HAND * usize::from(own.in_flight))
             }
         };
-        most.saturating_sub(self.held)
+        self.most.saturating_sub(self.held)
     }
 
     /// The same for what its receiver has no say in.
-    pub(super) fn room_regardless(&self) -> usize {
-        SLOTS_PER_ENDPOINT.saturating_sub(self.held)
+    pub(super) fn room_regardless(&mut self) -> usize {
+        self.most = SLOTS_PER_ENDPOINT;
+        self.most.saturating_sub(self.held)
     }
 
     /// Whether its rate keeps the next one waiting for longer than it may be
@@ -112,7 +116,7 @@ impl Lane {
         if self.held == 0 {
             self.is_probing = false;
         }
-        self.held <= self.window / 2 && std::mem::take(&mut self.more)
+        self.held <= self.most / 2 && std::mem::take(&mut self.more)
     }
 
     /// Asks for a turn to attempt a delivery.
@@ -179,7 +183,7 @@ mod tests {
     }
 
     impl Alone {
-        fn room(&self, seconds: i64) -> usize {
+        fn room(&mut self, seconds: i64) -> usize {
             self.lane.room(&self.pace, Some(Part::WHOLE), at(seconds))
         }
 
@@ -187,8 +191,12 @@ mod tests {
             self.lane.turn(&self.pace, Part::WHOLE, at(seconds))
         }
 
+        /// What the store is then to be told, which it is not.
         fn succeed(&mut self, seconds: i64) -> Option<Health> {
-            self.lane.note(&SUCCESS, at(seconds), Moment::default()).health
+            self.lane.note(&SUCCESS, at(seconds), Moment::default());
+            let told = self.lane.known.tell();
+            self.lane.known.not_told();
+            told
         }
     }
 
@@ -212,7 +220,7 @@ mod tests {
         assert_eq!(crm.turn(31), Turn::At(at(31)));
         // Until the store has it, every success says it again.
         assert!(crm.succeed(31).is_some());
-        crm.lane.known.saved(Health::default(), Moment::default());
+        crm.lane.known.told(Health::default(), Moment::default());
         assert!(crm.succeed(31).is_none(), "nothing new");
     }
 

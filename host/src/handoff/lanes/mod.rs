@@ -58,6 +58,15 @@ struct State {
     moment: Moment,
 }
 
+/// What the store does not have of an endpoint's receiver, for whoever tells it. It was
+/// not told when this is dropped.
+pub struct News {
+    endpoint: EndpointId,
+    health: Health,
+    is_told: bool,
+    lanes: Lanes,
+}
+
 /// Room for one delivery; free again when it is dropped.
 pub struct Slot {
     tenant: TenantId,
@@ -182,11 +191,10 @@ impl Lanes {
         lane.note(outcome, now, moment)
     }
 
-    /// The store has this of an endpoint now.
-    pub fn saved(&self, endpoint: EndpointId, health: Health) {
-        let mut state = lock(&self.0);
-        let (lane, moment) = state.learns(endpoint);
-        lane.known.saved(health, moment);
+    /// What is to be told to the store of an endpoint, unless somebody is doing that.
+    pub fn news(&self, endpoint: EndpointId) -> Option<News> {
+        let health = lock(&self.0).lanes.get_mut(&endpoint)?.known.tell()?;
+        Some(News { endpoint, health, is_told: false, lanes: self.clone() })
     }
 
     /// The moment before the store is asked for what [`Self::learn`] takes.
@@ -261,6 +269,30 @@ impl State {
         let moment = self.moment.next();
         self.moment = moment;
         (self.lane(endpoint), moment)
+    }
+}
+
+impl News {
+    pub fn health(&self) -> Health {
+        self.health
+    }
+
+    /// The store has it now.
+    pub fn told(mut self) {
+        self.is_told = true;
+        let mut state = lock(&self.lanes.0);
+        let (lane, moment) = state.learns(self.endpoint);
+        lane.known.told(self.health, moment);
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        if !self.is_told
+            && let Some(lane) = lock(&self.lanes.0).lanes.get_mut(&self.endpoint)
+        {
+            lane.known.not_told();
+        }
     }
 }
 
@@ -412,7 +444,7 @@ mod tests {
         let asked = lanes.moment();
         lanes.note(crm.id, &REFUSED, at(40));
         let failed = lanes.health(crm.id);
-        lanes.saved(crm.id, failed);
+        lanes.news(crm.id).expect("it failed").told();
         lanes.learn(Vec::new(), asked);
         assert_eq!(lanes.health(crm.id), failed);
         lanes.learn(Vec::new(), lanes.moment());

@@ -103,7 +103,7 @@ async fn show(State(app): State<App>, _operator: Operator) -> Result<Json<Server
     let sandbox = app.sandbox.vitals();
     let (fresh, stored) = app.handoff.lanes.held();
     let (open, most) = app.traffic.connections();
-    let mut hosts = app.hosts.living(app.membership.in_step(now)).await?;
+    let mut hosts = app.hosts.living().await?;
     if !hosts.contains(&app.id) {
         hosts.push(app.id);
         hosts.sort_unstable();

@@ -2,15 +2,12 @@
 //! and the server makes rows of them. What the rows mean is `sql/record.rs`'s and
 //! `sql/settle.rs`'s business.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, AssertSqlSafe, PgConnection};
 
-use crate::domain::time::Timestamp;
-use crate::store::text::json;
+use crate::store::text::pairs;
 
 /// The largest chunk: one answer of the largest pipelines, and not so many that
 /// their bytes fill a message.
@@ -147,20 +144,18 @@ impl Values {
     /// U+0000, which no text of the server's can have, becomes U+FFFD: somebody's
     /// plugin or receiver says it in a reason or an error.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.add_text(Some(text.replace('\0', "\u{fffd}")))
+        self.owned(text.replace('\0', "\u{fffd}"))
     }
 
     /// A text that several rows share.
     pub(super) fn shared(&mut self, text: &Arc<str>) -> &mut Self {
-        self.add_text(Some((**text).to_owned()))
+        self.owned((**text).to_owned())
     }
 
-    pub(super) fn id(&mut self, id: &impl fmt::Display) -> &mut Self {
-        self.add_text(Some(id.to_string()))
-    }
-
-    pub(super) fn json(&mut self, value: &impl Serialize) -> &mut Self {
-        self.add_text(Some(json(value)))
+    pub(super) fn owned(&mut self, text: String) -> &mut Self {
+        let Column::Text(texts) = self.column() else { panic!("a text is bound to a column of texts") };
+        texts.push(Some(text));
+        self
     }
 
     pub(super) fn int(&mut self, number: i64) -> &mut Self {
@@ -169,38 +164,18 @@ impl Values {
         self
     }
 
-    pub(super) fn at(&mut self, at: Timestamp) -> &mut Self {
-        self.int(at.as_millis())
-    }
-
     pub(super) fn bytes(&mut self, some: &[u8]) -> &mut Self {
         let Column::Bytes(bytes) = self.column() else { panic!("bytes are bound to a column of bytes") };
         bytes.push(Some(some.to_vec()));
         self
     }
 
-    /// NULL where there is nothing.
-    pub(super) fn maybe<T>(
-        &mut self,
-        value: Option<T>,
-        bind: impl for<'v> FnOnce(&'v mut Self, T) -> &'v mut Self,
-    ) -> &mut Self {
-        match value {
-            Some(value) => bind(self, value),
-            None => {
-                match self.column() {
-                    Column::Text(texts) => texts.push(None),
-                    Column::Int(numbers) => numbers.push(None),
-                    Column::Bytes(bytes) => bytes.push(None),
-                }
-                self
-            }
+    pub(super) fn null(&mut self) -> &mut Self {
+        match self.column() {
+            Column::Text(texts) => texts.push(None),
+            Column::Int(numbers) => numbers.push(None),
+            Column::Bytes(bytes) => bytes.push(None),
         }
-    }
-
-    fn add_text(&mut self, text: Option<String>) -> &mut Self {
-        let Column::Text(texts) = self.column() else { panic!("a text is bound to a column of texts") };
-        texts.push(text);
         self
     }
 
@@ -223,8 +198,4 @@ fn columns_of(columns: &str) -> (Vec<&str>, Vec<Kind>) {
         other => panic!("`{other}` is no kind of column"),
     };
     pairs(columns).map(|(name, of)| (name, kind(of))).unzip()
-}
-
-fn pairs(list: &str) -> impl Iterator<Item = (&str, &str)> {
-    list.split(',').filter_map(|pair| pair.trim().split_once(' '))
 }

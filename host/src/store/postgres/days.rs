@@ -8,7 +8,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-use super::PostgresStore;
+use super::{PostgresStore, fault, words};
 use crate::domain::id::{DeliveryId, EventId, RequestId};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{self, Day};
@@ -225,7 +225,7 @@ async fn days(conn: &mut PgConnection, table: Table) -> Result<Vec<Day>, StoreEr
 /// them would keep writers waiting: the day then has no table of its own, its rows are
 /// found a little slower, and go one by one when they are old.
 async fn make_one(conn: &mut PgConnection, table: Table, day: Day) -> Result<(), StoreError> {
-    let mut making = conn.begin().await?;
+    let mut making = conn.begin_with(words::BEGIN).await?;
     run(&mut making, LONG_WAIT).await?;
     run(&mut making, ONE_AT_A_TIME).await?;
     if days(&mut making, table).await?.contains(&day) {
@@ -272,7 +272,7 @@ async fn drop_one(conn: &mut PgConnection, past: Past, day: Day) -> Result<bool,
     if past == Past::Events {
         while delete_later(conn, day).await? {}
     }
-    let mut dropping = conn.begin().await?;
+    let mut dropping = conn.begin_with(words::BEGIN).await?;
     run(&mut dropping, LONG_WAIT).await?;
     run(&mut dropping, ONE_AT_A_TIME).await?;
     let mut partitions = Vec::new();
@@ -335,7 +335,8 @@ async fn is_needed(conn: &mut PgConnection, past: Past, day: Day) -> Result<bool
 /// and their ids.
 async fn later(conn: &mut PgConnection, day: Day) -> Result<(Vec<String>, Vec<String>), StoreError> {
     const LATER: &str = "
-        SELECT tenant_id, id FROM deliveries_rested WHERE event_id >= $1 AND event_id < $2 AND id >= $3 LIMIT $4";
+        SELECT tenant_id, id FROM deliveries_rested WHERE event_id >= $1 AND event_id < $2 AND id >= $3 ORDER BY id LIMIT $4
+        FOR UPDATE";
     let (from, to) = Table::Events.bounds(day);
     let (_, next) = Table::Deliveries.bounds(day);
     let find = sqlx::query(LATER).bind(from).bind(to).bind(next).bind(PORTION);
@@ -361,14 +362,14 @@ async fn delete_later(conn: &mut PgConnection, day: Day) -> Result<bool, StoreEr
          WHERE deliveries_rested.id = late.id AND deliveries_rested.tenant_id = late.tenant_id
              AND deliveries_rested.id >= $3",
     ];
-    let (tenants, ids) = later(conn, day).await?;
+    let mut deleting = conn.begin_with(words::BEGIN).await?;
+    // Somebody may be retrying one of them.
+    run(&mut deleting, SHORT_WAIT).await?;
+    let (tenants, ids) = later(&mut deleting, day).await?;
     if ids.is_empty() {
         return Ok(false);
     }
     let (_, next) = Table::Deliveries.bounds(day);
-    let mut deleting = conn.begin().await?;
-    // Somebody may be retrying one of them.
-    run(&mut deleting, SHORT_WAIT).await?;
     for statement in DELETE {
         let delete = sqlx::query(statement).bind(&tenants).bind(&ids).bind(&next);
         delete.execute(&mut *deleting).await?;
@@ -384,20 +385,9 @@ async fn run(conn: &mut PgConnection, statement: impl Into<String>) -> Result<()
 
 /// Nothing where others had the locks.
 fn unless_busy<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
-    const DEADLOCK: &str = "40P01";
-    /// A row became pending, and so moved away, while this waited for it.
-    const MOVED_AWAY: &str = "40001";
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(StoreError::Database(error)) => {
-            let code = error.as_database_error().and_then(|error| error.code());
-            match code.as_deref() {
-                Some(LOCK_NOT_AVAILABLE | DEADLOCK | MOVED_AWAY) => Ok(None),
-                _ => Err(StoreError::Database(error)),
-            }
-        }
+        Err(error) if fault::is_to_be_repeated(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -13,15 +13,7 @@ pub(super) fn is_ones_own(error: &StoreError) -> bool {
     match error {
         // Data that cannot be stored, or a constraint that forbids it.
         StoreError::Database(error) => code(error).is_some_and(|code| matches!(code.get(..2), Some("22" | "23"))),
-        StoreError::NameTaken
-        | StoreError::OverLimit
-        | StoreError::NotFound
-        | StoreError::Changed
-        | StoreError::InUse
-        | StoreError::LastAdmin
-        | StoreError::Gone
-        | StoreError::Corrupt(_) => true,
-        StoreError::Full | StoreError::Closed | StoreError::Unwritable(_) => false,
+        other => other.is_refusal(),
     }
 }
 

@@ -1,15 +1,49 @@
 //! The hosts of a PostgreSQL database: a row for each, which it writes again and
 //! again while it lives.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::PostgresStore;
 use super::sql::rows::{Columns, corrupt};
 use crate::domain::host::{Duty, Part};
 use crate::domain::id::HostId;
 use crate::domain::plugin::Owner;
-use crate::domain::time::Timestamp;
 use crate::store::hosts::{Beat, Hosts};
+use crate::store::sealed::{CHECK, READ_CHECK};
 use crate::store::text::id_text;
 use crate::store::{Reply, StoreError};
+
+/// The server's own clock, in milliseconds.
+macro_rules! clock {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+
+/// Takes those of some duties (`$1`) that are the host's (`$2`) or whose time is over,
+/// for `$3` ms. One that somebody is just taking is theirs: a host that is suspended
+/// meanwhile would keep the others from saying that they live. A duty that nobody has
+/// had yet has no row.
+const HOLD: &str = concat!(
+    "WITH kept AS (
+        UPDATE duties SET host = $2, held_until = ",
+    clock!(),
+    " + $3 WHERE duty = ANY(ARRAY(
+            SELECT duty FROM duties WHERE duty = ANY($1::text[]) AND (host = $2 OR held_until <= ",
+    clock!(),
+    ") FOR UPDATE SKIP LOCKED))
+        RETURNING duty
+    ), begun AS (
+        INSERT INTO duties (duty, host, held_until)
+        SELECT asked.duty, $2, ",
+    clock!(),
+    " + $3 FROM unnest($1::text[]) AS asked (duty)
+        WHERE NOT EXISTS (SELECT 1 FROM duties WHERE duties.duty = asked.duty)
+        ON CONFLICT DO NOTHING RETURNING duty
+    )
+    SELECT duty FROM kept UNION ALL SELECT duty FROM begun"
+);
 
 /// Those whose time has been over for so long are forgotten.
 const FORGOTTEN_MILLIS: i64 = 60 * 60 * 1000;
@@ -19,39 +53,72 @@ impl Hosts for PostgresStore {
         false
     }
 
-    fn beat(&self, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, Beat> {
-        const LIVES: &str = "
-            INSERT INTO hosts (id, started_at, lives_until) VALUES ($1, $2, $3)
-            ON CONFLICT (id) DO UPDATE SET lives_until = greatest(hosts.lives_until, excluded.lives_until)";
-        const FORGET: &str = "DELETE FROM hosts WHERE lives_until < $1";
-        const PART: &str = "
-            SELECT count(*) AS living,
-                count(CASE WHEN (hosts.started_at, hosts.id) < (me.started_at, me.id) THEN 1 END) AS older,
-                (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS clock
-            FROM hosts CROSS JOIN (SELECT started_at, id FROM hosts WHERE id = $1) AS me
-            WHERE hosts.lives_until > $2 OR hosts.id = $1";
+    fn beat<'a>(&'a self, host: HostId, life: Duration, duties: &'a [Duty]) -> Reply<'a, Beat> {
+        // What is set is reckoned when the row is locked: of two beats of one host the
+        // later holds.
+        const LIVES: &str = concat!(
+            "INSERT INTO hosts (id, started_at, lives_until) VALUES ($1, ",
+            clock!(),
+            ", ",
+            clock!(),
+            " + $2) ON CONFLICT (id) DO UPDATE SET lives_until = ",
+            clock!(),
+            " + $2"
+        );
+        const FORGET: &str = concat!(
+            "DELETE FROM hosts WHERE ",
+            rows!("hosts", "id", concat!(" WHERE lives_until < ", clock!(), " - $1"))
+        );
+        const PART: &str = concat!(
+            "SELECT count(*) + 1 AS living,
+                count(CASE WHEN (started_at, id) < (SELECT started_at, id FROM hosts WHERE id = $1) THEN 1 END) AS older, ",
+            clock!(),
+            " AS clock FROM hosts WHERE id <> $1 AND lives_until > ",
+            clock!()
+        );
+        let (id, millis) = (id_text(&host), i64::try_from(life.as_millis()).unwrap_or(i64::MAX));
+        let asked: Vec<String> = duties.iter().map(|duty| duty.as_str().to_owned()).collect();
+        let (seal, resealed) = (self.seal.clone(), self.resealed.clone());
         Box::pin(async move {
-            self.write(move |conn| {
+            let lives = id.clone();
+            let held = self.promptly(move |conn| {
                 Box::pin(async move {
-                    let lives = sqlx::query(LIVES).bind(id_text(&host)).bind(now.as_millis()).bind(until.as_millis());
-                    lives.execute(&mut *conn).await?;
-                    sqlx::query(FORGET).bind(now.as_millis() - FORGOTTEN_MILLIS).execute(conn).await?;
-                    Ok(())
+                    sqlx::query(LIVES).bind(&lives).bind(millis).execute(&mut *conn).await?;
+                    // Another key is given to a database whose hosts are all dead, and none
+                    // comes to life meanwhile: whoever was silent for that long looks here.
+                    let check: Vec<u8> = sqlx::query_scalar(READ_CHECK).fetch_one(&mut *conn).await?;
+                    if seal.open(CHECK, &check).is_err() {
+                        resealed.send_replace(true);
+                        return Err(corrupt("meta.value"));
+                    }
+                    sqlx::query(FORGET).bind(FORGOTTEN_MILLIS).execute(&mut *conn).await?;
+                    if asked.is_empty() {
+                        return Ok(Vec::new());
+                    }
+                    let held = sqlx::query_scalar(HOLD).bind(asked).bind(lives).bind(millis);
+                    Ok::<Vec<String>, _>(held.fetch_all(conn).await?)
                 })
-            })
-            .await?;
+            });
+            let held = held.await?;
             // After the commit: of two that come at the same time, one sees the other.
-            let part = sqlx::query(PART).bind(id_text(&host)).bind(now.as_millis());
-            let row = part.fetch_one(&self.claiming).await?;
+            let row = sqlx::query(PART).bind(id).fetch_one(&self.claiming).await?;
             let row = Columns(&row);
-            Ok(Beat { part: Part { rank: row.int("older")?, of: row.int("living")? }, clock: row.at("clock")? })
+            let part = Part { rank: row.int("older")?, of: row.int("living")? };
+            self.living.store(part.of, Ordering::Relaxed);
+            Ok(Beat {
+                part,
+                clock: row.at("clock")?,
+                held: duties.iter().copied().filter(|duty| held.iter().any(|held| held == duty.as_str())).collect(),
+            })
         })
     }
 
+    /// A duty's row stays: whoever makes one is waited for.
     fn leave(&self, host: HostId) -> Reply<'_, ()> {
-        self.write(move |conn| {
+        self.promptly(move |conn| {
             Box::pin(async move {
-                for statement in ["DELETE FROM duties WHERE host = $1", "DELETE FROM hosts WHERE id = $1"] {
+                for statement in ["DELETE FROM hosts WHERE id = $1", "UPDATE duties SET held_until = 0 WHERE host = $1"]
+                {
                     sqlx::query(statement).bind(id_text(&host)).execute(&mut *conn).await?;
                 }
                 Ok(())
@@ -59,25 +126,11 @@ impl Hosts for PostgresStore {
         })
     }
 
-    fn living(&self, now: Timestamp) -> Reply<'_, Vec<HostId>> {
-        const LIVING: &str = "SELECT id FROM hosts WHERE lives_until > $1 ORDER BY started_at, id";
+    fn living(&self) -> Reply<'_, Vec<HostId>> {
+        const LIVING: &str = concat!("SELECT id FROM hosts WHERE lives_until > ", clock!(), " ORDER BY started_at, id");
         Box::pin(async move {
-            let rows = sqlx::query(LIVING).bind(now.as_millis()).fetch_all(&self.readers).await?;
+            let rows = sqlx::query(LIVING).fetch_all(&self.readers).await?;
             rows.iter().map(|row| Columns(row).parsed("id")).collect()
-        })
-    }
-
-    fn hold(&self, duty: Duty, host: HostId, now: Timestamp, until: Timestamp) -> Reply<'_, bool> {
-        const HOLD: &str = "
-            INSERT INTO duties (duty, host, held_until) VALUES ($1, $2, $3)
-            ON CONFLICT (duty) DO UPDATE SET host = excluded.host, held_until = excluded.held_until
-            WHERE duties.host = excluded.host OR duties.held_until <= $4";
-        self.write(move |conn| {
-            Box::pin(async move {
-                let hold = sqlx::query(HOLD).bind(duty.as_str()).bind(id_text(&host));
-                let held = hold.bind(until.as_millis()).bind(now.as_millis()).execute(conn).await?;
-                Ok(held.rows_affected() > 0)
-            })
         })
     }
 

@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::offline::{CLOCK, LIVING};
-use super::open::{OpenError, connected, known, setting};
+use super::open::{OpenError, connected, is_too_old, known, setting, unsafe_settings};
 use super::sql::{copy, reseal};
 use crate::domain::database::PostgresUrl;
 use crate::domain::time::Timestamp;
@@ -14,6 +14,7 @@ use crate::store::seal::Seal;
 pub struct Inspection {
     /// The server's version.
     pub version: String,
+    pub is_too_old: bool,
     pub encoding: String,
     /// It is a standby, or writes are forbidden.
     pub is_read_only: bool,
@@ -65,19 +66,13 @@ pub async fn inspect(url: &PostgresUrl, seal: Option<&Seal>) -> Result<Inspectio
     const SIZE: &str = "SELECT pg_database_size(current_database())";
     const HAS_SCHEMA: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AND to_regclass('meta') IS NOT NULL";
     let mut conn = connected(url).await?;
-    let mut unsafe_settings = Vec::new();
-    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let found = setting(&mut conn, name).await?;
-        if matches!(found.as_str(), "off" | "local") {
-            unsafe_settings.push((name, found));
-        }
-    }
     let is_ours = sqlx::query_scalar(HAS_SCHEMA).fetch_one(&mut conn).await?;
     let found = Inspection {
         version: setting(&mut conn, "server_version").await?,
         encoding: setting(&mut conn, "server_encoding").await?,
         is_read_only: setting(&mut conn, "transaction_read_only").await? == "on",
-        unsafe_settings,
+        is_too_old: is_too_old(&mut conn).await?,
+        unsafe_settings: unsafe_settings(&mut conn).await?,
         standbys: standbys(&mut conn).await?,
         is_autovacuum_on: setting(&mut conn, "autovacuum").await? == "on",
         clock: Timestamp::from_millis(sqlx::query_scalar(CLOCK).fetch_one(&mut conn).await?),

@@ -6,10 +6,11 @@
 //! may be a pooler in between.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -64,10 +65,15 @@ pub struct PostgresStore {
     closing: Arc<watch::Sender<bool>>,
     writers: Arc<Mutex<JoinSet<()>>>,
     readers: PgPool,
-    /// Of dispatch alone: it does not wait behind callers' long lists.
+    /// Of claims and of what hosts say to each other: they wait neither behind
+    /// callers' long lists nor behind changes.
     claiming: PgPool,
     changing: PgPool,
+    /// How many hosts share the database, when that was last heard of.
+    living: Arc<AtomicU32>,
     seal: Arc<Seal>,
+    /// Says true once the database was found sealed with another key.
+    resealed: Arc<watch::Sender<bool>>,
     /// The server's version.
     version: Arc<str>,
     /// The database's size, when it was last asked for.
@@ -89,6 +95,13 @@ impl PostgresStore {
         }
     }
 
+    /// Over once the database was found sealed with another key, which is looked for
+    /// with every beat: what this host sealed from then on nobody could open.
+    pub async fn was_resealed(&self) {
+        let mut resealed = self.resealed.subscribe();
+        let _said_or_gone = resealed.wait_for(|resealed| *resealed).await;
+    }
+
     /// The same store, whose change writes `entry` too.
     fn noting(&self, entry: Entry) -> Self {
         Self {
@@ -100,7 +113,9 @@ impl PostgresStore {
             readers: self.readers.clone(),
             claiming: self.claiming.clone(),
             changing: self.changing.clone(),
+            living: self.living.clone(),
             seal: self.seal.clone(),
+            resealed: self.resealed.clone(),
             version: self.version.clone(),
             bytes: self.bytes.clone(),
             meters: self.meters.clone(),
@@ -142,7 +157,7 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
     {
-        Box::pin(self.repeated(work, Some(ONE_AT_A_TIME)))
+        Box::pin(self.repeated(work, &self.changing, Some(ONE_AT_A_TIME)))
     }
 
     /// Does `work` in a transaction, beside others. What it rests on is held by its own
@@ -152,31 +167,42 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
     {
-        Box::pin(self.repeated(work, None))
+        Box::pin(self.repeated(work, &self.changing, None))
     }
 
-    async fn repeated<T, W>(&self, work: W, lock: Option<&'static str>) -> Result<T, StoreError>
+    /// The same over connections that changes do not take: what must not wait behind
+    /// them, who may all be waiting for each other.
+    fn promptly<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
+    {
+        Box::pin(self.repeated(work, &self.claiming, None))
+    }
+
+    async fn repeated<T, W>(&self, work: W, pool: &PgPool, lock: Option<&'static str>) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Clone + Send + 'static,
     {
         let mut tries = 1;
         loop {
-            match self.once(work.clone(), lock).await {
+            match self.once(work.clone(), pool, lock).await {
                 Err(error) if fault::is_to_be_repeated(&error) && tries < TRIES => tries += 1,
                 result => return result,
             }
         }
     }
 
-    async fn once<T, W>(&self, work: W, lock: Option<&'static str>) -> Result<T, StoreError>
+    async fn once<T, W>(&self, work: W, pool: &PgPool, lock: Option<&'static str>) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut PgConnection) -> Reply<'c, T> + Send + 'static,
     {
         let began = Instant::now();
-        let mut conn = self.changing.acquire().await?;
-        let work = in_time(async {
+        let mut lent = Lent::from(pool).await?;
+        let conn = lent.conn();
+        let done = in_time(async {
             let mut transaction = conn.begin_with(words::BEGIN).await?;
             if let Some(lock) = lock {
                 sqlx::query(lock).execute(&mut *transaction).await?;
@@ -187,17 +213,15 @@ impl PostgresStore {
             }
             transaction.commit().await?;
             Ok(done)
-        });
-        let done = match work.await {
-            Err(error) if fault::is_lost(&error) => {
-                // Not back to the pool, which would ask a server that may be gone.
-                drop(conn.detach());
-                return Err(error);
-            }
-            result => result?,
-        };
-        self.meters.committed(1, began.elapsed());
-        Ok(done)
+        })
+        .await;
+        if !matches!(&done, Err(error) if fault::is_lost(error)) {
+            lent.give_back();
+        }
+        if done.is_ok() {
+            self.meters.committed(1, began.elapsed());
+        }
+        done
     }
 
     /// There is no file here of which a part could be overwritten: a vacuum of the
@@ -223,6 +247,33 @@ impl PostgresStore {
             commits: meters.commits.read(),
             batches: meters.batches.read(),
             failures: meters.failures.get(),
+        }
+    }
+}
+
+/// A connection of a pool's. One that is dropped before it was given back is ended:
+/// the pool would ask a server that may be gone how it is, and keep its place until
+/// the kernel gives up.
+struct Lent(Option<PoolConnection<Postgres>>);
+
+impl Lent {
+    async fn from(pool: &PgPool) -> Result<Self, StoreError> {
+        Ok(Self(Some(pool.acquire().await?)))
+    }
+
+    fn conn(&mut self) -> &mut PgConnection {
+        self.0.as_mut().expect("it was not given back")
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(conn.detach());
         }
     }
 }

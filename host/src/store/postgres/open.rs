@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -27,11 +27,8 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../../
 /// The oldest server that has all that the schema is made of.
 const OLDEST_SERVER: i32 = 140_000;
 const READERS: u32 = 8;
-const CLAIMING: u32 = 2;
+const CLAIMING: u32 = 4;
 const CHANGING: u32 = 6;
-/// Tasks that write recordings, and as many that write settlements. One of each: what arrives while it
-/// commits is its next transaction, and fewer transactions of more are less work for the server.
-const WRITERS: usize = 1;
 /// How long one waits for a connection of a pool, and for a server that starts.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
 /// The schema is brought up to date by one host at a time. Any number that no other
@@ -175,26 +172,25 @@ impl PostgresStore {
         };
         let (readers, claiming, changing) = (pool(READERS), pool(CLAIMING), pool(CHANGING));
         let (meters, statements) = (Arc::new(Meters::new()), Arc::new(Statements::new()));
-        let mut writers = JoinSet::new();
+        let (mut writers, living) = (JoinSet::new(), Arc::new(AtomicU32::new(1)));
         let (closing, is_closing) = watch::channel(false);
-        let mut inbox = || {
+        let mut writer = || {
             let (sender, inbox) = mpsc::channel(MAX_WAITING);
-            let inbox = Arc::new(Mutex::new(inbox));
-            for _ in 0..WRITERS {
-                let writer = Writer {
-                    options: options.clone(),
-                    conn: None,
-                    statements: statements.clone(),
-                    inbox: inbox.clone(),
-                    closing: is_closing.clone(),
-                    meters: meters.clone(),
-                    complained: None,
-                };
-                writers.spawn(writer.run());
-            }
+            let writer = Writer {
+                options: options.clone(),
+                conn: None,
+                statements: statements.clone(),
+                inbox,
+                closing: is_closing.clone(),
+                meters: meters.clone(),
+                living: living.clone(),
+                began: Instant::now(),
+                complained: None,
+            };
+            writers.spawn(writer.run());
             sender
         };
-        let (recordings, settlements) = (inbox(), inbox());
+        let (recordings, settlements) = (writer(), writer());
         let bytes = Arc::new(AtomicU64::new(size.unsigned_abs()));
         tokio::spawn(measure(readers.clone(), bytes.clone()));
         Ok(Self {
@@ -207,6 +203,8 @@ impl PostgresStore {
             claiming,
             changing,
             seal: Arc::new(seal),
+            living,
+            resealed: Arc::new(watch::Sender::new(false)),
             version: version.into(),
             bytes,
             meters,
@@ -245,9 +243,8 @@ async fn measure(pool: PgPool, bytes: Arc<AtomicU64>) {
 
 /// Answers the server's version.
 pub(super) async fn check_server(conn: &mut PgConnection, durability: Durability) -> Result<String, OpenError> {
-    let number = setting(conn, "server_version_num").await?;
     let version = setting(conn, "server_version").await?;
-    if number.parse().is_ok_and(|number: i32| number < OLDEST_SERVER) {
+    if is_too_old(conn).await? {
         return Err(OpenError::OldServer(version));
     }
     let encoding = setting(conn, "server_encoding").await?;
@@ -257,12 +254,7 @@ pub(super) async fn check_server(conn: &mut PgConnection, durability: Durability
     if setting(conn, "transaction_read_only").await? == "on" {
         return Err(OpenError::ReadOnly);
     }
-    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let found = setting(conn, name).await?;
-        // `local` does not wait for the standby that is to take over.
-        if !matches!(found.as_str(), "off" | "local") {
-            continue;
-        }
+    for (name, found) in unsafe_settings(conn).await? {
         match durability {
             Durability::Required => return Err(OpenError::Unsafe { name, found }),
             Durability::Waived => {
@@ -275,6 +267,24 @@ pub(super) async fn check_server(conn: &mut PgConnection, durability: Durability
         }
     }
     Ok(version)
+}
+
+pub(super) async fn is_too_old(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let number = setting(conn, "server_version_num").await?;
+    Ok(number.parse().is_ok_and(|number: i32| number < OLDEST_SERVER))
+}
+
+/// Settings with which what was acknowledged can be lost, and what they are.
+pub(super) async fn unsafe_settings(conn: &mut PgConnection) -> Result<Vec<(&'static str, String)>, sqlx::Error> {
+    let mut found = Vec::new();
+    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value = setting(conn, name).await?;
+        // `local` does not wait for the standby that is to take over.
+        if matches!(value.as_str(), "off" | "local") {
+            found.push((name, value));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, sqlx::Error> {

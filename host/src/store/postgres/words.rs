@@ -108,6 +108,49 @@ macro_rules! update {
     };
 }
 
+/// The delivery that waits and has a key. The order is that of the key's own index and
+/// of no other: left to itself, the planner takes any index that begins with the tenant
+/// as long as next to nothing waits, keeps to it while a backlog grows, and each lookup
+/// reads all that the tenant has waiting.
+macro_rules! waiting {
+    ($what:literal, $key:literal) => {
+        concat!(
+            "(SELECT ",
+            $what,
+            " FROM deliveries_pending WHERE tenant_id = ",
+            $key,
+            ".tenant_id AND id = ",
+            $key,
+            ".id ORDER BY state LIMIT 1)"
+        )
+    };
+}
+
+/// Joins the deliveries that wait, row by row.
+macro_rules! each_waiting {
+    ($key:literal) => {
+        concat!(" CROSS JOIN LATERAL ", waiting!("*", $key), " AS deliveries")
+    };
+}
+
+/// What an update of `deliveries` changes: those that wait and are held by the claims
+/// in a table.
+macro_rules! held_by {
+    ($claims:literal) => {
+        concat!(
+            " FROM ",
+            $claims,
+            " CROSS JOIN LATERAL ",
+            waiting!("ctid AS place, claim", $claims),
+            " AS found WHERE found.claim = ",
+            $claims,
+            ".claim AND deliveries.ctid = found.place AND deliveries.state = 'pending' AND deliveries.claim = ",
+            $claims,
+            ".claim"
+        )
+    };
+}
+
 /// Keeps the rows that are read as they are until the transaction ends; others
 /// may do the same.
 macro_rules! hold {
@@ -149,14 +192,28 @@ pub(super) fn pattern(pattern: &TypePattern) -> String {
     pattern.as_str().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_").replace('*', "%")
 }
 
+macro_rules! begin {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 5000"
+    };
+}
+
 /// Begins a transaction that writes. Each statement sees what was committed before
 /// it, so that what is asked after a lock was waited for is true.
 ///
 /// A host that is suspended within it would keep others from its locks for as long as
 /// it is: what it has begun is rolled back when it has been silent for 5 s, as the
 /// others do not count it any more by then.
-pub(super) const BEGIN: &str =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 5000";
+pub(super) const BEGIN: &str = begin!();
+
+/// The same where each row is looked up by its key or its place. Left to itself, the
+/// planner reads a whole table instead as long as it was little when it was last
+/// counted, and keeps to that while a backlog grows.
+pub(super) const BEGIN_LOOKING_UP: &str = concat!(
+    begin!(),
+    "; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
+     SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off"
+);
 
 /// Begins a transaction whose statements all see the same moment.
 pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -166,11 +223,31 @@ pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ RE
 pub(super) const TURN: Option<&str> = Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))");
 
 /// The same for keys, of which there is a table `asked`; in one order, because two
-/// that have the same would wait for each other.
+/// that have the same would wait for each other. There is room for so many locks and
+/// no more, and whoever shares a number with another's key only waits for it.
 pub(super) const TURNS: Option<&str> = Some(
     "SELECT count(pg_advisory_xact_lock(turn)) FROM (
-        SELECT DISTINCT hashtextextended(tenant_id || ' ' || key, 2) AS turn FROM asked ORDER BY turn) AS turns",
+        SELECT DISTINCT (hashtextextended(tenant_id || ' ' || key, 2) & 1023) + 7205759403810000 AS turn
+        FROM asked ORDER BY turn OFFSET 0) AS turns",
 );
+
+/// The same for lines, of which there is a table `asked`: the triggers take them as
+/// rows come, in any order.
+pub(super) const LINES: Option<&str> = Some(
+    "SELECT count(pg_advisory_xact_lock(turn)) FROM (
+        SELECT DISTINCT line_key(endpoint_id, line) AS turn FROM asked ORDER BY turn OFFSET 0) AS turns",
+);
+
+/// The same for the lines of deliveries, of which there is a table `asked`.
+pub(super) const LINES_OF: Option<&str> = Some(concat!(
+    "SELECT count(pg_advisory_xact_lock(turn)) FROM (
+        SELECT DISTINCT line_key(waiting.endpoint_id, waiting.line) AS turn FROM asked CROSS JOIN LATERAL ",
+    waiting!("endpoint_id, line", "asked"),
+    " AS waiting WHERE waiting.line IS NOT NULL ORDER BY turn OFFSET 0) AS turns",
+));
+
+/// Whether rows have to be held until the transaction ends.
+pub(super) const HOLDS: bool = true;
 
 /// Of a deleted tenant: nothing writes any more what it saw it for. A transaction of a
 /// writer's ends within its twenty seconds.

@@ -1,8 +1,9 @@
-//! The writers: tasks with a connection each. Whatever arrived while all of them
-//! were busy is the next transaction of the first that is free (group commit).
+//! The writers: two tasks with a connection each. Whatever arrived while one of them
+//! was busy is its next transaction (group commit): one of each, because fewer
+//! transactions of more are less work for the server.
 //!
 //! Recordings and settlements have tasks of their own: a recording's caller does not
-//! wait for somebody's settlements, and what both lock is locked in one order.
+//! wait for somebody's settlements.
 //!
 //! A connection that is lost is made anew: to the same server, which starts again,
 //! or to the one that took its place. What was not committed is written again. Where
@@ -15,11 +16,12 @@
 //! is told after something else was committed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, PgConnection};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::fault;
 use super::sql::meters::Meters;
@@ -30,9 +32,14 @@ use crate::store::text::id_text;
 
 /// At most this many operations share a transaction.
 const MAX_BATCH: usize = 512;
+/// For each other host, between the beginnings of two transactions of a writer.
+const APART: Duration = Duration::from_millis(1);
+/// So that nobody waits long.
+const LONGEST_APART: Duration = Duration::from_millis(20);
 /// A transaction that takes longer has lost its server.
 const SLOWEST: Duration = Duration::from_secs(20);
-/// So long a server may be away until who publishes is told; an attempt that was made
+/// So long a server may be away until who publishes is told, once the try that is
+/// under way is over; an attempt that was made
 /// is kept for longer, because otherwise it is made again.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_OF_SETTLEMENTS: Duration = Duration::from_secs(40);
@@ -55,10 +62,14 @@ pub(super) struct Writer {
     pub(super) options: PgConnectOptions,
     pub(super) conn: Option<PgConnection>,
     pub(super) statements: Arc<Statements>,
-    pub(super) inbox: Arc<Mutex<mpsc::Receiver<Operation>>>,
+    pub(super) inbox: mpsc::Receiver<Operation>,
     /// Says true when what waits is still to be written, and nothing more.
     pub(super) closing: watch::Receiver<bool>,
     pub(super) meters: Arc<Meters>,
+    /// How many hosts share the server, as far as this one knows.
+    pub(super) living: Arc<AtomicU32>,
+    /// When its last transaction began.
+    pub(super) began: Instant,
     /// Since the server is away: when that was last logged.
     pub(super) complained: Option<Instant>,
 }
@@ -84,6 +95,8 @@ impl Writer {
             if self.next(&mut waiting).await == 0 {
                 return;
             }
+            self.gather(&mut waiting).await;
+            self.began = Instant::now();
             let mut batch = Batch::default();
             for operation in waiting.drain(..) {
                 match operation {
@@ -98,14 +111,30 @@ impl Writer {
 
     /// Waits for something to write; answers how much, and nothing at the end.
     async fn next(&mut self, waiting: &mut Vec<Operation>) -> usize {
-        let mut inbox = self.inbox.lock().await;
         tokio::select! {
-            received = inbox.recv_many(waiting, MAX_BATCH) => return received,
+            received = self.inbox.recv_many(waiting, MAX_BATCH) => return received,
             // Said, or nobody is left who could say it.
             _closing = self.closing.wait_for(|closing| *closing) => {}
         }
-        inbox.close();
-        inbox.recv_many(waiting, MAX_BATCH).await
+        self.inbox.close();
+        self.inbox.recv_many(waiting, MAX_BATCH).await
+    }
+
+    /// Hosts that share a server begin their transactions no oftener together than one
+    /// alone: many small ones are more work for it than few large ones. Whatever comes
+    /// after a pause goes at once.
+    async fn gather(&mut self, waiting: &mut Vec<Operation>) {
+        let others = self.living.load(Ordering::Relaxed).saturating_sub(1);
+        let next = self.began + (APART * others).min(LONGEST_APART);
+        if Instant::now() >= next {
+            return;
+        }
+        tokio::time::sleep_until(next.into()).await;
+        while waiting.len() < MAX_BATCH
+            && let Ok(operation) = self.inbox.try_recv()
+        {
+            waiting.push(operation);
+        }
     }
 
     /// Writes a batch, again and again where that is right.

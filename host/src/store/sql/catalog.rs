@@ -1,4 +1,4 @@
-//! The catalogue's promises, kept on SQLite. What is secret is sealed here,
+//! The catalogue's promises. What is secret is sealed here,
 //! before it is handed to the writer.
 
 use std::sync::Arc;

@@ -148,13 +148,14 @@ pub(crate) async fn changed(
 }
 
 pub(crate) async fn delete_source(conn: &mut Connection, tenant: TenantId, source: SourceId) -> Written {
-    state::forget(conn, tenant, PlaceId::Source(source)).await?;
     let deleted = sqlx::query("DELETE FROM sources WHERE tenant_id = $1 AND id = $2")
         .bind(id_text(&tenant))
         .bind(id_text(&source))
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
-    found(deleted.rows_affected())
+    found(deleted.rows_affected())?;
+    // Whoever keeps something there holds the row: it is over now, or finds none.
+    state::forget(conn, tenant, PlaceId::Source(source)).await
 }
 
 /// What of an endpoint is sealed before it is written.
@@ -301,19 +302,20 @@ async fn insert_secret(conn: &mut Connection, tenant: TenantId, endpoint: Endpoi
 }
 
 pub(crate) async fn delete_endpoint(conn: &mut Connection, tenant: TenantId, endpoint: EndpointId) -> Written {
+    let deleted = sqlx::query("DELETE FROM endpoints WHERE tenant_id = $1 AND id = $2")
+        .bind(id_text(&tenant))
+        .bind(id_text(&endpoint))
+        .execute(&mut *conn)
+        .await?;
+    found(deleted.rows_affected())?;
     state::forget(conn, tenant, PlaceId::Endpoint(endpoint)).await?;
     health::forget(conn, tenant, endpoint).await?;
     sqlx::query("DELETE FROM endpoint_secrets WHERE tenant_id = $1 AND endpoint_id = $2")
         .bind(id_text(&tenant))
         .bind(id_text(&endpoint))
-        .execute(&mut *conn)
-        .await?;
-    let deleted = sqlx::query("DELETE FROM endpoints WHERE tenant_id = $1 AND id = $2")
-        .bind(id_text(&tenant))
-        .bind(id_text(&endpoint))
         .execute(conn)
         .await?;
-    found(deleted.rows_affected())
+    Ok(())
 }
 
 pub(crate) async fn put_event_type(conn: &mut Connection, tenant: TenantId, own: &OwnKind) -> Written {

@@ -43,10 +43,7 @@ pub(crate) async fn claimed(
     // What follows from the joins is said as constants too: tables may be cut into
     // days, and only those that are meant are planned with.
     let (events, deliveries) = (bounds(ids, |held| held.event), bounds(ids, |held| held.delivery));
-    query.push(concat!(
-        " FROM held",
-        each!("deliveries", "deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id AND state = 'pending'")
-    ));
+    query.push(concat!(" FROM held", each_waiting!("held")));
     each_maybe(&mut query, "events", |query| {
         query
             .push("events.tenant_id = deliveries.tenant_id AND events.id = deliveries.event_id AND events.id BETWEEN ");

@@ -1,5 +1,5 @@
 //! What is known of receivers that fail. Written with the settlement that says
-//! so; read when the host starts.
+//! so; read when a host starts, and by those that share the database.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,18 @@ pub(crate) async fn write(conn: &mut Connection, settlements: &[&Settlement]) ->
     let last: BTreeMap<EndpointId, (TenantId, Health)> =
         said.map(|((endpoint, health), tenant)| (endpoint, (tenant, health))).collect();
     for (endpoint, (tenant, health)) in last {
-        if health.is_well() {
-            forget(conn, tenant, endpoint).await?;
-        } else {
-            remember(conn, tenant, endpoint, health).await?;
-        }
+        set(conn, tenant, endpoint, health).await?;
     }
     Ok(())
+}
+
+pub(crate) async fn set(
+    conn: &mut Connection,
+    tenant: TenantId,
+    endpoint: EndpointId,
+    health: Health,
+) -> Result<(), StoreError> {
+    if health.is_well() { forget(conn, tenant, endpoint).await } else { remember(conn, tenant, endpoint, health).await }
 }
 
 async fn remember(
@@ -32,12 +37,30 @@ async fn remember(
     endpoint: EndpointId,
     health: Health,
 ) -> Result<(), StoreError> {
-    // An endpoint that was deleted meanwhile has no health any more.
-    const REMEMBER: &str = "
-        INSERT INTO endpoint_health (endpoint_id, tenant_id, failing_since, weight, trips, not_before, warnings)
-        SELECT id, tenant_id, $3, $4, $5, $6, $7 FROM endpoints WHERE tenant_id = $2 AND id = $1
-        ON CONFLICT (endpoint_id) DO UPDATE SET failing_since = excluded.failing_since, weight = excluded.weight,
-            trips = excluded.trips, not_before = excluded.not_before, warnings = excluded.warnings";
+    // An endpoint that was deleted meanwhile has no health any more. What another host
+    // wrote of the same failures is not taken back: the worse holds, as in
+    // `Health::and`, and whoever is answered says so.
+    const REMEMBER: &str = concat!(
+        "INSERT INTO endpoint_health (endpoint_id, tenant_id, failing_since, weight, trips, not_before, warnings)
+        SELECT id, tenant_id, $3, $4, $5, $6, $7 FROM endpoints WHERE tenant_id = $2 AND id = $1",
+        hold!("endpoints"),
+        " ON CONFLICT (endpoint_id) DO UPDATE SET failing_since = ",
+        least!(
+            "coalesce(excluded.failing_since, endpoint_health.failing_since)",
+            "coalesce(endpoint_health.failing_since, excluded.failing_since)"
+        ),
+        ", weight = ",
+        greatest!("excluded.weight", "endpoint_health.weight"),
+        ", trips = ",
+        greatest!("excluded.trips", "endpoint_health.trips"),
+        ", not_before = ",
+        greatest!(
+            "coalesce(excluded.not_before, endpoint_health.not_before)",
+            "coalesce(endpoint_health.not_before, excluded.not_before)"
+        ),
+        ", warnings = ",
+        greatest!("excluded.warnings", "endpoint_health.warnings")
+    );
     sqlx::query(REMEMBER)
         .bind(id_text(&endpoint))
         .bind(id_text(&tenant))

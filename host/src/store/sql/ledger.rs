@@ -39,7 +39,7 @@ impl Ledger for Store {
         Box::pin(async move {
             let token = random_token();
             let ids = self
-                .write(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
+                .promptly(move |conn| Box::pin(async move { claims::claim(conn, now, (until, token), &shares).await }))
                 .await?;
             if ids.is_empty() { Ok(Vec::new()) } else { claimed::claimed(&self.claiming, (until, token), &ids).await }
         })
@@ -50,7 +50,7 @@ impl Ledger for Store {
     }
 
     fn release(&self, claims: Vec<Unbegun>, now: Timestamp) -> Reply<'_, u64> {
-        self.write(move |conn| Box::pin(release::release(conn, claims, now)))
+        self.promptly(move |conn| Box::pin(release::release(conn, claims, now)))
     }
 
     fn take_over(&self, now: Timestamp) -> Reply<'_, u64> {
@@ -94,8 +94,8 @@ impl Ledger for Store {
         Box::pin(health::all(&self.readers))
     }
 
-    fn forget_health(&self, tenant: TenantId, endpoint: EndpointId) -> Reply<'_, ()> {
-        self.write(move |conn| Box::pin(health::forget(conn, tenant, endpoint)))
+    fn remember_health(&self, tenant: TenantId, endpoint: EndpointId, health: Health) -> Reply<'_, ()> {
+        self.write(move |conn| Box::pin(health::set(conn, tenant, endpoint, health)))
     }
 
     fn purge(&self, tenant: TenantId, limit: u32) -> Reply<'_, bool> {

@@ -42,3 +42,4 @@ pub(super) mod sweep;
 pub(super) mod together;
 pub(super) mod upkeep;
 mod usage;
+mod values;

@@ -1,4 +1,4 @@
-//! The promises about people, kept on SQLite. Passwords' hashes are sealed here,
+//! The promises about people, kept in SQL. Passwords' hashes are sealed here,
 //! before they are handed to the writer.
 
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl People for Store {
             greatest!("lapses_at", least!("$1", "ends_at")),
             " WHERE hash = $2"
         );
-        self.change(move |conn| {
+        self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(PROLONG).bind(lapses_at.as_millis()).bind(hash.0.as_slice()).execute(conn).await?;
                 Ok(())
@@ -92,7 +92,7 @@ impl People for Store {
     }
 
     fn end_session(&self, hash: TokenHash) -> Reply<'_, ()> {
-        self.change(move |conn| {
+        self.write(move |conn| {
             Box::pin(async move {
                 let hash = hash.0;
                 sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash.as_slice()).execute(conn).await?;

@@ -12,9 +12,9 @@ use super::replays;
 use super::rows::Columns;
 use super::settle::{MessageRow, message_statement, write_messages};
 use super::spans::Span;
-use super::words::TURNS;
+use super::words::{LINES, TURNS};
 use crate::domain::event::Event;
-use crate::domain::id::{EventId, SourceId};
+use crate::domain::id::{EndpointId, EventId, SourceId};
 use crate::domain::request::Fate;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
@@ -30,6 +30,7 @@ pub(crate) struct RecordStatements {
     deliveries: Many,
     messages: Many,
     turns: Option<Many>,
+    lines: Option<Many>,
     known_keys: Many,
     keys: Many,
 }
@@ -59,6 +60,7 @@ impl RecordStatements {
                 "",
             ),
             messages: message_statement(),
+            lines: LINES.map(|statement| Many::with("asked", "endpoint_id text, line text", statement)),
             turns: TURNS.map(|statement| Many::with("asked", "tenant_id text, key text", statement)),
             known_keys: Many::with(
                 "wanted",
@@ -108,14 +110,9 @@ pub(crate) async fn record(
     let events: Vec<(&Arc<str>, &Event)> =
         fresh().flat_map(|part| part.recording.events.iter().map(|event| (&part.tenant, &**event))).collect();
     statements.events.write(conn, &events, bind_event).await?;
-    let mut deliveries: Vec<(&Arc<str>, &FreshDelivery)> =
+    let deliveries: Vec<(&Arc<str>, &FreshDelivery)> =
         fresh().flat_map(|part| part.recording.deliveries.iter().map(|delivery| (&part.tenant, delivery))).collect();
-    // Lines in one order: two that join the same would otherwise wait for each other.
-    deliveries.sort_by(|(_, one), (_, other)| {
-        let line =
-            |delivery: &FreshDelivery| delivery.place.as_ref().map(|place| (delivery.endpoint, place.line.clone()));
-        line(one).cmp(&line(other))
-    });
+    take_lines(conn, statements, &deliveries).await?;
     statements.deliveries.write(conn, &deliveries, bind_delivery).await?;
     let messages: Vec<MessageRow<'_>> = deliveries
         .iter()
@@ -159,12 +156,32 @@ async fn require_events(conn: &mut Connection, part: &Part<'_>) -> Result<(), St
         // Of its own events; nobody replays while he publishes.
         return Ok(());
     }
-    let earlier: HashSet<EventId> = deliveries.iter().map(|delivery| delivery.event).collect();
+    let earlier: BTreeSet<EventId> = deliveries.iter().map(|delivery| delivery.event).collect();
     for event in earlier {
         let found = sqlx::query(IS_WHOLE).bind(part.tenant.clone()).bind(id_text(&event));
         if found.fetch_optional(&mut *conn).await?.is_none() {
             return Err(StoreError::Gone);
         }
+    }
+    Ok(())
+}
+
+/// Two that join the same lines would otherwise wait for each other.
+async fn take_lines(
+    conn: &mut Connection,
+    statements: &RecordStatements,
+    deliveries: &[(&Arc<str>, &FreshDelivery)],
+) -> Result<(), StoreError> {
+    let Some(lines) = &statements.lines else { return Ok(()) };
+    let joined: Vec<(EndpointId, &str)> = deliveries
+        .iter()
+        .filter_map(|(_, delivery)| Some((delivery.endpoint, delivery.place.as_ref()?.line.as_str())))
+        .collect();
+    if !joined.is_empty() {
+        let taken = lines.write(conn, &joined, |(endpoint, line), values| {
+            values.id(endpoint).text(line);
+        });
+        taken.await?;
     }
     Ok(())
 }

@@ -20,10 +20,7 @@ pub(crate) async fn release(conn: &mut Connection, claims: Vec<Unbegun>, now: Ti
             row.push_bind(id_text(&held.tenant)).push_bind(id_text(&held.delivery)).push_bind(held.token.0);
         });
         update.push(") UPDATE deliveries SET claim = NULL, due_at = ").push_bind(now.as_millis());
-        update.push(
-            " FROM held WHERE deliveries.tenant_id = held.tenant_id AND deliveries.id = held.id
-            AND deliveries.state = 'pending' AND deliveries.claim = held.claim",
-        );
+        update.push(held_by!("held"));
         released += update.build().persistent(false).execute(&mut *conn).await?.rows_affected();
     }
     Ok(released)

@@ -11,8 +11,18 @@ use crate::store::StoreError;
 use crate::store::text::id_text;
 
 /// `$1` is the tenant, `$2` a list of ids, `$3` how many rows at most.
-const HOLD_EVENTS: &str =
-    concat!("SELECT events.id FROM events WHERE tenant_id = $1 AND ", is_among!("id", "$2"), hold_alone!("events"));
+const HOLD_EVENTS: &str = concat!(
+    "SELECT events.id FROM events WHERE tenant_id = $1 AND ",
+    is_among!("id", "$2"),
+    " ORDER BY id",
+    hold_alone!("events")
+);
+const HOLD_DELIVERIES: &str = concat!(
+    "SELECT deliveries.id FROM deliveries WHERE tenant_id = $1 AND ",
+    is_among!("id", "$2"),
+    " ORDER BY id",
+    hold_alone!("deliveries")
+);
 const DELETE_MESSAGES: &str = concat!("DELETE FROM messages WHERE tenant_id = $1 AND ", is_among!("delivery_id", "$2"));
 const DELETE_DELIVERIES: &str = concat!("DELETE FROM deliveries WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
 const DELETE_EVENTS: &str = concat!("DELETE FROM events WHERE tenant_id = $1 AND ", is_among!("id", "$2"));
@@ -54,8 +64,9 @@ const FIND_MESSAGES: &str = concat!(
 );
 
 #[cfg(test)]
-pub(crate) const STATEMENTS: [&str; 10] = [
+pub(crate) const STATEMENTS: [&str; 11] = [
     HOLD_EVENTS,
+    HOLD_DELIVERIES,
     DELETE_MESSAGES,
     DELETE_DELIVERIES,
     DELETE_EVENTS,
@@ -108,7 +119,28 @@ pub(crate) struct Taken {
 /// Holds events alone: whoever makes a delivery of one holds it too, so that what is
 /// asked and found next is true until the end.
 pub(crate) async fn hold(conn: &mut Connection, tenant: TenantId, events: &[String]) -> Result<(), StoreError> {
-    sqlx::query(HOLD_EVENTS).bind(id_text(&tenant)).bind(words::texts(events)).fetch_all(conn).await?;
+    hold_rows(conn, HOLD_EVENTS, tenant, events).await
+}
+
+/// Holds deliveries alone: whoever settles one waits, and finds nothing then. What
+/// hangs on it would otherwise be written after it was deleted.
+pub(crate) async fn hold_deliveries(
+    conn: &mut Connection,
+    tenant: TenantId,
+    deliveries: &[String],
+) -> Result<(), StoreError> {
+    hold_rows(conn, HOLD_DELIVERIES, tenant, deliveries).await
+}
+
+async fn hold_rows(
+    conn: &mut Connection,
+    statement: &'static str,
+    tenant: TenantId,
+    ids: &[String],
+) -> Result<(), StoreError> {
+    if words::HOLDS && !ids.is_empty() {
+        sqlx::query(statement).bind(id_text(&tenant)).bind(words::texts(ids)).fetch_all(conn).await?;
+    }
     Ok(())
 }
 
@@ -121,6 +153,7 @@ pub(crate) async fn events(
 ) -> Result<Taken, StoreError> {
     let mut taken = Taken::default();
     let (deliveries, is_all) = find(conn, FIND_DELIVERIES, tenant, events, room).await?;
+    hold_deliveries(conn, tenant, &deliveries).await?;
     let before = room.taken();
     let are_all_gone = attempts(conn, tenant, &deliveries, room).await?;
     taken.attempts = room.taken() - before;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bulk::{Many, Values};
 use super::db::Connection;
 use super::health;
+use super::words::LINES_OF;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Outcome;
 use crate::domain::id::DeliveryId;
@@ -16,6 +17,7 @@ use crate::store::text::id_text;
 
 /// The statements that settle.
 pub(crate) struct SettleStatements {
+    lines: Option<Many>,
     deliveries: Many,
     messages: Many,
     attempts: Many,
@@ -24,6 +26,7 @@ pub(crate) struct SettleStatements {
 impl SettleStatements {
     pub(crate) fn new() -> Self {
         Self {
+            lines: LINES_OF.map(|statement| Many::with("asked", "tenant_id text, id text", statement)),
             // The claim is the fence: a delivery that was taken over has another.
             deliveries: Many::with(
                 "settled",
@@ -32,10 +35,8 @@ impl SettleStatements {
                     update!(),
                     "deliveries SET state = settled.state, reason = settled.reason,
                      attempts = coalesce(settled.attempts, deliveries.attempts), due_at = settled.due_at, claim = NULL,
-                     updated_at = settled.updated_at
-                     FROM settled
-                     WHERE deliveries.tenant_id = settled.tenant_id AND deliveries.id = settled.id
-                     AND deliveries.state = 'pending' AND deliveries.claim = settled.claim"
+                     updated_at = settled.updated_at",
+                    held_by!("settled")
                 ),
             ),
             messages: message_statement(),
@@ -77,6 +78,13 @@ pub(crate) async fn settle(
             settlement,
         })
         .collect();
+    // Whoever leaves lines and whoever joins them would otherwise wait for each other.
+    if let Some(lines) = &statements.lines {
+        let taken = lines.write(conn, &parts, |part, values| {
+            values.shared(&part.tenant).shared(&part.delivery);
+        });
+        taken.await?;
+    }
     let held = statements.deliveries.write(conn, &parts, bind_delivery).await?;
     if held != parts.len() as u64 {
         return Ok(false);

@@ -136,8 +136,8 @@ async fn advance(conn: &mut Connection, whose: Whose<'_>) -> Result<u32, StoreEr
 /// there for ever.
 async fn require(conn: &mut Connection, (tenant, place, _): Whose<'_>) -> Result<(), StoreError> {
     let exists = match place {
-        PlaceId::Source(_) => "SELECT 1 FROM sources WHERE tenant_id = $1 AND id = $2",
-        PlaceId::Endpoint(_) => "SELECT 1 FROM endpoints WHERE tenant_id = $1 AND id = $2",
+        PlaceId::Source(_) => concat!("SELECT 1 FROM sources WHERE tenant_id = $1 AND id = $2", hold!("sources")),
+        PlaceId::Endpoint(_) => concat!("SELECT 1 FROM endpoints WHERE tenant_id = $1 AND id = $2", hold!("endpoints")),
     };
     let row = sqlx::query(exists).bind(id_text(&tenant)).bind(place.to_string()).fetch_optional(conn).await?;
     row.map(drop).ok_or(StoreError::NotFound)

@@ -174,6 +174,7 @@ pub(crate) async fn make_gone(
             }
         }
         Sought::Attempts | Sought::Answers => {
+            remove::hold_deliveries(conn, tenant, &look.ids).await?;
             let deliveries = still(conn, SWEPT_DELIVERIES, tenant, &look.ids, None).await?;
             match sweep.sought {
                 Sought::Attempts => remove::attempts(conn, tenant, &deliveries, &mut room).await?,

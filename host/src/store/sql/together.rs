@@ -9,7 +9,7 @@ use super::db::Connection;
 use super::fault;
 use super::record::{self, RecordStatements};
 use super::settle::{self, SettleStatements};
-use super::words::BEGIN;
+use super::words::BEGIN_LOOKING_UP;
 use crate::store::StoreError;
 use crate::store::ledger::{Recorded, Recording, Settlement};
 
@@ -116,7 +116,7 @@ pub(crate) async fn roll_back(conn: &mut Connection) {
 
 async fn begin(conn: &mut Connection) -> Result<(), StoreError> {
     // As it stands: it may be more than one statement.
-    sqlx::raw_sql(BEGIN).execute(conn).await?;
+    sqlx::raw_sql(BEGIN_LOOKING_UP).execute(conn).await?;
     Ok(())
 }
 

@@ -126,7 +126,7 @@ pub(crate) async fn purge(conn: &mut Connection, tenant: TenantId, limit: u32) -
             concat!("DELETE FROM requests WHERE tenant_id = $1 AND ", is_among!("id", "$2")),
         ],
     ];
-    const REST: [&str; 7] = [
+    const REST: [&str; 11] = [
         concat!(
             "DELETE FROM idempotency WHERE ",
             rows!("idempotency", "tenant_id, key", " WHERE tenant_id = $1 LIMIT $2")
@@ -144,6 +144,23 @@ pub(crate) async fn purge(conn: &mut Connection, tenant: TenantId, limit: u32) -
         concat!("DELETE FROM erasures WHERE ", rows!("erasures", "tenant_id, id", " WHERE tenant_id = $1 LIMIT $2")),
         concat!("DELETE FROM sweeps WHERE ", rows!("sweeps", "tenant_id, kind", " WHERE tenant_id = $1 LIMIT $2")),
         concat!("DELETE FROM activity WHERE ", rows!("activity", "tenant_id, at", " WHERE tenant_id = $1 LIMIT $2")),
+        // They went with the tenant; what was on its way then came after it.
+        concat!(
+            "DELETE FROM step_values WHERE ",
+            rows!("step_values", "tenant_id, place_id, plugin, ordinal, key", " WHERE tenant_id = $1 LIMIT $2")
+        ),
+        concat!(
+            "DELETE FROM step_revisions WHERE ",
+            rows!("step_revisions", "tenant_id, place_id, plugin, ordinal", " WHERE tenant_id = $1 LIMIT $2")
+        ),
+        concat!(
+            "DELETE FROM plugin_use WHERE ",
+            rows!("plugin_use", "tenant_id, day, plugin, version", " WHERE tenant_id = $1 LIMIT $2")
+        ),
+        concat!(
+            "DELETE FROM event_counts WHERE ",
+            rows!("event_counts", "tenant_id, day", " WHERE tenant_id = $1 LIMIT $2")
+        ),
     ];
     let id = id_text(&tenant);
     if sqlx::query(IS_DELETED).bind(id.clone()).fetch_optional(&mut *conn).await?.is_none() {
@@ -151,6 +168,7 @@ pub(crate) async fn purge(conn: &mut Connection, tenant: TenantId, limit: u32) -
     }
     let mut room = Room::for_rows(limit);
     let deliveries = ids(conn, DELIVERIES, tenant, &room).await?;
+    remove::hold_deliveries(conn, tenant, &deliveries).await?;
     if !remove::attempts(conn, tenant, &deliveries, &mut room).await?
         || remove::messages(conn, tenant, &deliveries, &mut room).await? < deliveries.len() as u64
     {

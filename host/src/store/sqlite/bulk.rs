@@ -6,15 +6,12 @@
 //! one trip to the connection's thread is worth more than that memory. What the
 //! rows mean is `batch.rs`'s business.
 
-use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
 
-use crate::domain::time::Timestamp;
-use crate::store::text::{id_text, json};
+use crate::store::text::pairs;
 
 /// The largest chunk. Longer statements would save few trips and take long to
 /// prepare.
@@ -36,7 +33,7 @@ impl Many {
     /// runs these takes the whole transaction or savepoint back, and it spares
     /// SQLite a copy of each page it changes.
     pub(super) fn insert(table: &str, columns: &str, fixed: &str, after: &str) -> Self {
-        let (names, fixed) = (first_words(columns), pairs(fixed));
+        let (names, fixed) = (first_words(columns), pairs(fixed).collect::<Vec<_>>());
         let values = std::iter::repeat_n("?", names.len()).chain(fixed.iter().map(|(_, value)| *value));
         let row = format!("({})", values.collect::<Vec<_>>().join(","));
         let all: Vec<&str> = names.iter().copied().chain(fixed.iter().map(|(name, _)| *name)).collect();
@@ -131,36 +128,20 @@ impl Values {
         self.add(text.clone())
     }
 
-    pub(super) fn id(&mut self, id: &impl fmt::Display) -> &mut Self {
-        self.add(id_text(id))
-    }
-
-    pub(super) fn json(&mut self, value: &impl Serialize) -> &mut Self {
-        self.add(json(value))
+    pub(super) fn owned(&mut self, text: String) -> &mut Self {
+        self.add(text)
     }
 
     pub(super) fn int(&mut self, number: i64) -> &mut Self {
         self.add(number)
     }
 
-    pub(super) fn at(&mut self, at: Timestamp) -> &mut Self {
-        self.add(at.as_millis())
-    }
-
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.add(bytes)
     }
 
-    /// NULL where there is nothing.
-    pub(super) fn maybe<T>(
-        &mut self,
-        value: Option<T>,
-        bind: impl for<'v> FnOnce(&'v mut Self, T) -> &'v mut Self,
-    ) -> &mut Self {
-        match value {
-            Some(value) => bind(self, value),
-            None => self.add(None::<i64>),
-        }
+    pub(super) fn null(&mut self) -> &mut Self {
+        self.add(None::<i64>)
     }
 
     fn add<'v>(&mut self, value: impl sqlx::Encode<'v, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>) -> &mut Self {
@@ -170,9 +151,5 @@ impl Values {
 }
 
 fn first_words(columns: &str) -> Vec<&str> {
-    pairs(columns).into_iter().map(|(name, _)| name).collect()
-}
-
-fn pairs(list: &str) -> Vec<(&str, &str)> {
-    list.split(',').filter_map(|pair| pair.trim().split_once(' ')).collect()
+    pairs(columns).map(|(name, _)| name).collect()
 }

@@ -30,15 +30,7 @@ const REFUSED: [u32; 5] = [
 pub(super) fn is_ones_own(error: &StoreError) -> bool {
     match error {
         StoreError::Database(error) => matches!(primary(error), Some(CONSTRAINT | TOO_BIG | MISMATCH)),
-        StoreError::NameTaken
-        | StoreError::OverLimit
-        | StoreError::NotFound
-        | StoreError::Changed
-        | StoreError::InUse
-        | StoreError::LastAdmin
-        | StoreError::Gone
-        | StoreError::Corrupt(_) => true,
-        StoreError::Full | StoreError::Closed | StoreError::Unwritable(_) => false,
+        other => other.is_refusal(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The hosts of an SQLite database: the one that has locked it.
 
+use std::time::Duration;
+
 use super::SqliteStore;
 use crate::domain::host::{Duty, Part};
 use crate::domain::id::HostId;
@@ -13,21 +15,22 @@ impl Hosts for SqliteStore {
         true
     }
 
-    fn beat(&self, _host: HostId, now: Timestamp, _until: Timestamp) -> Reply<'_, Beat> {
-        Box::pin(async move { Ok(Beat { part: Part::WHOLE, clock: now }) })
+    /// Nothing is written down: whoever asks is all there is.
+    fn beat<'a>(&'a self, _host: HostId, _life: Duration, duties: &'a [Duty]) -> Reply<'a, Beat> {
+        const CLOCK: &str = "SELECT CAST(round(unixepoch('now', 'subsec') * 1000) AS INTEGER)";
+        Box::pin(async move {
+            let clock = sqlx::query_scalar(CLOCK).fetch_one(&self.readers).await?;
+            Ok(Beat { part: Part::WHOLE, clock: Timestamp::from_millis(clock), held: duties.to_vec() })
+        })
     }
 
     fn leave(&self, _host: HostId) -> Reply<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 
-    /// Whoever asks knows of itself: nothing is written down for it.
-    fn living(&self, _now: Timestamp) -> Reply<'_, Vec<HostId>> {
+    /// Whoever asks knows of itself.
+    fn living(&self) -> Reply<'_, Vec<HostId>> {
         Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn hold(&self, _duty: Duty, _host: HostId, _now: Timestamp, _until: Timestamp) -> Reply<'_, bool> {
-        Box::pin(async { Ok(true) })
     }
 
     /// Nothing changes behind its back.

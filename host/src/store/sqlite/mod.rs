@@ -200,6 +200,15 @@ impl SqliteStore {
         self.change(work)
     }
 
+    /// The same: nothing that the writer does keeps it for long.
+    fn promptly<T, W>(&self, work: W) -> Reply<'_, T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut SqliteConnection) -> Reply<'c, T> + Send + 'static,
+    {
+        self.change(work)
+    }
+
     /// Has the writer do `work` in a transaction, and write down who had it done.
     fn change<T, W>(&self, work: W) -> Reply<'_, T>
     where

@@ -104,6 +104,39 @@ macro_rules! update {
     };
 }
 
+/// Joins the deliveries that wait, row by row.
+macro_rules! each_waiting {
+    ($key:literal) => {
+        concat!(
+            " CROSS JOIN deliveries ON deliveries.tenant_id = ",
+            $key,
+            ".tenant_id AND deliveries.id = ",
+            $key,
+            ".id AND state = 'pending'"
+        )
+    };
+}
+
+/// What an update of `deliveries` changes: those that wait and are held by the claims
+/// in a table.
+macro_rules! held_by {
+    ($claims:literal) => {
+        concat!(
+            " FROM ",
+            $claims,
+            " WHERE deliveries.tenant_id = ",
+            $claims,
+            ".tenant_id
+                AND deliveries.id = ",
+            $claims,
+            ".id AND deliveries.state = 'pending'
+                AND deliveries.claim = ",
+            $claims,
+            ".claim"
+        )
+    };
+}
+
 /// Keeps the rows that are read as they are until the transaction ends. There is
 /// one writer.
 macro_rules! hold {
@@ -148,6 +181,9 @@ pub(super) fn pattern(pattern: &TypePattern) -> String {
 /// write.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// The same where each row is looked up by its key.
+pub(super) const BEGIN_LOOKING_UP: &str = BEGIN;
+
 /// Begins a transaction whose statements all see the same moment.
 pub(super) const BEGIN_READING: &str = "BEGIN";
 
@@ -157,6 +193,15 @@ pub(super) const TURN: Option<&str> = None;
 
 /// The same for keys, of which there is a table `asked`.
 pub(super) const TURNS: Option<&str> = None;
+
+/// The same for lines, of which there is a table `asked`.
+pub(super) const LINES: Option<&str> = None;
+
+/// The same for the lines of deliveries, of which there is a table `asked`.
+pub(super) const LINES_OF: Option<&str> = None;
+
+/// Whether rows have to be held until the transaction ends.
+pub(super) const HOLDS: bool = false;
 
 /// Of a deleted tenant: nothing writes any more what it saw it for.
 pub(super) const RIPE: &str = "SELECT id FROM tenants WHERE deleted_at IS NOT NULL ORDER BY id";

@@ -21,6 +21,7 @@ use crate::clock::{mint, random};
 use crate::domain::audit::{self, Action};
 use crate::domain::dialect::{Advice, Dialect};
 use crate::domain::endpoint::{Endpoint, Status};
+use crate::domain::health::Health;
 use crate::domain::id::EndpointId;
 use crate::domain::pace::{Order, Pace, RateLimit};
 use crate::domain::pipeline::Place;
@@ -378,7 +379,7 @@ async fn save(
     if before.url != endpoint.url || before.status != endpoint.status {
         // What was known of the receiver is of the one before, or of before it
         // was mended.
-        app.ledger.forget_health(endpoint.tenant, endpoint.id).await?;
+        app.ledger.remember_health(endpoint.tenant, endpoint.id, Health::default()).await?;
         app.handoff.lanes.forget(endpoint.id);
     }
     if endpoint.pace.ordered == Order::None && before.pace.ordered != Order::None {
