@@ -33,9 +33,9 @@ use crate::store::text::id_text;
 /// At most this many operations share a transaction.
 const MAX_BATCH: usize = 512;
 /// For each other host, between the beginnings of two transactions of a writer.
-const APART: Duration = Duration::from_millis(1);
+const APART: Duration = Duration::from_millis(3);
 /// So that nobody waits long.
-const LONGEST_APART: Duration = Duration::from_millis(20);
+const LONGEST_APART: Duration = Duration::from_millis(30);
 /// A transaction that takes longer has lost its server.
 const SLOWEST: Duration = Duration::from_secs(20);
 /// So long a server may be away until who publishes is told, once the try that is
