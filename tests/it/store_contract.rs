@@ -17,6 +17,8 @@ struct Store {
     ledger: Arc<dyn Ledger>,
     people: Arc<dyn People>,
     hosts: Arc<dyn Hosts>,
+    /// All of these.
+    engine: Arc<dyn Engine>,
     place: Place,
 }
 
@@ -48,7 +50,14 @@ impl Store {
     }
 
     fn of(store: Arc<impl Engine + 'static>, place: Place) -> Self {
-        Self { catalog: store.clone(), ledger: store.clone(), people: store.clone(), hosts: store, place }
+        Self {
+            catalog: store.clone(),
+            ledger: store.clone(),
+            people: store.clone(),
+            hosts: store.clone(),
+            engine: store,
+            place,
+        }
     }
 }
 

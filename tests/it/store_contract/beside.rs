@@ -111,6 +111,45 @@ async fn no_settlement_counts_whose_claim_is_just_being_taken_over() {
     assert_eq!(held.count(pending, delivery_id).await, 1);
 }
 
+/// A plan is kept for as long as a connection is: what was best while nothing waited is
+/// used when all of a tenant's does.
+#[tokio::test]
+async fn a_settlement_reads_what_it_is_about_whatever_else_waits() {
+    /// After so many the server plans no more.
+    const PLANNED: i64 = 10;
+    const BACKLOG: i64 = 20_000;
+    let store = Store::postgres().await;
+    let Place::Server { database } = &store.place else { panic!("it is on a server") };
+    let acme = a_tenant(&store, "acme").await.expect("there is none");
+    database.psql("VACUUM ANALYZE deliveries_pending").await;
+    let settle = async |n: i64| {
+        let due = Arc::new(event(acme));
+        let delivery = fresh(&due, id(), claimed(n));
+        let delivery_id = delivery.id;
+        store.ledger.record(recording(acme, &due, vec![delivery])).await.expect("it is stored");
+        assert!(store.ledger.settle(settlement(acme, delivery_id, n, Next::Delivered)).await.expect("it is written"));
+    };
+    for n in 0..PLANNED {
+        settle(n).await;
+    }
+    database
+        .psql(&format!(
+            "INSERT INTO deliveries (tenant_id, id, event_id, endpoint_id, state, attempts, due_at, updated_at)
+             SELECT '{acme}', 'dlv_' || n, 'evt_' || n, 'ep_', 'pending', 0, 0, 0 FROM generate_series(1, {BACKLOG}) AS n"
+        ))
+        .await;
+    for n in 0..PLANNED {
+        settle(n).await;
+    }
+    // Connections that end tell what they have read.
+    store.engine.close().await;
+    let read =
+        "SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = 'deliveries_pending')
+        + (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'deliveries_pending')";
+    let read: i64 = database.psql(read).await.trim().parse().expect("a number");
+    assert!(read > 0 && read < BACKLOG / 2, "{read} rows were read");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_claim_waits_behind_changes_that_wait() {
     /// More than have a connection.

@@ -208,11 +208,12 @@ pub(super) const BEGIN: &str = begin!();
 
 /// The same where each row is looked up by its key or its place. Left to itself, the
 /// planner reads a whole table instead as long as it was little when it was last
-/// counted, and keeps to that while a backlog grows.
+/// counted, and keeps to that while a backlog grows; or a whole index, where a row's
+/// place is known and costs one page.
 pub(super) const BEGIN_LOOKING_UP: &str = concat!(
     begin!(),
     "; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
-     SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off"
+     SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; SET LOCAL cpu_index_tuple_cost = 1000"
 );
 
 /// Begins a transaction whose statements all see the same moment.
