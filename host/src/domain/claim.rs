@@ -22,6 +22,8 @@ pub struct Claim {
     pub token: ClaimToken,
     /// Whoever comes later may take the delivery over.
     pub until: Timestamp,
+    /// Whether it stands in a line, and others behind it.
+    pub in_line: bool,
     /// How many attempts were made before.
     pub attempts: u32,
     pub event: Arc<Event>,

@@ -333,6 +333,8 @@ pub struct Settlement {
     pub tenant: TenantId,
     pub delivery: DeliveryId,
     pub token: ClaimToken,
+    /// As the claim says.
+    pub in_line: bool,
     /// What the pipeline made, when it ran for this attempt.
     pub prepared: Option<Prepared>,
     /// The exchange, when there was one.

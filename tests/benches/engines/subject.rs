@@ -87,15 +87,16 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
     for _ in 0..hosts {
         running.push(serve(server.as_ref().map(|server| &server.database)).await);
     }
-    let operator = Api::new(format!("http://{}", running[0].address), Some(OPERATOR_KEY));
-    let tenant = operator.post("/v1/tenants", json!({"name": "bench"})).await.expect(201);
-    let tenant = operator.with_key(tenant["key"].as_str());
-    let steps = json!([{"plugin": "field-mapper", "config": load::mapping()}]);
-    tenant.endpoint(&format!("http://{target}/"), json!({"steps": steps})).await;
-    for host in &running {
-        ready(&Api::new(format!("http://{}", host.address), tenant.key().into()), &tenant).await;
+    // Hosts that share nothing have a tenant each.
+    let mut tenants = Vec::new();
+    for host in running.iter().take(if engine == Engine::Sqlite { hosts } else { 1 }) {
+        tenants.push(tenant_at(host, &target).await);
     }
-    let heads: Vec<String> = running.iter().map(|host| head(&host.address, tenant.key())).collect();
+    for (host, tenant) in running.iter().zip(tenants.iter().cycle()) {
+        ready(&Api::new(format!("http://{}", host.address), Some(tenant.key()))).await;
+    }
+    let heads: Vec<String> =
+        running.iter().zip(tenants.iter().cycle()).map(|(host, tenant)| head(&host.address, tenant.key())).collect();
 
     let warmed = send(&running, &heads, WARM_UP_SECONDS).await;
     until(&desk, warmed).await;
@@ -132,9 +133,17 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
     figures
 }
 
-/// Every host knows the tenant, and has compiled what is compiled beside the start.
-async fn ready(host: &Api, tenant: &Api) {
-    let host = host.with_key(Some(tenant.key()));
+async fn tenant_at(host: &Host, target: &str) -> Api {
+    let operator = Api::new(format!("http://{}", host.address), Some(OPERATOR_KEY));
+    let tenant = operator.post("/v1/tenants", json!({"name": "bench"})).await.expect(201);
+    let tenant = operator.with_key(tenant["key"].as_str());
+    let steps = json!([{"plugin": "field-mapper", "config": load::mapping()}]);
+    tenant.endpoint(&format!("http://{target}/"), json!({"steps": steps})).await;
+    tenant
+}
+
+/// The host knows the tenant, and has compiled what is compiled beside the start.
+async fn ready(host: &Api) {
     for (plugin, config) in [("javascript", json!({"source": "function keep() {}"})), ("jq", json!({"program": "."}))] {
         let trial = json!({"steps": [{"plugin": plugin, "job": "filter", "config": config}],
             "event": {"type": "a.b", "data": 1}});

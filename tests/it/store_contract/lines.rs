@@ -33,7 +33,12 @@ async fn claimed(store: &Store, now: Timestamp) -> Result<Vec<DeliveryId>, Store
 }
 
 async fn settle(store: &Store, claim: &Claim, next: Next) -> Result<(), StoreError> {
-    let settled = Settlement { token: claim.token, attempt: None, ..settlement(claim.tenant, claim.delivery, 0, next) };
+    let settled = Settlement {
+        token: claim.token,
+        in_line: claim.in_line,
+        attempt: None,
+        ..settlement(claim.tenant, claim.delivery, 0, next)
+    };
     assert!(store.ledger.settle(settled).await?);
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Many rows in one statement, whatever their number: each column is one array,
-//! and the server makes rows of them. What the rows mean is `sql/record.rs`'s and
-//! `sql/settle.rs`'s business.
+//! and the server makes rows of them. And many statements in one: a trip to the server
+//! and back costs more than writing a row does. What the rows mean is
+//! `sql/record.rs`'s and `sql/settle.rs`'s business.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sqlx::postgres::{PgArguments, PgRow};
@@ -15,7 +17,11 @@ const LARGEST: usize = 2048;
 
 /// A statement that takes any number of rows.
 pub(super) struct Many {
+    /// What the rows are called in it.
+    name: String,
+    names: String,
     kinds: Vec<Kind>,
+    statement: Arc<str>,
     text: Arc<str>,
 }
 
@@ -41,24 +47,33 @@ impl Many {
     /// in the order in which they are bound; `fixed` are names with the value that
     /// they always have; `after` is what stands behind the rows.
     pub(super) fn insert(table: &str, columns: &str, fixed: &str, after: &str) -> Self {
-        let (names, kinds) = columns_of(columns);
         let fixed: Vec<(&str, &str)> = pairs(fixed).collect();
-        let all: Vec<&str> = names.iter().copied().chain(fixed.iter().map(|(name, _)| *name)).collect();
+        let all: Vec<&str> = pairs(columns).chain(fixed.iter().copied()).map(|(name, _)| name).collect();
         let values: Vec<&str> = std::iter::once("given.*").chain(fixed.iter().map(|(_, value)| *value)).collect();
-        let text = format!(
-            "INSERT INTO {table} ({}) SELECT {} FROM {} {after}",
-            all.join(", "),
-            values.join(", "),
-            table_of("given", &names, &kinds),
-        );
-        Self { kinds, text: text.into() }
+        let (all, values) = (all.join(", "), values.join(", "));
+        Self::with("given", columns, &format!("INSERT INTO {table} ({all}) SELECT {values} FROM given {after}"))
     }
 
     /// Runs `statement` with the rows as a table of this name; `columns` as above.
     pub(super) fn with(name: &str, columns: &str, statement: &str) -> Self {
         let (names, kinds) = columns_of(columns);
-        let text = format!("WITH {name} AS (SELECT * FROM {}) {statement}", table_of("given", &names, &kinds));
-        Self { kinds, text: text.into() }
+        let mut many = Self {
+            name: name.to_owned(),
+            names: names.join(", "),
+            kinds,
+            statement: statement.into(),
+            text: "".into(),
+        };
+        many.text = format!("WITH {} {}", many.rows(1), many.statement).into();
+        many
+    }
+
+    /// The rows as a table, bound as `$first` and what follows.
+    fn rows(&self, first: usize) -> String {
+        let Self { name, names, kinds, .. } = self;
+        let arrays: Vec<String> =
+            kinds.iter().zip(first..).map(|(kind, at)| format!("${at}::{}", kind.array())).collect();
+        format!("{name} AS (SELECT * FROM unnest({}) AS {name} ({names}))", arrays.join(", "))
     }
 
     /// Runs the statement for all of `rows`; answers how many it changed.
@@ -97,6 +112,12 @@ impl Many {
     }
 
     fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> PgArguments {
+        let mut arguments = PgArguments::default();
+        self.bind(rows, bind, &mut arguments);
+        arguments
+    }
+
+    fn bind<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values), arguments: &mut PgArguments) {
         let column = |kind: &Kind| Column::with_capacity(*kind, rows.len());
         let mut values = Values { columns: self.kinds.iter().map(column).collect(), next: 0 };
         for row in rows {
@@ -105,7 +126,6 @@ impl Many {
             assert_eq!(values.next, values.columns.len(), "each column has a value");
             values.next = 0;
         }
-        let mut arguments = PgArguments::default();
         for column in values.columns {
             let added = match column {
                 Column::Text(texts) => arguments.add(texts),
@@ -114,7 +134,56 @@ impl Many {
             };
             added.expect("texts, numbers and bytes always encode");
         }
-        arguments
+    }
+}
+
+/// Statements that are run as one, none of which needs what another has written: all
+/// of them see the tables as they were before.
+#[derive(Default)]
+pub(super) struct Together {
+    parts: Vec<(String, Arc<str>)>,
+    arguments: PgArguments,
+    bound: usize,
+}
+
+impl Together {
+    /// Nothing where there are no rows.
+    pub(super) fn add<R>(&mut self, many: &Many, rows: &[R], bind: impl Fn(&R, &mut Values)) {
+        if rows.is_empty() {
+            return;
+        }
+        self.parts.push((many.rows(self.bound + 1), many.statement.clone()));
+        many.bind(rows, bind, &mut self.arguments);
+        self.bound += many.kinds.len();
+    }
+
+    /// Runs all, and another, which answers how many rows it changed.
+    pub(super) async fn and_change<R>(
+        mut self,
+        conn: &mut PgConnection,
+        (many, rows): (&Many, &[R]),
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<u64, sqlx::Error> {
+        self.add(many, rows, bind);
+        let Some((rows, statement)) = self.parts.pop() else { return Ok(0) };
+        let mut text = String::from("WITH ");
+        for (number, (rows, statement)) in self.parts.iter().enumerate() {
+            // Writing to a `String` does not fail.
+            let _written = write!(text, "part_{number} AS (WITH {rows} {statement}), ");
+        }
+        let text = text + &rows + " " + &statement;
+        Ok(sqlx::query_with(AssertSqlSafe(text), self.arguments).execute(conn).await?.rows_affected())
+    }
+
+    /// Runs all, and another, which answers how many rows it found.
+    pub(super) async fn and_find<R>(
+        self,
+        conn: &mut PgConnection,
+        asked: (&Many, &[R]),
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<u64, sqlx::Error> {
+        // It counts those as well.
+        self.and_change(conn, asked, bind).await
     }
 }
 
@@ -183,11 +252,6 @@ impl Values {
         self.next += 1;
         &mut self.columns[self.next - 1]
     }
-}
-
-fn table_of(name: &str, names: &[&str], kinds: &[Kind]) -> String {
-    let arrays: Vec<String> = kinds.iter().zip(1..).map(|(kind, at)| format!("${at}::{}", kind.array())).collect();
-    format!("unnest({}) AS {name} ({})", arrays.join(", "), names.join(", "))
 }
 
 fn columns_of(columns: &str) -> (Vec<&str>, Vec<Kind>) {

@@ -213,7 +213,8 @@ pub(super) const BEGIN: &str = begin!();
 pub(super) const BEGIN_LOOKING_UP: &str = concat!(
     begin!(),
     "; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
-     SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; SET LOCAL cpu_index_tuple_cost = 1000"
+     SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; SET LOCAL cpu_index_tuple_cost = 1000; \
+     SET LOCAL plan_cache_mode = force_generic_plan"
 );
 
 /// Begins a transaction whose statements all see the same moment.

@@ -34,6 +34,9 @@ use crate::store::text::id_text;
 const MAX_BATCH: usize = 512;
 /// For each other host, between the beginnings of two transactions of a writer.
 const APART: Duration = Duration::from_millis(3);
+/// Where nothing comes for so long, there is nothing to wait for. The shortest that a
+/// timer can do.
+const MORE_COMES: Duration = Duration::from_millis(1);
 /// So that nobody waits long.
 const LONGEST_APART: Duration = Duration::from_millis(30);
 /// A transaction that takes longer has lost its server.
@@ -121,19 +124,20 @@ impl Writer {
     }
 
     /// Hosts that share a server begin their transactions no oftener together than one
-    /// alone: many small ones are more work for it than few large ones. Whatever comes
-    /// after a pause goes at once.
+    /// alone, as long as more comes: many small ones are more work for it than few
+    /// large ones. Whatever comes after a pause goes at once.
     async fn gather(&mut self, waiting: &mut Vec<Operation>) {
         let others = self.living.load(Ordering::Relaxed).saturating_sub(1);
-        let next = self.began + (APART * others).min(LONGEST_APART);
-        if Instant::now() >= next {
-            return;
-        }
-        tokio::time::sleep_until(next.into()).await;
-        while waiting.len() < MAX_BATCH
-            && let Ok(operation) = self.inbox.try_recv()
-        {
-            waiting.push(operation);
+        let latest = self.began + (APART * others).min(LONGEST_APART);
+        let mut had = 0;
+        while had < waiting.len() && waiting.len() < MAX_BATCH && Instant::now() < latest {
+            had = waiting.len();
+            tokio::time::sleep(MORE_COMES).await;
+            while waiting.len() < MAX_BATCH
+                && let Ok(operation) = self.inbox.try_recv()
+            {
+                waiting.push(operation);
+            }
         }
     }
 

@@ -39,7 +39,11 @@ pub(crate) async fn claimed(
 ) -> Result<Vec<Claim>, StoreError> {
     let mut query = among(ids);
     query.push("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, deliveries.endpoint_id, ");
-    query.push("deliveries.attempts, ").push(rows::EVENT).push(", ").push(rows::MESSAGE);
+    query
+        .push("deliveries.attempts, deliveries.line IS NOT NULL AS in_line, ")
+        .push(rows::EVENT)
+        .push(", ")
+        .push(rows::MESSAGE);
     // What follows from the joins is said as constants too: tables may be cut into
     // days, and only those that are meant are planned with.
     let (events, deliveries) = (bounds(ids, |held| held.event), bounds(ids, |held| held.delivery));
@@ -64,6 +68,7 @@ pub(crate) async fn claimed(
             endpoint: columns.parsed("endpoint_id")?,
             token,
             until,
+            in_line: columns.flag("in_line")?,
             attempts: columns.int("attempts")?,
             event: rows::event(tenant, &row)?.into(),
             message: rows::message(&row)?,

@@ -1,16 +1,16 @@
 //! Recordings: requests, events and deliveries, many callers' at once.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sqlx::QueryBuilder;
 
-use super::bulk::{Many, Values};
+use super::bulk::{Many, Together, Values};
 use super::db::{Connection, Db};
 use super::replays;
 use super::rows::Columns;
-use super::settle::{MessageRow, message_statement, write_messages};
+use super::settle::{MessageRow, bind_message, message_statement};
 use super::spans::Span;
 use super::words::{LINES, TURNS};
 use crate::domain::event::Event;
@@ -33,6 +33,7 @@ pub(crate) struct RecordStatements {
     lines: Option<Many>,
     known_keys: Many,
     keys: Many,
+    living: Many,
 }
 
 impl RecordStatements {
@@ -77,6 +78,14 @@ impl RecordStatements {
                 "ON CONFLICT (tenant_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
                  events = excluded.events, expires_at = excluded.expires_at",
             ),
+            living: Many::with(
+                "wanted",
+                "id text",
+                concat!(
+                    "SELECT tenants.id FROM wanted",
+                    each!("tenants", "tenants.id = wanted.id AND tenants.deleted_at IS NULL")
+                ),
+            ),
         }
     }
 }
@@ -100,20 +109,17 @@ pub(crate) async fn record(
         recordings.iter().map(|recording| Part { tenant: id_text(&recording.tenant), recording }).collect();
     take_turns(conn, statements, &parts).await?;
     let answers = judge_keys(conn, statements, &parts).await?;
-    require_tenants(conn, &parts).await?;
     for part in &parts {
         require_events(conn, part).await?;
     }
     let fresh = || parts.iter().zip(&answers).filter(|(_, answer)| **answer == Recorded::Stored).map(|(part, _)| part);
-
-    write_requests(conn, statements, fresh()).await?;
+    let (again, requests): (Vec<_>, Vec<_>) = fresh()
+        .filter_map(|part| Some((part, part.recording.received.as_ref()?)))
+        .partition(|(_, received)| received.rerun_of.is_some());
     let events: Vec<(&Arc<str>, &Event)> =
         fresh().flat_map(|part| part.recording.events.iter().map(|event| (&part.tenant, &**event))).collect();
-    statements.events.write(conn, &events, bind_event).await?;
     let deliveries: Vec<(&Arc<str>, &FreshDelivery)> =
         fresh().flat_map(|part| part.recording.deliveries.iter().map(|delivery| (&part.tenant, delivery))).collect();
-    take_lines(conn, statements, &deliveries).await?;
-    statements.deliveries.write(conn, &deliveries, bind_delivery).await?;
     let messages: Vec<MessageRow<'_>> = deliveries
         .iter()
         .filter_map(|(tenant, delivery)| {
@@ -121,29 +127,35 @@ pub(crate) async fn record(
             Some(MessageRow { tenant, delivery: delivery.id, steps: &[], message })
         })
         .collect();
-    write_messages(conn, &statements.messages, &messages).await?;
-    write_keys(conn, statements, fresh()).await?;
+    let learnt = keyed(fresh());
+    take_lines(conn, statements, &deliveries).await?;
+
+    let mut together = Together::default();
+    together.add(&statements.requests, &requests, bind_request);
+    together.add(&statements.events, &events, bind_event);
+    together.add(&statements.deliveries, &deliveries, bind_delivery);
+    together.add(&statements.messages, &messages, bind_message);
+    together.add(&statements.keys, &learnt, bind_key);
+    // What is stored of a tenant that was deleted meanwhile, nobody would purge.
+    let tenants: BTreeSet<&Arc<str>> = parts.iter().map(|part| &part.tenant).collect();
+    let tenants: Vec<&Arc<str>> = tenants.into_iter().collect();
+    let living = together.and_find(conn, (&statements.living, &tenants), |tenant, values| {
+        values.shared(tenant);
+    });
+    if living.await? != tenants.len() as u64 {
+        return Err(StoreError::NotFound);
+    }
+    forget_unproven(conn, &requests).await?;
+    for (part, received) in again {
+        write_rerun(conn, part, received).await?;
+    }
+    forget_keys(conn, &learnt).await?;
     for part in fresh() {
         if let Some(portion) = &part.recording.portion {
             replays::advance(conn, part.recording.tenant, portion).await?;
         }
     }
     Ok(answers)
-}
-
-/// What is stored of a tenant that was deleted meanwhile, nobody would purge.
-async fn require_tenants(conn: &mut Connection, parts: &[Part<'_>]) -> Result<(), StoreError> {
-    let tenants: HashSet<&Arc<str>> = parts.iter().map(|part| &part.tenant).collect();
-    let mut query =
-        QueryBuilder::<Db>::new("SELECT count(*) AS living FROM tenants WHERE deleted_at IS NULL AND id IN (");
-    let mut list = query.separated(", ");
-    for tenant in &tenants {
-        list.push_bind((*tenant).clone());
-    }
-    query.push(")");
-    // Most batches are of few tenants, and their statements are kept.
-    let row = query.build().persistent(tenants.len() <= 8).fetch_one(conn).await?;
-    if Columns(&row).int::<usize>("living")? == tenants.len() { Ok(()) } else { Err(StoreError::NotFound) }
 }
 
 /// What is replayed is still there: a delivery never outlives its event, and
@@ -182,22 +194,6 @@ async fn take_lines(
             values.id(endpoint).text(line);
         });
         taken.await?;
-    }
-    Ok(())
-}
-
-async fn write_requests<'a>(
-    conn: &mut Connection,
-    statements: &RecordStatements,
-    parts: impl Iterator<Item = &'a Part<'a>>,
-) -> Result<(), StoreError> {
-    let (again, new): (Vec<_>, Vec<_>) = parts
-        .filter_map(|part| Some((part, part.recording.received.as_ref()?)))
-        .partition(|(_, received)| received.rerun_of.is_some());
-    statements.requests.write(conn, &new, bind_request).await?;
-    forget_unproven(conn, &new).await?;
-    for (part, received) in again {
-        write_rerun(conn, part, received).await?;
     }
     Ok(())
 }
@@ -389,30 +385,26 @@ async fn known_keys<'a>(
     Ok(known)
 }
 
-async fn write_keys<'a>(
-    conn: &mut Connection,
-    statements: &RecordStatements,
-    parts: impl Iterator<Item = &'a Part<'a>>,
-) -> Result<(), StoreError> {
-    // Twice as many are forgotten as are learnt, so that no pile builds up and
-    // no caller waits for a large one.
+/// Twice as many are forgotten as are learnt, so that no pile builds up and no caller
+/// waits for a large one.
+async fn forget_keys(conn: &mut Connection, learnt: &[(&Part<'_>, &Idempotency)]) -> Result<(), StoreError> {
     const FORGET: &str = concat!(
         "DELETE FROM idempotency WHERE ",
         rows!("idempotency", "tenant_id, key", " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2")
     );
-    let learnt = keyed(parts);
     let Some((_, first)) = learnt.first() else { return Ok(()) };
-    statements
-        .keys
-        .write(conn, &learnt, |(part, asked), values| {
-            let expires_at = expires_at(asked);
-            values.shared(&part.tenant).text(&asked.key).bytes(&asked.fingerprint);
-            values.text(&event_list(part.recording)).at(expires_at);
-        })
-        .await?;
     let some = 2 * i64::try_from(learnt.len()).unwrap_or(i64::MAX / 2);
     sqlx::query(FORGET).bind(first.now.as_millis()).bind(some).execute(conn).await?;
     Ok(())
+}
+
+fn bind_key((part, asked): &(&Part<'_>, &Idempotency), values: &mut Values) {
+    values
+        .shared(&part.tenant)
+        .text(&asked.key)
+        .bytes(&asked.fingerprint)
+        .text(&event_list(part.recording))
+        .at(expires_at(asked));
 }
 
 fn keyed<'p, 'a: 'p>(parts: impl Iterator<Item = &'p Part<'a>>) -> Vec<(&'p Part<'a>, &'a Idempotency)> {

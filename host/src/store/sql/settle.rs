@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bulk::{Many, Values};
+use super::bulk::{Many, Together, Values};
 use super::db::Connection;
 use super::health;
 use super::words::LINES_OF;
@@ -59,9 +59,14 @@ struct Part<'a> {
     settlement: &'a Settlement,
 }
 
+impl<'a> Part<'a> {
+    fn of(settlement: &'a Settlement) -> Self {
+        Self { tenant: id_text(&settlement.tenant), delivery: id_text(&settlement.delivery), settlement }
+    }
+}
+
 /// Writes all of `settlements` in the open transaction. Answers whether every
-/// claim was still held; when one was not, the transaction must not be
-/// committed unless that one was the only one: then nothing was changed.
+/// claim was still held; when one was not, the transaction must not be committed.
 pub(crate) async fn settle(
     conn: &mut Connection,
     statements: &SettleStatements,
@@ -70,25 +75,55 @@ pub(crate) async fn settle(
     if settlements.is_empty() {
         return Ok(true);
     }
-    let parts: Vec<Part<'_>> = settlements
-        .iter()
-        .map(|settlement| Part {
-            tenant: id_text(&settlement.tenant),
-            delivery: id_text(&settlement.delivery),
-            settlement,
-        })
-        .collect();
-    // Whoever leaves lines and whoever joins them would otherwise wait for each other.
-    if let Some(lines) = &statements.lines {
-        let taken = lines.write(conn, &parts, |part, values| {
-            values.shared(&part.tenant).shared(&part.delivery);
-        });
-        taken.await?;
-    }
-    let held = statements.deliveries.write(conn, &parts, bind_delivery).await?;
+    let parts: Vec<Part<'_>> = settlements.iter().copied().map(Part::of).collect();
+    take_lines(conn, statements, &parts).await?;
+    let mut together = Together::default();
+    add_messages(&mut together, &statements.messages, &parts);
+    together.add(&statements.attempts, &attempts(&parts), bind_attempt);
+    let held = together.and_change(conn, (&statements.deliveries, &parts), bind_delivery).await?;
     if held != parts.len() as u64 {
         return Ok(false);
     }
+    health::write(conn, settlements).await?;
+    Ok(true)
+}
+
+/// Writes a settlement whose claim may have been taken over, if it was not: then
+/// nothing was changed.
+pub(crate) async fn settle_one(
+    conn: &mut Connection,
+    statements: &SettleStatements,
+    settlement: &Settlement,
+) -> Result<bool, StoreError> {
+    let parts = [Part::of(settlement)];
+    take_lines(conn, statements, &parts).await?;
+    if statements.deliveries.write(conn, &parts, bind_delivery).await? == 0 {
+        return Ok(false);
+    }
+    let mut together = Together::default();
+    add_messages(&mut together, &statements.messages, &parts);
+    together.and_change(conn, (&statements.attempts, &attempts(&parts)), bind_attempt).await?;
+    health::write(conn, &[settlement]).await?;
+    Ok(true)
+}
+
+/// Whoever leaves lines and whoever joins them would otherwise wait for each other.
+async fn take_lines(
+    conn: &mut Connection,
+    statements: &SettleStatements,
+    parts: &[Part<'_>],
+) -> Result<(), StoreError> {
+    let Some(lines) = &statements.lines else { return Ok(()) };
+    let in_line: Vec<&Part<'_>> = parts.iter().filter(|part| part.settlement.in_line).collect();
+    lines
+        .write(conn, &in_line, |part, values| {
+            values.shared(&part.tenant).shared(&part.delivery);
+        })
+        .await?;
+    Ok(())
+}
+
+fn add_messages(together: &mut Together, statement: &Many, parts: &[Part<'_>]) {
     let messages: Vec<MessageRow<'_>> = parts
         .iter()
         .filter_map(|part| {
@@ -102,12 +137,11 @@ pub(crate) async fn settle(
             })
         })
         .collect();
-    write_messages(conn, &statements.messages, &messages).await?;
-    let attempts: Vec<(&Part<'_>, &Attempt)> =
-        parts.iter().filter_map(|part| Some((part, part.settlement.attempt.as_ref()?))).collect();
-    statements.attempts.write(conn, &attempts, bind_attempt).await?;
-    health::write(conn, settlements).await?;
-    Ok(true)
+    together.add(statement, &messages, bind_message);
+}
+
+fn attempts<'p>(parts: &'p [Part<'p>]) -> Vec<(&'p Part<'p>, &'p Attempt)> {
+    parts.iter().filter_map(|part| Some((part, part.settlement.attempt.as_ref()?))).collect()
 }
 
 fn bind_delivery(part: &Part<'_>, values: &mut Values) {
@@ -166,22 +200,14 @@ pub(crate) fn message_statement() -> Many {
     )
 }
 
-pub(crate) async fn write_messages(
-    conn: &mut Connection,
-    statement: &Many,
-    rows: &[MessageRow<'_>],
-) -> Result<(), StoreError> {
-    let bind = |row: &MessageRow<'_>, values: &mut Values| {
-        let message = row.message;
-        values
-            .id(&row.delivery)
-            .shared(row.tenant)
-            .json(&row.steps)
-            .maybe(message, |values, message| values.text(message.method.as_str()))
-            .maybe(message.and_then(|message| message.target.as_deref()), |values, target| values.text(target))
-            .maybe(message, |values, message| values.json(&message.headers))
-            .maybe(message, |values, message| values.bytes(&message.body));
-    };
-    statement.write(conn, rows, bind).await?;
-    Ok(())
+pub(crate) fn bind_message(row: &MessageRow<'_>, values: &mut Values) {
+    let message = row.message;
+    values
+        .id(&row.delivery)
+        .shared(row.tenant)
+        .json(&row.steps)
+        .maybe(message, |values, message| values.text(message.method.as_str()))
+        .maybe(message.and_then(|message| message.target.as_deref()), |values, target| values.text(target))
+        .maybe(message, |values, message| values.json(&message.headers))
+        .maybe(message, |values, message| values.bytes(&message.body));
 }

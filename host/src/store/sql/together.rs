@@ -90,7 +90,7 @@ async fn write_one_by_one(
     }
     for settlement in settlements {
         run(conn, "SAVEPOINT one").await?;
-        let held = settle::settle(conn, &statements.settle, &[settlement]).await;
+        let held = settle::settle_one(conn, &statements.settle, settlement).await;
         leave(conn, held.as_ref().err()).await?;
         verdicts.settlements.push(held);
     }

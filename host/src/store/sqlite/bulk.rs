@@ -114,6 +114,62 @@ impl Many {
     }
 }
 
+/// Statements that are run one after the other, none of which needs what another has
+/// written.
+#[derive(Default)]
+pub(super) struct Together {
+    statements: Vec<(Arc<str>, SqliteArguments)>,
+}
+
+impl Together {
+    /// Nothing where there are no rows.
+    pub(super) fn add<R>(&mut self, many: &Many, rows: &[R], bind: impl Fn(&R, &mut Values)) {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let (text, chunk);
+            (text, chunk, rest) = many.chunk(rest);
+            self.statements.push((text, many.values(chunk, &bind)));
+        }
+    }
+
+    /// Runs all, and another, which answers how many rows it changed.
+    pub(super) async fn and_change<R>(
+        self,
+        conn: &mut SqliteConnection,
+        (many, rows): (&Many, &[R]),
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<u64, sqlx::Error> {
+        self.run(conn).await?;
+        many.write(conn, rows, bind).await
+    }
+
+    /// Runs all, and another, which answers how many rows it found.
+    pub(super) async fn and_find<R>(
+        self,
+        conn: &mut SqliteConnection,
+        (many, rows): (&Many, &[R]),
+        bind: impl Fn(&R, &mut Values),
+    ) -> Result<u64, sqlx::Error> {
+        self.run(conn).await?;
+        let mut found = 0;
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let (text, chunk);
+            (text, chunk, rest) = many.chunk(rest);
+            let rows = sqlx::query_with(AssertSqlSafe(text), many.values(chunk, &bind)).fetch_all(&mut *conn).await?;
+            found += rows.len() as u64;
+        }
+        Ok(found)
+    }
+
+    async fn run(self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        for (text, values) in self.statements {
+            sqlx::query_with(AssertSqlSafe(text), values).execute(&mut *conn).await?;
+        }
+        Ok(())
+    }
+}
+
 /// What is bound to a statement, in the order of its question marks.
 #[derive(Default)]
 pub(super) struct Values(SqliteArguments);
