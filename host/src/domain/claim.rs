@@ -22,7 +22,7 @@ pub struct Claim {
     pub token: ClaimToken,
     /// Whoever comes later may take the delivery over.
     pub until: Timestamp,
-    /// Whether it stands in a line, and others behind it.
+    /// Whether it stands in a line, where others may wait behind it.
     pub in_line: bool,
     /// How many attempts were made before.
     pub attempts: u32,

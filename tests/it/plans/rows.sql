@@ -110,7 +110,7 @@ BEGIN
     INSERT INTO events (tenant_id, id, type, occurred_at, received_at, tags, data)
     SELECT tenant_id, event_id, 'order.created', begin, begin, '[]', '{"n":1}'
     FROM (SELECT tenant_id, event_id, row_number() OVER (PARTITION BY endpoint_id ORDER BY due_at) AS place
-        FROM deliveries_pending) AS waiting WHERE place <= 2000;
+        FROM deliveries_pending) AS waiting WHERE place <= 5000;
     INSERT INTO deliveries (tenant_id, id, event_id, endpoint_id, state, attempts, due_at, updated_at)
     SELECT tenant_id(0), made_id('dlv', begin + n, 2000000000 + n), made_id('evt', begin + n, 2000000000 + n),
         endpoint_id(0, 150), 'pending', 0, CASE WHEN n = 0 THEN begin END, begin

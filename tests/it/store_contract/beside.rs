@@ -8,6 +8,7 @@ use hookyard::domain::id::DeliveryId;
 use hookyard::store::ledger::{FreshDelivery, InLine, Recording, Settlement, Start};
 use hookyard_tests::eventually;
 use sqlx::{Connection as _, PgConnection};
+use tokio::task::JoinSet;
 
 use super::given::{
     MINUTE, NOW, SECOND, a_tenant, claimed, claims, event, fresh, id, key, recording, settlement, tenant,
@@ -117,30 +118,40 @@ async fn no_settlement_counts_whose_claim_is_just_being_taken_over() {
 async fn a_settlement_reads_what_it_is_about_whatever_else_waits() {
     /// After so many the server plans no more.
     const PLANNED: i64 = 10;
+    const TOGETHER: i64 = 40;
     const BACKLOG: i64 = 20_000;
     let store = Store::postgres().await;
     let Place::Server { database } = &store.place else { panic!("it is on a server") };
     let acme = a_tenant(&store, "acme").await.expect("there is none");
+    let fill = format!(
+        "INSERT INTO deliveries (tenant_id, id, event_id, endpoint_id, state, attempts, due_at, updated_at)
+         SELECT '{acme}', 'dlv_' || n, 'evt_' || n, 'ep_', 'pending', 0, 0, 0 FROM generate_series(1, {BACKLOG}) AS n"
+    );
+    // A queue that was long and is empty: the server knows its pages, and of no row.
+    database.psql(&fill).await;
+    database.psql("DELETE FROM deliveries").await;
     database.psql("VACUUM ANALYZE deliveries_pending").await;
-    let settle = async |n: i64| {
-        let due = Arc::new(event(acme));
-        let delivery = fresh(&due, id(), claimed(n));
-        let delivery_id = delivery.id;
-        store.ledger.record(recording(acme, &due, vec![delivery])).await.expect("it is stored");
-        assert!(store.ledger.settle(settlement(acme, delivery_id, n, Next::Delivered)).await.expect("it is written"));
+    database.psql("SELECT pg_stat_reset()").await;
+    let settle = |n: i64| {
+        let ledger = store.ledger.clone();
+        async move {
+            let due = Arc::new(event(acme));
+            let delivery = fresh(&due, id(), claimed(n));
+            let delivery_id = delivery.id;
+            ledger.record(recording(acme, &due, vec![delivery])).await.expect("it is stored");
+            assert!(ledger.settle(settlement(acme, delivery_id, n, Next::Delivered)).await.expect("it is written"));
+        }
     };
-    for n in 0..PLANNED {
-        settle(n).await;
-    }
-    database
-        .psql(&format!(
-            "INSERT INTO deliveries (tenant_id, id, event_id, endpoint_id, state, attempts, due_at, updated_at)
-             SELECT '{acme}', 'dlv_' || n, 'evt_' || n, 'ep_', 'pending', 0, 0, 0 FROM generate_series(1, {BACKLOG}) AS n"
-        ))
-        .await;
-    for n in 0..PLANNED {
-        settle(n).await;
-    }
+    // One by one, and many in one transaction.
+    let settle_some = async || {
+        for n in 0..PLANNED {
+            settle(n).await;
+        }
+        (0..TOGETHER).map(&settle).collect::<JoinSet<()>>().join_all().await;
+    };
+    settle_some().await;
+    database.psql(&fill).await;
+    settle_some().await;
     // Connections that end tell what they have read.
     store.engine.close().await;
     let read =

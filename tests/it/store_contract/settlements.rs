@@ -130,6 +130,23 @@ contract! {
         Ok(())
     }
 
+    /// As of a host that slept over its claim and has made it anew since.
+    async fn of_two_settlements_of_one_delivery_the_later_costs_nothing(store: &Store) -> Kept {
+        let tenant = a_tenant(store, "acme").await?;
+        let (twice, other) = (a_delivery(store, tenant, claimed(2)).await?, a_delivery(store, tenant, claimed(2)).await?);
+        let unsent = |delivery, token| {
+            store.ledger.settle(Settlement { attempt: None, ..settlement(tenant, delivery, token, Next::Delivered) })
+        };
+        // The first is under way when the others come, so that they are together.
+        let first = a_delivery(store, tenant, claimed(2)).await?;
+
+        let (first, early, late, beside) =
+            tokio::join!(unsent(first, 2), unsent(twice, 1), unsent(twice, 2), unsent(other, 2));
+
+        assert_eq!((first?, early?, late?, beside?), (true, false, true, true));
+        Ok(())
+    }
+
     async fn a_settlement_in_another_tenants_name_changes_nothing(store: &Store) -> Kept {
         let (acme, other) = (a_tenant(store, "acme").await?, a_tenant(store, "other").await?);
         let delivery = a_delivery(store, acme, claimed(1)).await?;

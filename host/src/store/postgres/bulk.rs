@@ -3,7 +3,6 @@
 //! and back costs more than writing a row does. What the rows mean is
 //! `sql/record.rs`'s and `sql/settle.rs`'s business.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sqlx::postgres::{PgArguments, PgRow};
@@ -11,18 +10,31 @@ use sqlx::{Arguments as _, AssertSqlSafe, PgConnection};
 
 use crate::store::text::pairs;
 
-/// The largest chunk: one answer of the largest pipelines, and not so many that
-/// their bytes fill a message.
+/// The largest chunk of a statement of its own: one answer of the largest pipelines,
+/// and not so many that their bytes fill a message.
 const LARGEST: usize = 2048;
 
 /// A statement that takes any number of rows.
 pub(super) struct Many {
-    /// What the rows are called in it.
+    rows: Rows,
+    statement: Arc<str>,
+    text: Arc<str>,
+}
+
+/// The rows as a table in the statement.
+struct Rows {
     name: String,
     names: String,
     kinds: Vec<Kind>,
-    statement: Arc<str>,
-    text: Arc<str>,
+}
+
+impl Rows {
+    fn bound_from(&self, first: usize) -> String {
+        let Self { name, names, kinds } = self;
+        let arrays: Vec<String> =
+            kinds.iter().zip(first..).map(|(kind, at)| format!("${at}::{}", kind.array())).collect();
+        format!("{name} AS (SELECT * FROM unnest({}) AS {name} ({names}))", arrays.join(", "))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -57,23 +69,9 @@ impl Many {
     /// Runs `statement` with the rows as a table of this name; `columns` as above.
     pub(super) fn with(name: &str, columns: &str, statement: &str) -> Self {
         let (names, kinds) = columns_of(columns);
-        let mut many = Self {
-            name: name.to_owned(),
-            names: names.join(", "),
-            kinds,
-            statement: statement.into(),
-            text: "".into(),
-        };
-        many.text = format!("WITH {} {}", many.rows(1), many.statement).into();
-        many
-    }
-
-    /// The rows as a table, bound as `$first` and what follows.
-    fn rows(&self, first: usize) -> String {
-        let Self { name, names, kinds, .. } = self;
-        let arrays: Vec<String> =
-            kinds.iter().zip(first..).map(|(kind, at)| format!("${at}::{}", kind.array())).collect();
-        format!("{name} AS (SELECT * FROM unnest({}) AS {name} ({names}))", arrays.join(", "))
+        let rows = Rows { name: name.to_owned(), names: names.join(", "), kinds };
+        let text = format!("WITH {} {statement}", rows.bound_from(1)).into();
+        Self { rows, statement: statement.into(), text }
     }
 
     /// Runs the statement for all of `rows`; answers how many it changed.
@@ -119,7 +117,7 @@ impl Many {
 
     fn bind<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values), arguments: &mut PgArguments) {
         let column = |kind: &Kind| Column::with_capacity(*kind, rows.len());
-        let mut values = Values { columns: self.kinds.iter().map(column).collect(), next: 0 };
+        let mut values = Values { columns: self.rows.kinds.iter().map(column).collect(), next: 0 };
         for row in rows {
             bind(row, &mut values);
             // A forgotten value would move all that are behind it.
@@ -138,7 +136,8 @@ impl Many {
 }
 
 /// Statements that are run as one, none of which needs what another has written: all
-/// of them see the tables as they were before.
+/// of them see the tables as they were before. Not in chunks: how much waits to be
+/// written is bounded where it is taken in.
 #[derive(Default)]
 pub(super) struct Together {
     parts: Vec<(String, Arc<str>)>,
@@ -152,9 +151,9 @@ impl Together {
         if rows.is_empty() {
             return;
         }
-        self.parts.push((many.rows(self.bound + 1), many.statement.clone()));
+        self.parts.push((many.rows.bound_from(self.bound + 1), many.statement.clone()));
         many.bind(rows, bind, &mut self.arguments);
-        self.bound += many.kinds.len();
+        self.bound += many.rows.kinds.len();
     }
 
     /// Runs all, and another, which answers how many rows it changed.
@@ -165,14 +164,15 @@ impl Together {
         bind: impl Fn(&R, &mut Values),
     ) -> Result<u64, sqlx::Error> {
         self.add(many, rows, bind);
+        let is_asked = !rows.is_empty();
         let Some((rows, statement)) = self.parts.pop() else { return Ok(0) };
-        let mut text = String::from("WITH ");
-        for (number, (rows, statement)) in self.parts.iter().enumerate() {
-            // Writing to a `String` does not fail.
-            let _written = write!(text, "part_{number} AS (WITH {rows} {statement}), ");
-        }
-        let text = text + &rows + " " + &statement;
-        Ok(sqlx::query_with(AssertSqlSafe(text), self.arguments).execute(conn).await?.rows_affected())
+        let before = self.parts.iter().enumerate();
+        let mut tables: Vec<String> =
+            before.map(|(number, (rows, statement))| format!("part_{number} AS (WITH {rows} {statement})")).collect();
+        tables.push(rows);
+        let text = format!("WITH {} {statement}", tables.join(", "));
+        let done = sqlx::query_with(AssertSqlSafe(text), self.arguments).execute(conn).await?;
+        Ok(if is_asked { done.rows_affected() } else { 0 })
     }
 
     /// Runs all, and another, which answers how many rows it found.

@@ -11,8 +11,11 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// One operation's own fault: the others of its batch can be written.
 pub(super) fn is_ones_own(error: &StoreError) -> bool {
     match error {
-        // Data that cannot be stored, or a constraint that forbids it.
-        StoreError::Database(error) => code(error).is_some_and(|code| matches!(code.get(..2), Some("22" | "23"))),
+        // A row that would be written twice by one statement, data that cannot be
+        // stored, or a constraint that forbids it.
+        StoreError::Database(error) => {
+            code(error).is_some_and(|code| matches!(code.get(..2), Some("21" | "22" | "23")))
+        }
         other => other.is_refusal(),
     }
 }

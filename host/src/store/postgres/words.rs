@@ -134,17 +134,24 @@ macro_rules! each_waiting {
 }
 
 /// What an update of `deliveries` changes: those that wait and are held by the claims
-/// in a table.
+/// in a table. Their places are found first, which `OFFSET 0` sees to: where nothing
+/// waited when the plan was made, the planner would begin with all that waits.
 macro_rules! held_by {
     ($claims:literal) => {
         concat!(
-            " FROM ",
+            " FROM (SELECT ",
+            $claims,
+            ".*, found.place FROM ",
             $claims,
             " CROSS JOIN LATERAL ",
             waiting!("ctid AS place, claim", $claims),
             " AS found WHERE found.claim = ",
             $claims,
-            ".claim AND deliveries.ctid = found.place AND deliveries.state = 'pending' AND deliveries.claim = ",
+            ".claim OFFSET 0) AS ",
+            $claims,
+            " WHERE deliveries.ctid = ",
+            $claims,
+            ".place AND deliveries.state = 'pending' AND deliveries.claim = ",
             $claims,
             ".claim"
         )

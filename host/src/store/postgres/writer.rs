@@ -32,7 +32,8 @@ use crate::store::text::id_text;
 
 /// At most this many operations share a transaction.
 const MAX_BATCH: usize = 512;
-/// For each other host, between the beginnings of two transactions of a writer.
+/// For each other host: how long after the beginning of a writer's last transaction
+/// more is gathered at most.
 const APART: Duration = Duration::from_millis(3);
 /// Where nothing comes for so long, there is nothing to wait for. The shortest that a
 /// timer can do.
