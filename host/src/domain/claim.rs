@@ -22,8 +22,8 @@ pub struct Claim {
     pub token: ClaimToken,
     /// Whoever comes later may take the delivery over.
     pub until: Timestamp,
-    /// Whether it stands in a line, where others may wait behind it.
-    pub in_line: bool,
+    /// Whether it is of a line, where others may wait behind it.
+    pub has_line: bool,
     /// How many attempts were made before.
     pub attempts: u32,
     pub event: Arc<Event>,

@@ -162,7 +162,7 @@ impl Intake {
                     endpoint: endpoint.id,
                     token: ClaimToken(i64::from_le_bytes(random())),
                     until: now + crate::domain::claim::LEASE,
-                    in_line: false,
+                    has_line: false,
                     attempts: 0,
                     event: event.clone(),
                     message: None,

@@ -226,12 +226,15 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// How many bytes it brings along.
+    /// How many bytes it brings along, about.
     pub(crate) fn bytes(&self) -> usize {
+        /// A delivery's ids and times.
+        const OF_A_DELIVERY: usize = 200;
         let received = self.received.as_ref().map_or(0, |received| received.request.body.len());
         let events: usize = self.events.iter().map(|event| event.data.get().len()).sum();
         let messages = self.deliveries.iter().filter_map(|delivery| delivery.message.as_ref());
-        received + events + messages.map(|message| message.body.len()).sum::<usize>()
+        let messages: usize = messages.map(|message| message.body.len()).sum();
+        received + events + messages + OF_A_DELIVERY * self.deliveries.len()
     }
 }
 
@@ -334,7 +337,7 @@ pub struct Settlement {
     pub delivery: DeliveryId,
     pub token: ClaimToken,
     /// As the claim says.
-    pub in_line: bool,
+    pub has_line: bool,
     /// What the pipeline made, when it ran for this attempt.
     pub prepared: Option<Prepared>,
     /// The exchange, when there was one.

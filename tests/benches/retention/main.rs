@@ -151,7 +151,7 @@ async fn one(store: &SqliteStore, tenant: TenantId, when: Timestamp) {
         tenant,
         delivery,
         token,
-        in_line: false,
+        has_line: false,
         prepared: Some(Prepared { steps: Vec::new(), message: Some(Arc::new(message)) }),
         attempt: Some(Attempt {
             id: mint(when),

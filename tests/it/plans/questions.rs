@@ -409,12 +409,12 @@ pub(super) fn changes(asked: &Asked) -> Vec<Question> {
             let claimed =
                 claim(asked, vec![Share { tenant: large, endpoint: asked.waiting_endpoint, limit: 20 }]).await;
             assert_eq!(claimed.len(), 20);
-            for Claim { tenant, delivery, token, in_line, .. } in claimed {
+            for Claim { tenant, delivery, token, has_line, .. } in claimed {
                 let settlement = Settlement {
                     tenant,
                     delivery,
                     token,
-                    in_line,
+                    has_line,
                     prepared: None,
                     attempt: None,
                     next: Next::Delivered,

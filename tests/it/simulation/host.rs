@@ -297,7 +297,7 @@ impl World {
             tenant: self.tenant,
             delivery: hand.claim.delivery,
             token: hand.claim.token,
-            in_line: hand.claim.in_line,
+            has_line: hand.claim.has_line,
             prepared: None,
             attempt,
             next,

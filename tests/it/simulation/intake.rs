@@ -103,7 +103,7 @@ impl World {
                 endpoint: endpoint.id,
                 token: self.token(),
                 until: now + self.rules.lease,
-                in_line: false,
+                has_line: false,
                 attempts: 0,
                 event: event.clone(),
                 message: None,

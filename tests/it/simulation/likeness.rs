@@ -136,7 +136,7 @@ impl Both {
             tenant: self.tenant,
             delivery,
             token: self.token(row),
-            in_line: row.line.is_some(),
+            has_line: row.line.is_some(),
             prepared: None,
             attempt: (!self.chance.one_in(3)).then_some(attempt),
             next: self.next(),

@@ -151,7 +151,7 @@ impl Model {
                     endpoint: row.endpoint,
                     token,
                     until,
-                    in_line: row.line.is_some(),
+                    has_line: row.line.is_some(),
                     attempts: row.attempts,
                     event: self.events[&row.event].clone(),
                     message: None,

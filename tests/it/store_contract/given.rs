@@ -322,7 +322,7 @@ pub(super) fn settlement(tenant: TenantId, delivery: DeliveryId, token: i64, nex
         tenant,
         delivery,
         token: ClaimToken(token),
-        in_line: false,
+        has_line: false,
         prepared: Some(Prepared { steps: steps("a delivery's step"), message: Some(message("what was sent")) }),
         attempt: Some(attempt(1, Outcome::Refused { status: 500, retry_after: None, word: None })),
         next,

@@ -35,7 +35,7 @@ async fn claimed(store: &Store, now: Timestamp) -> Result<Vec<DeliveryId>, Store
 async fn settle(store: &Store, claim: &Claim, next: Next) -> Result<(), StoreError> {
     let settled = Settlement {
         token: claim.token,
-        in_line: claim.in_line,
+        has_line: claim.has_line,
         attempt: None,
         ..settlement(claim.tenant, claim.delivery, 0, next)
     };
@@ -56,6 +56,8 @@ contract! {
 
         let heads = claim(store, later).await?;
         assert_eq!(heads.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [a, b]);
+        // Whoever settles it takes its line's lock first.
+        assert!(heads.iter().all(|claim| claim.has_line));
         // While it is being attempted, and after that when it waits for its retry.
         assert!(claimed(store, later).await?.is_empty());
         settle(store, &heads[0], Next::RetryAt(later + MINUTE)).await?;

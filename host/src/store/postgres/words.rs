@@ -216,7 +216,8 @@ pub(super) const BEGIN: &str = begin!();
 /// The same where each row is looked up by its key or its place. Left to itself, the
 /// planner reads a whole table instead as long as it was little when it was last
 /// counted, and keeps to that while a backlog grows; or a whole index, where a row's
-/// place is known and costs one page.
+/// place is known and costs one page. Plans are made once: with the number of rows in
+/// sight the planner would make one for each batch.
 pub(super) const BEGIN_LOOKING_UP: &str = concat!(
     begin!(),
     "; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \

@@ -40,7 +40,7 @@ pub(crate) async fn claimed(
     let mut query = among(ids);
     query.push("SELECT deliveries.tenant_id, deliveries.id AS delivery_id, deliveries.endpoint_id, ");
     query
-        .push("deliveries.attempts, deliveries.line IS NOT NULL AS in_line, ")
+        .push("deliveries.attempts, deliveries.line IS NOT NULL AS has_line, ")
         .push(rows::EVENT)
         .push(", ")
         .push(rows::MESSAGE);
@@ -68,7 +68,7 @@ pub(crate) async fn claimed(
             endpoint: columns.parsed("endpoint_id")?,
             token,
             until,
-            in_line: columns.flag("in_line")?,
+            has_line: columns.flag("has_line")?,
             attempts: columns.int("attempts")?,
             event: rows::event(tenant, &row)?.into(),
             message: rows::message(&row)?,

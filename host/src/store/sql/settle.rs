@@ -114,9 +114,9 @@ async fn take_lines(
     parts: &[Part<'_>],
 ) -> Result<(), StoreError> {
     let Some(lines) = &statements.lines else { return Ok(()) };
-    let in_line: Vec<&Part<'_>> = parts.iter().filter(|part| part.settlement.in_line).collect();
+    let with_line: Vec<&Part<'_>> = parts.iter().filter(|part| part.settlement.has_line).collect();
     lines
-        .write(conn, &in_line, |part, values| {
+        .write(conn, &with_line, |part, values| {
             values.shared(&part.tenant).shared(&part.delivery);
         })
         .await?;

@@ -65,11 +65,7 @@ impl Many {
         bind: impl Fn(&R, &mut Values),
     ) -> Result<u64, sqlx::Error> {
         let mut changed = 0;
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (text, chunk);
-            (text, chunk, rest) = self.chunk(rest);
-            let values = self.values(chunk, &bind);
+        for (text, values) in self.statements(rows, bind) {
             changed += sqlx::query_with(AssertSqlSafe(text), values).execute(&mut *conn).await?.rows_affected();
         }
         Ok(changed)
@@ -86,20 +82,15 @@ impl Many {
         T: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + Send + Unpin,
     {
         let mut found = Vec::new();
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (text, chunk);
-            (text, chunk, rest) = self.chunk(rest);
-            let values = self.values(chunk, &bind);
+        for (text, values) in self.statements(rows, bind) {
             found.extend(sqlx::query_as_with::<_, T, _>(AssertSqlSafe(text), values).fetch_all(&mut *conn).await?);
         }
         Ok(found)
     }
 
-    /// The largest chunk of `rows`, the statement for it, and what is left.
-    fn chunk<'r, R>(&self, rows: &'r [R]) -> (Arc<str>, &'r [R], &'r [R]) {
-        let (chunk, rest) = rows.split_at(rows.len().min(LARGEST));
-        (self.texts[chunk.len() - 1].clone(), chunk, rest)
+    /// The statements for all of `rows`, with what is bound to each.
+    fn statements<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> Vec<(Arc<str>, SqliteArguments)> {
+        rows.chunks(LARGEST).map(|chunk| (self.texts[chunk.len() - 1].clone(), self.values(chunk, &bind))).collect()
     }
 
     fn values<R>(&self, rows: &[R], bind: impl Fn(&R, &mut Values)) -> SqliteArguments {
@@ -124,12 +115,7 @@ pub(super) struct Together {
 impl Together {
     /// Nothing where there are no rows.
     pub(super) fn add<R>(&mut self, many: &Many, rows: &[R], bind: impl Fn(&R, &mut Values)) {
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (text, chunk);
-            (text, chunk, rest) = many.chunk(rest);
-            self.statements.push((text, many.values(chunk, &bind)));
-        }
+        self.statements.extend(many.statements(rows, bind));
     }
 
     /// Runs all, and another, which answers how many rows it changed.
@@ -152,12 +138,8 @@ impl Together {
     ) -> Result<u64, sqlx::Error> {
         self.run(conn).await?;
         let mut found = 0;
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let (text, chunk);
-            (text, chunk, rest) = many.chunk(rest);
-            let rows = sqlx::query_with(AssertSqlSafe(text), many.values(chunk, &bind)).fetch_all(&mut *conn).await?;
-            found += rows.len() as u64;
+        for (text, values) in many.statements(rows, bind) {
+            found += sqlx::query_with(AssertSqlSafe(text), values).fetch_all(&mut *conn).await?.len() as u64;
         }
         Ok(found)
     }
