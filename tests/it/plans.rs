@@ -57,7 +57,7 @@ async fn time(asked: &Asked, question: &Question) {
 #[tokio::test]
 #[ignore = "long: tests/soak runs it"]
 async fn no_question_reads_what_it_is_not_about() {
-    let rows = setting("HOOKYARD_ROWS").unwrap_or(100_000);
+    let rows = setting("HOOKYARD_ROWS").unwrap_or(300_000);
     let filled = Filled::with(rows, if rows >= MANY { rows } else { rows / 5 }).await;
     if rows >= MANY {
         let asked = Asked::of(&filled).await;

@@ -95,10 +95,11 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
     for (host, tenant) in running.iter().zip(tenants.iter().cycle()) {
         ready(&Api::new(format!("http://{}", host.address), Some(tenant.key()))).await;
     }
-    let heads: Vec<String> =
-        running.iter().zip(tenants.iter().cycle()).map(|(host, tenant)| head(&host.address, tenant.key())).collect();
+    let targets = running.iter().zip(tenants.iter().cycle());
+    let targets: Vec<_> =
+        targets.map(|(host, tenant)| (host.address.clone(), head(&host.address, tenant.key()))).collect();
 
-    let warmed = send(&running, &heads, WARM_UP_SECONDS).await;
+    let warmed = send(&targets, WARM_UP_SECONDS).await;
     until(&desk, warmed).await;
     let wal = match &server {
         Some(server) => server.wal().await,
@@ -107,7 +108,7 @@ pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) ->
     let cpu = |running: &[Host]| running.iter().map(|host| host.program.cpu()).sum::<Duration>();
     let (before, server_before) = (cpu(&running), server.as_ref().map(|server| server.cluster.cpu()));
     let started = Instant::now();
-    let accepted = send(&running, &heads, duration.as_secs_f64()).await;
+    let accepted = send(&targets, duration.as_secs_f64()).await;
     let accepted_in = started.elapsed().as_secs_f64();
     until(&desk, warmed + accepted).await;
     let delivered_in = started.elapsed().as_secs_f64();
@@ -160,23 +161,15 @@ fn head(address: &str, key: &str) -> String {
     )
 }
 
-/// Each host's part at the same time.
-async fn send(running: &[Host], heads: &[String], seconds: f64) -> u64 {
-    let mut loads = Vec::new();
-    for (host, head) in running.iter().zip(heads) {
-        let arguments = [
-            ("ADDRESS", host.address.clone()),
-            ("HEAD", head.clone()),
-            ("CONNECTIONS", (CONNECTIONS / running.len()).to_string()),
-            ("SECONDS", seconds.to_string()),
-        ];
-        loads.push(Program::itself("load", &arguments).await);
-    }
-    let mut accepted = 0;
-    for load in loads {
-        accepted += load.finish().await.trim().parse::<u64>().expect("the load prints a count");
-    }
-    accepted
+/// One program loads all hosts: several would take processor time from what is measured.
+async fn send(targets: &[(String, String)], seconds: f64) -> u64 {
+    let arguments = [
+        ("TARGETS", json!(targets).to_string()),
+        ("CONNECTIONS", CONNECTIONS.to_string()),
+        ("SECONDS", seconds.to_string()),
+    ];
+    let printed = Program::itself("load", &arguments).await.finish().await;
+    printed.trim().parse().expect("the load prints a count")
 }
 
 async fn until(desk: &Api, count: u64) {

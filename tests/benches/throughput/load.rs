@@ -1,6 +1,6 @@
 //! The load: keep-alive connections that each send an event, wait for its
 //! answer, and send the next; flat out or at a fixed rate. By hand over TCP, for
-//! the same reason as the receiver.
+//! the same reason as the receiver. Several hosts share them by turns.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,6 @@ use tokio::net::TcpStream;
 use crate::receiver::{nanoseconds, request_in};
 
 /// What one connection does.
-#[derive(Clone)]
 struct Plan {
     address: String,
     head: String,
@@ -24,17 +23,16 @@ pub(crate) async fn run() {
     let given = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is given"));
     let connections: u32 = given("CONNECTIONS").parse().expect("a number");
     let rate: Option<u32> = std::env::var("RATE").ok().and_then(|text| text.parse().ok());
-    let plan = Plan {
-        address: given("ADDRESS"),
-        head: given("HEAD"),
-        duration: Duration::from_secs_f64(given("SECONDS").parse().expect("a number")),
-        pause: rate.map(|rate| Duration::from_secs(1) * connections / rate),
-    };
+    let duration = Duration::from_secs_f64(given("SECONDS").parse().expect("a number"));
+    let pause = rate.map(|rate| Duration::from_secs(1) * connections / rate);
+    // Addresses, each with the head of a request to it.
+    let targets: Vec<(String, String)> = serde_json::from_str(&given("TARGETS")).expect("a list of pairs");
     let tasks: Vec<_> = (0..connections)
-        .map(|at| {
+        .zip(targets.into_iter().cycle())
+        .map(|(at, (address, head))| {
             // Spread over the pause, so that they do not come in bursts.
-            let offset = plan.pause.unwrap_or_default() * at / connections;
-            tokio::spawn(connection(plan.clone(), offset))
+            let offset = pause.unwrap_or_default() * at / connections;
+            tokio::spawn(connection(Plan { address, head, duration, pause }, offset))
         })
         .collect();
     let mut accepted = 0;

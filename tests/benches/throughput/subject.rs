@@ -93,8 +93,7 @@ pub(crate) async fn measure(subject: Subject, duration: Duration) -> Figures {
 
 async fn send(running: &Running, connections: u32, seconds: f64, rate: Option<u32>) -> u64 {
     let mut arguments = vec![
-        ("ADDRESS", running.address.clone()),
-        ("HEAD", running.head.clone()),
+        ("TARGETS", json!([[running.address, running.head]]).to_string()),
         ("CONNECTIONS", connections.to_string()),
         ("SECONDS", seconds.to_string()),
     ];

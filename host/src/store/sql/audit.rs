@@ -4,6 +4,7 @@
 use sqlx::QueryBuilder;
 
 use super::db::{Connection, Db, Pool, Row};
+use super::listing;
 use super::rows::{Columns, corrupt};
 use super::spans::Span;
 use crate::domain::audit::{Action, Author, Entry};
@@ -49,7 +50,7 @@ pub(crate) async fn read(pool: &Pool, whose: Whose, query: AuditQuery) -> Result
     }
     span.newest_first(&mut read);
     read.push(" LIMIT ").push_bind(i64::from(query.limit));
-    read.build().fetch_all(pool).await?.iter().map(|row| entry(whose, row)).collect()
+    listing::rows(pool, read.build()).await?.iter().map(|row| entry(whose, row)).collect()
 }
 
 fn entry(whose: Whose, row: &Row) -> Result<Entry, StoreError> {

@@ -143,7 +143,12 @@ pub(crate) fn end(tenant: TenantId, wanted: &LogQuery, bound: u32) -> QueryBuild
 
 fn looked_at(query: &mut QueryBuilder<Db>, columns: &str, tenant: TenantId, wanted: &LogQuery) {
     let way = Way::of(wanted);
-    query.push("SELECT ").push(columns).push(" FROM deliveries").push(way.index());
+    query.push("SELECT ").push(columns).push(" FROM ");
+    // An event's are few, and found before they are put in order.
+    if way == Way::Event {
+        query.push("(SELECT * FROM ");
+    }
+    query.push("deliveries").push(way.index());
     query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
     // Of two lower or upper bounds SQLite would take the one that is written first.
     let floor = wanted.since.map(DeliveryId::floor);
@@ -169,5 +174,8 @@ fn looked_at(query: &mut QueryBuilder<Db>, columns: &str, tenant: TenantId, want
     let earliest = wanted.event.map(earliest);
     let span = span.from(floor.into_iter().chain(earliest).max());
     span.narrow(query);
+    if way == Way::Event {
+        query.push(concat!(row_by_row!(), ") AS deliveries"));
+    }
     span.newest_first(query);
 }

@@ -76,7 +76,8 @@ pub(crate) fn bound(wanted: &EventQuery) -> Option<u32> {
 
 pub(crate) fn list(tenant: TenantId, wanted: &EventQuery) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new("SELECT id, bytes FROM (");
-    looked_at(&mut query, "id, type, account, tags, CAST(octet_length(data) AS BIGINT) AS bytes", tenant, wanted);
+    let columns = "id, type, account, subject, tags, CAST(octet_length(data) AS BIGINT) AS bytes";
+    let span = looked_at(&mut query, columns, tenant, wanted);
     query.push(" LIMIT ").push_bind(i64::from(bound(wanted).unwrap_or(wanted.limit + 1)));
     query.push(") AS looked WHERE TRUE");
     if let Some(pattern) = &wanted.event_type {
@@ -92,7 +93,8 @@ pub(crate) fn list(tenant: TenantId, wanted: &EventQuery) -> QueryBuilder<Db> {
         query.push(concat!(" AND EXISTS (SELECT 1 FROM ", elements!("looked.tags", "tag"), " WHERE tag.value = "));
         query.push_bind(tag.clone()).push(")");
     }
-    query.push(" ORDER BY looked.id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
+    span.newest_first(&mut query);
+    query.push(" LIMIT ").push_bind(i64::from(wanted.limit + 1));
     query
 }
 
@@ -104,7 +106,8 @@ pub(crate) fn end(tenant: TenantId, wanted: &EventQuery, bound: u32) -> QueryBui
     query
 }
 
-fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: TenantId, wanted: &EventQuery) {
+/// Answers which rows they are.
+fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: TenantId, wanted: &EventQuery) -> Span {
     query.push("SELECT ").push(columns).push(" FROM events");
     if wanted.subject.is_some() {
         query.push(by!("events_by_subject"));
@@ -127,4 +130,5 @@ fn looked_at(query: &mut QueryBuilder<Db>, columns: &'static str, tenant: Tenant
     }
     span.narrow(query);
     span.newest_first(query);
+    span
 }

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use sqlx::AssertSqlSafe;
 
-use super::Store;
 use super::db::{Connection, Pool};
 use super::rows::Columns;
+use super::{Store, listing};
 use crate::domain::activity::{Bucket, Latencies};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
@@ -104,14 +104,14 @@ impl Figures for Store {
     fn count_dead(&self, tenant: TenantId, since: Timestamp, most: u32) -> Reply<'_, u32> {
         Box::pin(async move {
             let count = sqlx::query(DEAD).bind(id_text(&tenant)).bind(since.as_millis()).bind(i64::from(most));
-            Columns(&count.fetch_one(&self.readers).await?).int::<u32>("found")
+            Columns(&listing::row(&self.readers, count).await?).int::<u32>("found")
         })
     }
 
     fn count_quarantined(&self, tenant: TenantId, most: u32) -> Reply<'_, u32> {
         Box::pin(async move {
             let count = sqlx::query(QUARANTINED).bind(id_text(&tenant)).bind(i64::from(most));
-            Columns(&count.fetch_one(&self.readers).await?).int::<u32>("found")
+            Columns(&listing::row(&self.readers, count).await?).int::<u32>("found")
         })
     }
 
@@ -186,10 +186,10 @@ fn bucket(row: &Columns<'_>) -> Result<Bucket, StoreError> {
 
 async fn queue(pool: &Pool, now: Timestamp) -> Result<Queue, StoreError> {
     let most = i64::from(LOOKED_AT);
-    let row = sqlx::query(PENDING).bind(now.as_millis()).bind(most + 1).fetch_one(pool).await?;
+    let row = listing::row(pool, sqlx::query(PENDING).bind(now.as_millis()).bind(most + 1)).await?;
     let row = Columns(&row);
     let (looked_at, due, claimed): (u32, u32, u32) = (row.int("looked_at")?, row.int("due")?, row.int("claimed")?);
-    let oldest = sqlx::query(OLDEST).bind(now.as_millis()).bind(most).fetch_one(pool).await?;
+    let oldest = listing::row(pool, sqlx::query(OLDEST).bind(now.as_millis()).bind(most)).await?;
     Ok(Queue {
         due,
         claimed,

@@ -21,6 +21,7 @@ mod health;
 mod keeping;
 mod keys;
 mod ledger;
+mod listing;
 pub(super) mod meters;
 mod moves;
 pub(super) mod people;

@@ -4,6 +4,7 @@
 use sqlx::QueryBuilder;
 
 use super::db::{Db, Pool};
+use super::listing;
 use super::record::parse_event_list;
 use super::rows::{self, Columns};
 use super::spans::Span;
@@ -39,7 +40,7 @@ pub(crate) async fn requests_to_rerun(
     query.push(" AND body_gone_at IS NULL");
     span.oldest_first(&mut query);
     query.push(" LIMIT ").push_bind(i64::from(wanted.limit));
-    query.build().fetch_all(pool).await?.iter().map(|row| Columns(row).parsed("id")).collect()
+    listing::rows(pool, query.build()).await?.iter().map(|row| Columns(row).parsed("id")).collect()
 }
 
 pub(crate) async fn event(pool: &Pool, tenant: TenantId, id: EventId) -> Result<Option<Event>, StoreError> {
@@ -84,20 +85,29 @@ pub(crate) async fn deliveries(
     tenant: TenantId,
     wanted: DeliveryQuery,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let mut query = select(rows::DELIVERY, "deliveries", tenant);
+    // An event's are few, and found before they are put in order.
+    let is_of_event = wanted.event.is_some();
+    let table = match is_of_event {
+        true => concat!("(SELECT * FROM deliveries", by!("deliveries_by_event")),
+        false => "deliveries",
+    };
+    let mut query = select(rows::DELIVERY, table, tenant);
     let mut span = span(&wanted);
-    match (wanted.event, wanted.endpoint) {
-        (None, Some(endpoint)) => span = span.of("endpoint_id", endpoint),
+    match (is_of_event, wanted.endpoint) {
+        (false, Some(endpoint)) => span = span.of("endpoint_id", endpoint),
         _ => narrow_endpoint(&mut query, &wanted),
     }
     span.narrow(&mut query);
     narrow_deliveries(&mut query, &wanted);
+    if is_of_event {
+        query.push(concat!(row_by_row!(), ") AS deliveries"));
+    }
     match wanted.oldest_first {
         true => span.oldest_first(&mut query),
         false => span.newest_first(&mut query),
     }
     query.push(" LIMIT ").push_bind(i64::from(wanted.limit));
-    query.build().fetch_all(pool).await?.iter().map(rows::delivery).collect()
+    listing::rows(pool, query.build()).await?.iter().map(rows::delivery).collect()
 }
 
 pub(crate) async fn count_deliveries(pool: &Pool, tenant: TenantId, wanted: DeliveryQuery) -> Result<u64, StoreError> {
@@ -105,7 +115,7 @@ pub(crate) async fn count_deliveries(pool: &Pool, tenant: TenantId, wanted: Deli
     narrow_endpoint(&mut query, &wanted);
     span(&wanted).narrow(&mut query);
     narrow_deliveries(&mut query, &wanted);
-    Columns(&query.build().fetch_one(pool).await?).int("found")
+    Columns(&listing::row(pool, query.build()).await?).int("found")
 }
 
 pub(crate) async fn prepared(

@@ -51,14 +51,14 @@ const EMPTY_ANSWERS: &str = concat!(
 const FIND_DELIVERIES: &str = concat!(
     "SELECT deliveries.id AS id FROM ",
     among!("$2", "one"),
-    each!("deliveries", by!("deliveries_by_event"), "event_id = one.value AND deliveries.tenant_id = $1"),
+    each!("deliveries", by!("deliveries_by_event"), of_event!("one.value")),
     " LIMIT $3"
 );
 /// Deliveries whose messages are whole.
 const FIND_MESSAGES: &str = concat!(
     "SELECT deliveries.id AS id FROM ",
     among!("$2", "one"),
-    each!("deliveries", by!("deliveries_by_event"), "event_id = one.value AND deliveries.tenant_id = $1"),
+    each!("deliveries", by!("deliveries_by_event"), of_event!("one.value")),
     each!("messages", "delivery_id = deliveries.id AND messages.tenant_id = $1"),
     " WHERE method IS NOT NULL LIMIT $3"
 );

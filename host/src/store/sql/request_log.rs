@@ -48,13 +48,14 @@ pub(crate) fn bound(wanted: &RequestQuery) -> Option<u32> {
 pub(crate) fn list(tenant: TenantId, wanted: &RequestQuery) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new("SELECT ");
     query.push(LISTED).push(" FROM (SELECT tenant_id, id FROM (");
-    looked_at(&mut query, tenant, wanted);
+    let span = looked_at(&mut query, tenant, wanted);
     query.push(" LIMIT ").push_bind(i64::from(bound(wanted).unwrap_or(wanted.limit + 1)));
     query.push(") AS looked");
     if let Some(state) = &wanted.state {
         query.push(" WHERE looked.state = ").push_bind(state.clone());
     }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(wanted.limit + 1));
+    span.newest_first(&mut query);
+    query.push(" LIMIT ").push_bind(i64::from(wanted.limit + 1));
     query.push(concat!(
         ") AS found",
         each!("requests", "requests.tenant_id = found.tenant_id AND requests.id = found.id"),
@@ -71,11 +72,13 @@ pub(crate) fn end(tenant: TenantId, wanted: &RequestQuery, bound: u32) -> QueryB
     query
 }
 
-/// Ids and states, both out of an index.
-fn looked_at(query: &mut QueryBuilder<Db>, tenant: TenantId, wanted: &RequestQuery) {
+/// Ids and states, both out of an index; answers what they are of.
+fn looked_at(query: &mut QueryBuilder<Db>, tenant: TenantId, wanted: &RequestQuery) -> Span {
     let span = Span::default().below(wanted.older_than);
     let (columns, index, span) = match (wanted.source, &wanted.state) {
-        (Some(source), _) => ("tenant_id, id, state", by!("requests_by_source"), span.of("source_id", source)),
+        (Some(source), _) => {
+            ("tenant_id, source_id, id, state", by!("requests_by_source"), span.of("source_id", source))
+        }
         (None, Some(state)) => ("tenant_id, id, state", by!("requests_by_state"), span.of("state", state)),
         (None, None) => ("tenant_id, id", "", span),
     };
@@ -83,4 +86,5 @@ fn looked_at(query: &mut QueryBuilder<Db>, tenant: TenantId, wanted: &RequestQue
     query.push(" WHERE tenant_id = ").push_bind(id_text(&tenant));
     span.narrow(query);
     span.newest_first(query);
+    span
 }

@@ -7,6 +7,7 @@ use sqlx::QueryBuilder;
 
 use super::db::{Db, Pool, Row};
 use super::rows::Columns;
+use super::words::BEGIN_LISTING;
 use crate::store::StoreError;
 use crate::store::ledger::Searched;
 
@@ -27,7 +28,8 @@ impl Search {
         pool: &Pool,
         read: impl Fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Searched<T, Id>, StoreError> {
-        let mut rows = self.list.build().fetch_all(pool).await?;
+        let mut listing = pool.begin_with(BEGIN_LISTING).await?;
+        let mut rows = self.list.build().fetch_all(&mut *listing).await?;
         let limit = self.limit as usize;
         let searched = self.end.as_ref().map(|(bound, _)| *bound);
         let last = match (self.end, rows.len() > limit) {
@@ -37,10 +39,11 @@ impl Search {
             }
             // What lies behind the last row that was looked at is not known.
             (Some((_, mut end)), false) => {
-                end.build().fetch_optional(pool).await?.map(|row| Columns(&row).parsed("id")).transpose()?
+                end.build().fetch_optional(&mut *listing).await?.map(|row| Columns(&row).parsed("id")).transpose()?
             }
             (None, false) => None,
         };
+        listing.commit().await?;
         let items = rows.iter().map(read).collect::<Result<Vec<T>, _>>()?;
         Ok(Searched { items, next: last, searched })
     }

@@ -4,7 +4,7 @@
 use super::db::{Connection, Pool};
 use super::remove::{self, Room};
 use super::rows::Columns;
-use super::words;
+use super::{listing, words};
 use crate::domain::id::{DeliveryId, EventId, RequestId, TenantId};
 use crate::store::StoreError;
 use crate::store::keeping::{Sought, Sweep, Swept};
@@ -30,7 +30,9 @@ const OLD_REQUEST_BODIES: &str = "
 const OLD_EVENTS: &str = concat!(
     "SELECT id, EXISTS (SELECT 1 FROM deliveries",
     by!("deliveries_by_event"),
-    " WHERE event_id = events.id AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $5)",
+    " WHERE ",
+    of_event!("events.id"),
+    " AND (state = 'pending' OR deliveries.id >= $5)",
     row_by_row!(),
     ") AS stays, data_gone_at IS NOT NULL AS is_done FROM events
     WHERE tenant_id = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4"
@@ -54,7 +56,9 @@ const SWEPT_EVENTS: &str = concat!(
     among!("$2", "one"),
     " WHERE NOT EXISTS (SELECT 1 FROM deliveries",
     by!("deliveries_by_event"),
-    " WHERE event_id = value AND deliveries.tenant_id = $1 AND (state = 'pending' OR deliveries.id >= $3)",
+    " WHERE ",
+    of_event!("value"),
+    " AND (state = 'pending' OR deliveries.id >= $3)",
     row_by_row!(),
     ")"
 );
@@ -100,7 +104,7 @@ pub(crate) async fn look(pool: &Pool, tenant: TenantId, sweep: &Sweep) -> Result
         query = query.bind(DeliveryId::floor(before).to_string());
     }
     let mut old = Vec::new();
-    for row in query.fetch_all(pool).await?.iter().map(Columns) {
+    for row in listing::rows(pool, query).await?.iter().map(Columns) {
         let (stays, is_done) = (row.flag("stays")?, row.flag("is_done")?);
         old.push(Old { id: row.text("id")?.to_owned(), stays, is_done });
     }

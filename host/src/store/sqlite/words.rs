@@ -48,7 +48,7 @@ macro_rules! each {
     ($table:literal, $on:literal) => {
         each!($table, "", $on)
     };
-    ($table:literal, $index:expr, $on:literal) => {
+    ($table:literal, $index:expr, $on:expr) => {
         concat!(" CROSS JOIN ", $table, $index, " ON ", $on)
     };
 }
@@ -65,6 +65,13 @@ macro_rules! each_maybe {
 macro_rules! row_by_row {
     () => {
         ""
+    };
+}
+
+/// Whether a delivery is of an event of the tenant `$1`.
+macro_rules! of_event {
+    ($event:literal) => {
+        concat!("event_id = ", $event, " AND deliveries.tenant_id = $1")
     };
 }
 
@@ -186,6 +193,9 @@ pub(super) const BEGIN_LOOKING_UP: &str = BEGIN;
 
 /// Begins a transaction whose statements all see the same moment.
 pub(super) const BEGIN_READING: &str = "BEGIN";
+
+/// The same for a list, whose order is that of an index.
+pub(super) const BEGIN_LISTING: &str = BEGIN_READING;
 
 /// Waits for whoever has the turn of a name (`$1`), and has it until the transaction
 /// ends. There is one writer.
