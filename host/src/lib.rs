@@ -58,6 +58,7 @@ use compose::Composer;
 use config::Settings;
 use dial::{Dialler, Names, SystemNames};
 use dispatch::{Dispatch, InFlight, Sender};
+use domain::database::Database;
 use domain::dialect::Dialects;
 use domain::host::Membership;
 use domain::id::HostId;
@@ -93,7 +94,7 @@ const MISSING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum RunError {
     Data(PathBuf, std::io::Error),
-    Store(store::engine::OpenError),
+    Store(Database, store::engine::OpenError),
     Catalogue(store::StoreError),
     Sandbox(sandbox::StartError),
     House(house::HouseError),
@@ -118,7 +119,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data(path, error) => write!(f, "the data directory {}: {error}", path.display()),
-            Self::Store(error) => write!(f, "the database: {}", telemetry::Chain(error)),
+            Self::Store(database, error) => write!(f, "{database}: {}", telemetry::Chain(error)),
             Self::Catalogue(error) => write!(f, "the catalogue: {}", telemetry::Chain(error)),
             Self::Sandbox(error) => write!(f, "the sandbox: {error}"),
             Self::House(error) => write!(f, "{}", telemetry::Chain(error)),
@@ -177,7 +178,9 @@ impl Host {
     ) -> Result<Self, RunError> {
         let (dialects, senders) = dialects::load(settings.dialects.as_deref()).map_err(RunError::Dialects)?;
         let seal = Seal::new(settings.master_key.bytes());
-        let store = store::engine::open(&settings.database, seal).await.map_err(RunError::Store)?;
+        let database = &settings.database;
+        let failed = |error| RunError::Store(database.clone(), error);
+        let store = store::engine::open(database, seal).await.map_err(failed)?;
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
         let hosts: Arc<dyn Hosts> = store.clone();

@@ -67,7 +67,9 @@ impl Copy {
                     let scheme = if matches!(to, Database::Sqlite(_)) { "sqlite:" } else { "" };
                     print(&format!("Start the server on it: --database {scheme}{to}, with the same master key.\n"))
                 }
-                Ok(Copied::Before) => print(&format!("{to} is a complete copy already.\n")),
+                Ok(Copied::Before) => {
+                    print(&format!("{to} is a complete copy already, and nothing was changed since.\n"))
+                }
                 Err(error) => {
                     if let CopyError::Differ(tables) = &error {
                         print(&compared(tables))?;

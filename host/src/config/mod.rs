@@ -100,8 +100,9 @@ impl ConfigError {
 
     /// Of a URL that may have a password in it: its scheme is all that is shown.
     fn invalid_url(setting: &'static str, url: &str, problem: impl Into<String>) -> Self {
-        let scheme = url.split(':').next().unwrap_or_default();
-        Self::invalid(setting, format!("{scheme}:..."), problem)
+        // Without a scheme, anything may be a password.
+        let scheme = url.split_once(':').map_or_else(String::new, |(scheme, _)| format!("{scheme}:"));
+        Self::invalid(setting, format!("{scheme}..."), problem)
     }
 }
 

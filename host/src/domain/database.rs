@@ -51,6 +51,9 @@ impl FromStr for PostgresUrl {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(NotADatabase(WANTED));
         }
+        if url.host_str().is_some_and(|host| host.contains(',')) {
+            return Err(NotADatabase("it names several hosts: give one name, which leads to the primary"));
+        }
         match url.path().trim_start_matches('/') {
             "" => Err(NotADatabase("it names no database: give postgres://user@host/name")),
             _ => Ok(Self(url)),
@@ -111,6 +114,7 @@ mod tests {
         for (text, said) in [
             ("mysql://db/x", "give sqlite:<path> or postgres://"),
             ("postgres://db", "it names no database"),
+            ("postgres://one,two:5432/x", "it names several hosts"),
             ("postgres://db/", "it names no database"),
             ("hookyard", "give sqlite:<path> or postgres://"),
         ] {

@@ -141,7 +141,9 @@ impl ApiError {
             }
             Self::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "quota-spent", "The quota is spent"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly"),
-            Self::Unwritable => (StatusCode::SERVICE_UNAVAILABLE, "unwritable", "Nothing can be stored just now"),
+            Self::Unwritable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unwritable", "The database is away or takes no writes")
+            }
             Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "timed-out", "The exchange took too long"),
             Self::Crashed | Self::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed in here")
@@ -152,7 +154,7 @@ impl ApiError {
     fn detail(&self) -> String {
         match self {
             Self::Unauthenticated => "send `Authorization: Bearer <key>`".to_owned(),
-            Self::KeyUnknown => "this key is not known; it was revoked, or is not from here".to_owned(),
+            Self::KeyUnknown => "this key is not known: it was revoked, is not from here, or was made less than a second ago at another host".to_owned(),
             Self::KeyExpired(end) => format!("this key expired at {end}; take another"),
             Self::Role { has, needs } => {
                 format!("the caller has the role {has}; this needs the role {}", enough_for(*needs))
@@ -170,8 +172,8 @@ impl ApiError {
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::PluginRejected(rejected) => rejected.to_string(),
             Self::Busy => "try again in a second; with an Idempotency-Key no event is stored twice".to_owned(),
-            Self::Unwritable => "the server's disk takes no writes, and its operator is told; send it again in some \
-                seconds, with an Idempotency-Key no event is stored twice"
+            Self::Unwritable => "the server's database cannot be reached or takes no writes, which its log tells; try \
+                again in some seconds; with an Idempotency-Key no event is stored twice"
                 .to_owned(),
             Self::OneAtATime(what) => format!("{what} of yours is going on; try again when it has ended"),
             Self::Preparing(plugin) => {

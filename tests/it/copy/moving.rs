@@ -7,7 +7,7 @@ use hookyard_tests::postgres::database;
 use hookyard_tests::{Api, HostProcess, Receiver, TempDir, text};
 use serde_json::json;
 
-use super::{copied, url};
+use super::{copied, not_copied, url};
 
 #[tokio::test]
 async fn a_server_moves_to_postgresql_and_back_with_all_that_waits() {
@@ -99,4 +99,25 @@ async fn the_page_on_moving_works_as_written() {
         moved.get(&format!("/v1/events/{event}")).await.expect(200);
         assert!(host.terminate().await.0);
     }
+}
+
+/// A copy that was made to try it, or before its day: the old server went on.
+#[tokio::test]
+async fn what_an_old_server_took_after_its_copy_was_made_is_told_of() {
+    let data = TempDir::new();
+    let publish = async |host: HostProcess, name: &str| {
+        host.tenant(name).await.publish(json!({"type": "a.b", "data": 1})).await;
+        assert!(host.terminate().await.0);
+    };
+    publish(HostProcess::start(data.path()).await, "acme").await;
+    let (file, server) = (data.path().join("hookyard.db"), database().await);
+    copied(&url(&file), server.url()).await;
+    // The control: what is new in the copy is nothing that it lacks.
+    publish(HostProcess::start_with(data.path(), &[("HOOKYARD_DATABASE", server.url())]).await, "globex").await;
+    let said = copied(&url(&file), server.url()).await;
+    assert!(said.contains("complete copy already"), "{said}");
+
+    publish(HostProcess::start(data.path()).await, "initech").await;
+    let said = not_copied(&url(&file), server.url()).await;
+    assert!(said.contains("was changed (in ") && said.contains("events"), "{said}");
 }

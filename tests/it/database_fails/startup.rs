@@ -51,6 +51,19 @@ async fn set(cluster: &Cluster, name: &str, value: &str) {
     eventually("another setting", async || (cluster.psql(&format!("SHOW {name}")).await == value).then_some(())).await;
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_a_database_s_url_is_said_once_and_without_its_password() {
+    for (url, wanted) in [
+        ("postgres://me:hush@127.0.0.1:1/hookyard", "postgres://me@127.0.0.1:1/hookyard: "),
+        ("host=127.0.0.1 password=hush dbname=hookyard", "give sqlite:<path> or postgres://"),
+        ("postgres://me:hush@one,two/hookyard", "several hosts"),
+    ] {
+        let said = refused(url).await;
+        assert!(said.contains(wanted) && !said.contains("hush"), "{said}");
+        assert!(said.matches("refused (os error").count() <= 1, "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_is_refused_and_its_primary_is_not() {
     let primary = Cluster::start().await;

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::StoreError;
@@ -42,7 +43,7 @@ pub enum Copied {
         /// Texts with U+0000, for which there is U+FFFD in the copy.
         replaced: u64,
     },
-    /// It was complete before.
+    /// It was complete before, and the source has what it had then.
     Before,
 }
 
@@ -55,7 +56,7 @@ pub struct Compared {
 }
 
 /// What one side has in a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     pub rows: u64,
     /// Of all rows and columns, in hexadecimal.
@@ -102,6 +103,8 @@ pub enum CopyError {
     },
     /// Another copy to the same database goes on, too.
     Overtaken,
+    /// All was copied before, and the source has something else in these tables since.
+    Changed(Vec<String>),
     /// All was copied, and these are not the same.
     Differ(Vec<Compared>),
     Open(Part, OpenError),
@@ -130,6 +133,12 @@ impl fmt::Display for CopyError {
             ),
             Self::Schema(what) => write!(f, "the two databases have different schemas: {what}"),
             Self::Value { table, column, .. } => write!(f, "a value in {table}.{column} is of another kind"),
+            Self::Changed(tables) => write!(
+                f,
+                "the copy was complete, and since then the database to be copied was changed (in {}): what is new \
+                 there is not in the copy. To copy it as it is now, make the copy empty and begin again",
+                tables.join(", ")
+            ),
             Self::Overtaken => f.write_str("another copy to the same database is going on"),
             Self::Differ(tables) => {
                 let names: Vec<&str> =
@@ -191,7 +200,10 @@ pub async fn copy(
     let mut target = open(Part::To, to).await?;
     let tables = same_tables(&mut *source, &mut *target).await?;
     let mut progress = match begun(&mut *target, &tables, &check, seal).await? {
-        progress if progress.is_complete => return Ok(Copied::Before),
+        progress if progress.is_complete => {
+            let takes_nul = target.takes_nul();
+            return unchanged(&tables, &mut *source, takes_nul, &progress, watch).await;
+        }
         progress => progress,
     };
 
@@ -211,7 +223,7 @@ pub async fn copy(
     source.is_alone().await?;
 
     let before = progress.to_bytes();
-    progress.is_complete = true;
+    progress.complete(&compared);
     let released = target.complete(now, &before, &progress.to_bytes()).await?;
     let replaced = progress.tables.values().map(|reached| reached.replaced).sum();
     source.close().await?;
@@ -324,6 +336,27 @@ async fn compare(
     let takes_nul = target.takes_nul();
     let (from, to) = tokio::try_join!(sum(table, source, takes_nul, watch), sum(table, target, true, &|_| ()))?;
     Ok(Compared { table: table.name.clone(), from: from.counted(), to: to.counted() })
+}
+
+/// Whether the source still has what it had when the copy was complete. The copy may
+/// have been used since.
+async fn unchanged(
+    tables: &[Table],
+    source: &mut dyn Side,
+    takes_nul: bool,
+    progress: &Progress,
+    watch: &dyn Watch,
+) -> Result<Copied, CopyError> {
+    let mut changed = Vec::new();
+    for table in tables {
+        let had = progress.found.get(&table.name);
+        let of = had.map_or(0, |had| had.rows);
+        let has = sum(table, source, takes_nul, &|rows| watch.compared(&table.name, rows, of)).await?.counted();
+        if had != Some(&has) {
+            changed.push(table.name.clone());
+        }
+    }
+    if changed.is_empty() { Ok(Copied::Before) } else { Err(CopyError::Changed(changed)) }
 }
 
 /// Of what a side has, with U+0000 replaced where the other cannot have it.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::CopyError;
 use super::table::Value;
+use super::{Compared, CopyError, Counted};
 use crate::store::corrupt;
 
 /// The row's name in `meta`.
@@ -20,6 +20,9 @@ pub(super) struct Progress {
     pub(super) source: String,
     pub(super) tables: BTreeMap<String, Reached>,
     pub(super) is_complete: bool,
+    /// What the source had in each table when it was compared.
+    #[serde(default)]
+    pub(super) found: BTreeMap<String, Counted>,
 }
 
 /// How far one table has come.
@@ -35,7 +38,12 @@ pub(super) struct Reached {
 
 impl Progress {
     pub(super) fn begin(source: &[u8]) -> Self {
-        Self { source: fingerprint(source), tables: BTreeMap::new(), is_complete: false }
+        Self { source: fingerprint(source), tables: BTreeMap::new(), is_complete: false, found: BTreeMap::new() }
+    }
+
+    pub(super) fn complete(&mut self, compared: &[Compared]) {
+        self.found = compared.iter().map(|table| (table.table.clone(), table.from.clone())).collect();
+        self.is_complete = true;
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CopyError> {
