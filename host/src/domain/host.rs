@@ -175,7 +175,7 @@ impl Membership {
             return Some("the clock differs from the database's by more than 5 s");
         }
         if self.part(now).is_none() {
-            return Some("the database does not count this host among those that live");
+            return Some("the database cannot be reached, or has not heard of this host for some seconds");
         }
         let followed = Timestamp::from_millis(self.0.followed.load(Ordering::Relaxed));
         (now >= followed + MOST_BEHIND).then_some("what other hosts have changed was not read for 10 s")

@@ -74,7 +74,7 @@ pub(crate) async fn release_lines(
 ) -> Result<bool, StoreError> {
     const RELEASE: &str = "
         UPDATE deliveries SET line = NULL, due_at = coalesce(due_at, not_before, updated_at), not_before = NULL
-        WHERE tenant_id = $1 AND id IN (
+        WHERE tenant_id = $1 AND state = 'pending' AND id IN (
             SELECT id FROM deliveries WHERE endpoint_id = $2 AND tenant_id = $1 AND state = 'pending' AND line IS NOT NULL
             ORDER BY line DESC, turn DESC, event_id DESC, id DESC LIMIT $3)";
     let released = sqlx::query(RELEASE)
