@@ -94,7 +94,7 @@ const MISSING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub enum RunError {
     Data(PathBuf, std::io::Error),
-    Store(Database, store::engine::OpenError),
+    Store(Box<Database>, store::engine::OpenError),
     Catalogue(store::StoreError),
     Sandbox(sandbox::StartError),
     House(house::HouseError),
@@ -179,7 +179,7 @@ impl Host {
         let (dialects, senders) = dialects::load(settings.dialects.as_deref()).map_err(RunError::Dialects)?;
         let seal = Seal::new(settings.master_key.bytes());
         let database = &settings.database;
-        let failed = |error| RunError::Store(database.clone(), error);
+        let failed = |error| RunError::Store(Box::new(database.clone()), error);
         let store = store::engine::open(database, seal).await.map_err(failed)?;
         let catalog: Arc<dyn Catalog> = store.clone();
         let ledger: Arc<dyn Ledger> = store.clone();
