@@ -68,7 +68,7 @@ impl Copy {
                     print(&format!("Start the server on it: --database {scheme}{to}, with the same master key.\n"))
                 }
                 Ok(Copied::Before) => {
-                    print(&format!("{to} is a complete copy already, and nothing was changed since.\n"))
+                    print(&format!("{to} is a complete copy already: {from} has what it had when it was made.\n"))
                 }
                 Err(error) => {
                     if let CopyError::Differ(tables) = &error {

@@ -154,7 +154,11 @@ impl ApiError {
     fn detail(&self) -> String {
         match self {
             Self::Unauthenticated => "send `Authorization: Bearer <key>`".to_owned(),
-            Self::KeyUnknown => "this key is not known: it was revoked, is not from here, or was made less than a second ago at another host".to_owned(),
+            Self::KeyUnknown => {
+                "this key is not known: it was revoked, is not from here, or was made at another host less \
+                than a second ago"
+                    .to_owned()
+            }
             Self::KeyExpired(end) => format!("this key expired at {end}; take another"),
             Self::Role { has, needs } => {
                 format!("the caller has the role {has}; this needs the role {}", enough_for(*needs))

@@ -20,7 +20,8 @@ pub(super) struct Progress {
     pub(super) source: String,
     pub(super) tables: BTreeMap<String, Reached>,
     pub(super) is_complete: bool,
-    /// What the source had in each table when it was compared.
+    /// What the source had in each table when it was compared. Of a copy that an older
+    /// program made it is not known, and the source counts as changed.
     #[serde(default)]
     pub(super) found: BTreeMap<String, Counted>,
 }
