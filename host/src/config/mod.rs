@@ -100,9 +100,10 @@ impl ConfigError {
 
     /// Of a URL that may have a password in it: its scheme is all that is shown.
     fn invalid_url(setting: &'static str, url: &str, problem: impl Into<String>) -> Self {
-        // Without a scheme, anything may be a password.
-        let scheme = url.split_once(':').map_or_else(String::new, |(scheme, _)| format!("{scheme}:"));
-        Self::invalid(setting, format!("{scheme}..."), problem)
+        // RFC 3986, section 3.1. Where it has none, anything may be a password.
+        let is_scheme = |text: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || "+-.".contains(one));
+        let scheme = url.split_once(':').map(|(scheme, _)| scheme).filter(|scheme| is_scheme(scheme));
+        Self::invalid(setting, scheme.map_or_else(|| "...".to_owned(), |scheme| format!("{scheme}:...")), problem)
     }
 }
 

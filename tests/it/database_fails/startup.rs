@@ -56,6 +56,7 @@ async fn what_is_wrong_with_a_database_s_url_is_said_once_and_without_its_passwo
     for (url, wanted, refusals) in [
         ("postgres://me:hush@127.0.0.1:1/hookyard", "postgres://me@127.0.0.1:1/hookyard: ", 1),
         ("host=127.0.0.1 password=hush dbname=hookyard", "give sqlite:<path> or postgres://", 0),
+        ("host=127.0.0.1 password=hush:er dbname=hookyard", "give sqlite:<path> or postgres://", 0),
         ("postgres://me:hush@one,two/hookyard", "several hosts", 0),
     ] {
         let said = refused(url).await;
