@@ -105,6 +105,33 @@ async fn kill_9_while_a_server_goes_to_a_file_loses_and_doubles_nothing() {
     assert_eq!(content_of_sqlite(&back).await, content_of_sqlite(&file).await);
 }
 
+/// Between its first table and its mark: there is neither, as before the command, and
+/// so nothing that a host would take for its own. The same command goes on from there.
+#[tokio::test]
+async fn a_copy_that_cannot_be_marked_leaves_no_schema() {
+    let place = TempDir::new();
+    let file = place.path().join("hookyard.db");
+    unused(&file).await;
+    let database = database().await;
+    let refuse_the_mark = "
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no marks'; END $$;
+        CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF to_regclass('meta') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = 'no_mark') THEN
+                CREATE TRIGGER no_mark BEFORE INSERT ON meta FOR EACH ROW WHEN (NEW.name = 'copy')
+                    EXECUTE FUNCTION refuse();
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION watch()";
+    database.psql(refuse_the_mark).await;
+    let said = not_copied(&url(&file), database.url()).await;
+    assert!(said.contains("no marks"), "{said}");
+    assert_eq!(database.psql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace").await, "0");
+
+    database.psql("DROP EVENT TRIGGER watch").await;
+    copied(&url(&file), database.url()).await;
+    assert_eq!(content_of_postgres(database.url()).await, content_of_sqlite(&file).await);
+}
+
 /// A copy that was cut off just before both sides are compared, and one of the two is
 /// not what was copied any more.
 #[tokio::test]

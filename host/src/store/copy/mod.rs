@@ -24,8 +24,8 @@ mod side;
 mod sum;
 mod table;
 
-use progress::{Progress, Reached, fingerprint};
-use side::open;
+use progress::{Progress, Reached};
+use side::{open_source, open_target};
 use sum::Sum;
 
 pub(crate) use progress::{MARK, is_unfinished};
@@ -190,16 +190,11 @@ pub async fn copy(
     now: Timestamp,
     watch: &dyn Watch,
 ) -> Result<Copied, CopyError> {
-    if let Database::Sqlite(path) = from
-        && !path.exists()
-    {
-        return Err(CopyError::NoDatabase(path.clone()));
-    }
-    let mut source = open(Part::From, from).await?;
-    let check = source_check(&mut *source, seal).await?;
-    let mut target = open(Part::To, to).await?;
+    let mut source = open_source(from).await?;
+    let first = Progress::begin(&source_check(&mut *source, seal).await?);
+    let mut target = open_target(to, &first.to_bytes()).await?;
     let tables = same_tables(&mut *source, &mut *target).await?;
-    let mut progress = match begun(&mut *target, &tables, &check, seal).await? {
+    let mut progress = match begun(&mut *target, &tables, first, seal).await? {
         progress if progress.is_complete => {
             let takes_nul = target.takes_nul();
             return unchanged(&tables, &mut *source, takes_nul, &progress, watch).await;
@@ -256,23 +251,22 @@ async fn same_tables(source: &mut dyn Side, target: &mut dyn Side) -> Result<Vec
 }
 
 /// How far the target has come; it is begun when it is empty.
-async fn begun(target: &mut dyn Side, tables: &[Table], source: &[u8], seal: &Seal) -> Result<Progress, CopyError> {
+async fn begun(target: &mut dyn Side, tables: &[Table], first: Progress, seal: &Seal) -> Result<Progress, CopyError> {
     let Marks { check, progress } = target.marks().await?;
     if check.is_some_and(|check| seal.open(CHECK, &check).is_err()) {
         return Err(CopyError::WrongMasterKey(Part::To));
     }
     if let Some(progress) = progress {
         let progress = Progress::from_bytes(&progress)?;
-        return if progress.source == fingerprint(source) { Ok(progress) } else { Err(CopyError::OtherSource) };
+        return if progress.source == first.source { Ok(progress) } else { Err(CopyError::OtherSource) };
     }
     for table in tables {
         if target.count(table).await? > 0 {
             return Err(CopyError::NotEmpty { table: table.name.clone() });
         }
     }
-    let progress = Progress::begin(source);
-    target.begin(&progress.to_bytes()).await?;
-    Ok(progress)
+    target.begin(&first.to_bytes()).await?;
+    Ok(first)
 }
 
 /// Copies what is not copied of a table. What is read and not written yet is a few

@@ -58,7 +58,7 @@ impl Progress {
 
 /// A database is known by the value that checks its master key: it was sealed with a
 /// random nonce, and is the same wherever the database is moved.
-pub(super) fn fingerprint(check: &[u8]) -> String {
+fn fingerprint(check: &[u8]) -> String {
     hex(&Sha256::digest(check))
 }
 

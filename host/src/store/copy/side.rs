@@ -54,7 +54,7 @@ pub(crate) trait Side: Send {
     fn count<'a>(&'a mut self, table: &'a Table) -> Doing<'a, u64>;
     /// Sends a table's rows, until there are no more or nobody takes them.
     fn read<'a>(&'a mut self, table: &'a Table, from: Start, into: mpsc::Sender<Portion>) -> Doing<'a, ()>;
-    /// Writes down that a copy is begun.
+    /// Writes down that a copy is begun, where there was a schema already.
     fn begin<'a>(&'a mut self, progress: &'a [u8]) -> Doing<'a, ()>;
     /// Writes a portion and `progress` in one transaction, if the progress is still
     /// `before`.
@@ -75,22 +75,37 @@ pub(crate) trait Side: Send {
     fn close(self: Box<Self>) -> Doing<'static, ()>;
 }
 
-/// Opens it, with its schema up to date. One that is to be copied has no host.
-pub(super) async fn open(part: Part, database: &Database) -> Result<Box<dyn Side>, CopyError> {
+/// Opens what is copied, with its schema up to date. It has no host.
+pub(super) async fn open_source(database: &Database) -> Result<Box<dyn Side>, CopyError> {
+    let failed = |error| CopyError::Open(Part::From, OpenError::Postgres(error));
+    // What was mistyped gets no schema.
+    match database {
+        Database::Sqlite(path) if !path.exists() => return Err(CopyError::NoDatabase(path.clone())),
+        Database::Postgres(url, _) if !postgres::Copying::is_there(url).await.map_err(failed)? => {
+            return Err(CopyError::Unused);
+        }
+        _ => {}
+    }
+    open(Part::From, database, None).await
+}
+
+/// Opens what is copied to, with its schema up to date. One that has no schema gets it
+/// together with `mark`, or neither: whatever it is cut off at, no host takes it for a
+/// database of its own.
+pub(super) async fn open_target(database: &Database, mark: &[u8]) -> Result<Box<dyn Side>, CopyError> {
+    open(Part::To, database, Some(mark)).await
+}
+
+async fn open(part: Part, database: &Database, mark: Option<&[u8]>) -> Result<Box<dyn Side>, CopyError> {
     let failed = |error| CopyError::Open(part, error);
     match database {
         Database::Sqlite(path) => {
-            let opened = sqlite::Offline::open(path).await.map_err(|error| failed(OpenError::Sqlite(error)))?;
-            Ok(Box::new(opened))
+            let opened = sqlite::Offline::open_marked(path, mark).await;
+            Ok(Box::new(opened.map_err(|error| failed(OpenError::Sqlite(error)))?))
         }
         Database::Postgres(url, durability) => {
-            let failed = |error| failed(OpenError::Postgres(error));
-            // A name that was mistyped gets no schema.
-            if part == Part::From && !postgres::Copying::is_there(url).await.map_err(failed)? {
-                return Err(CopyError::Unused);
-            }
-            let opened = postgres::Copying::open(url, *durability).await;
-            Ok(Box::new(opened.map_err(failed)?))
+            let opened = postgres::Copying::open(url, *durability, mark).await;
+            Ok(Box::new(opened.map_err(|error| failed(OpenError::Postgres(error)))?))
         }
     }
 }

@@ -51,9 +51,13 @@ pub(crate) struct Copying {
 }
 
 impl Copying {
-    /// The schema is made where there is none.
-    pub(crate) async fn open(url: &PostgresUrl, durability: Durability) -> Result<Self, OpenError> {
-        let mut offline = Offline::open(url, durability).await?;
+    /// The schema is made where there is none, with `mark` in it.
+    pub(crate) async fn open(
+        url: &PostgresUrl,
+        durability: Durability,
+        mark: Option<&[u8]>,
+    ) -> Result<Self, OpenError> {
+        let mut offline = Offline::open_marked(url, durability, mark).await?;
         offline.is_alone().await?;
         Ok(Self { offline, days: BTreeSet::new() })
     }

@@ -29,9 +29,19 @@ pub struct Offline {
 impl Offline {
     /// Opens the database, whose schema is made when it has none.
     pub async fn open(url: &PostgresUrl, durability: Durability) -> Result<Self, OpenError> {
+        Self::open_marked(url, durability, None).await
+    }
+
+    /// The same; a schema that is made here has the mark of a copy from its first
+    /// moment on.
+    pub(super) async fn open_marked(
+        url: &PostgresUrl,
+        durability: Durability,
+        mark: Option<&[u8]>,
+    ) -> Result<Self, OpenError> {
         let mut conn = open::connected(url).await?;
         open::check_server(&mut conn, durability).await?;
-        open::bring_up_to_date(&mut conn).await?;
+        open::bring_up_to_date(&mut conn, mark).await?;
         Ok(Self { conn })
     }
 

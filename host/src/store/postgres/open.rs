@@ -140,7 +140,7 @@ impl From<ResealError> for OpenError {
 pub async fn migrate(url: &PostgresUrl, durability: Durability) -> Result<(Option<i64>, i64), OpenError> {
     let mut conn = connected(url).await?;
     check_server(&mut conn, durability).await?;
-    let had = bring_up_to_date(&mut conn).await?;
+    let had = bring_up_to_date(&mut conn, None).await?;
     conn.close().await?;
     Ok((had, known()))
 }
@@ -157,7 +157,7 @@ impl PostgresStore {
         let options = options(url)?;
         let mut conn = connected(url).await?;
         let version = check_server(&mut conn, durability).await?;
-        bring_up_to_date(&mut conn).await?;
+        bring_up_to_date(&mut conn, None).await?;
         if copy::is_cut_off(&mut conn).await? {
             return Err(OpenError::Unfinished);
         }
@@ -292,8 +292,9 @@ pub(super) async fn setting(conn: &mut PgConnection, name: &str) -> Result<Strin
 }
 
 /// All in one transaction and under a lock that ends with it: hosts that start
-/// together wait for the first, and one that is killed meanwhile leaves nothing.
-pub(super) async fn bring_up_to_date(conn: &mut PgConnection) -> Result<Option<i64>, OpenError> {
+/// together wait for the first, and one that is killed meanwhile leaves nothing. A
+/// schema that is made here has `mark` as a copy's. Answers the version that it had.
+pub(super) async fn bring_up_to_date(conn: &mut PgConnection, mark: Option<&[u8]>) -> Result<Option<i64>, OpenError> {
     const HAS_SOME: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);
@@ -309,6 +310,9 @@ pub(super) async fn bring_up_to_date(conn: &mut PgConnection) -> Result<Option<i
         false => None,
     };
     migrator.run(&mut *transaction).await.map_err(OpenError::Schema)?;
+    if let (None, Some(mark)) = (had, mark) {
+        copy::mark(&mut transaction, mark).await?;
+    }
     transaction.commit().await?;
     Ok(had)
 }

@@ -115,11 +115,13 @@ fn values(row: &Row, table: &Table) -> Result<Vec<Value>, CopyError> {
 }
 
 pub(crate) async fn begin(conn: &mut Connection, progress: &[u8]) -> Result<(), CopyError> {
+    if mark(conn, progress).await? { Ok(()) } else { Err(CopyError::Overtaken) }
+}
+
+/// Makes a copy of the database. False when it is one already.
+pub(crate) async fn mark(conn: &mut Connection, progress: &[u8]) -> Result<bool, sqlx::Error> {
     let begin = sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
-    match begin.bind(MARK).bind(progress).execute(conn).await?.rows_affected() {
-        1 => Ok(()),
-        _ => Err(CopyError::Overtaken),
-    }
+    Ok(begin.bind(MARK).bind(progress).execute(conn).await?.rows_affected() == 1)
 }
 
 pub(crate) async fn write(

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::bulk::Many;
@@ -146,7 +146,7 @@ impl SqliteStore {
         let mut conn = options(path).statement_cache_capacity(10 * Many::SIZES).connect().await?;
         check_engine(&mut conn).await?;
         let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut conn).await?;
-        migrate(&mut conn).await?;
+        migrate(&mut conn, None).await?;
         if copy::is_cut_off(&mut conn).await? {
             return Err(OpenError::Unfinished);
         }
@@ -261,12 +261,14 @@ pub(super) async fn check_engine(conn: &mut SqliteConnection) -> Result<(), Open
     Ok(())
 }
 
-/// Answers the version that the schema had, none for a file that had none, and the
-/// one that it has.
-pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(Option<i64>, i64), OpenError> {
+/// Brings the schema up to date, all in one transaction. One that is made here has
+/// `mark` as a copy's. Answers the version that it had, none for a file that had none,
+/// and the one that it has.
+pub(super) async fn migrate(conn: &mut SqliteConnection, mark: Option<&[u8]>) -> Result<(Option<i64>, i64), OpenError> {
     const HAS_SOME: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
-    let had = match sqlx::query_scalar(HAS_SOME).fetch_one(&mut *conn).await? {
-        true => sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *conn).await?,
+    let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await?;
+    let had = match sqlx::query_scalar(HAS_SOME).fetch_one(&mut *transaction).await? {
+        true => sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *transaction).await?,
         false => None,
     };
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
@@ -274,7 +276,11 @@ pub(super) async fn migrate(conn: &mut SqliteConnection) -> Result<(Option<i64>,
         Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     };
     let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-    migrator.run(conn).await.map_err(OpenError::Schema)?;
+    migrator.run(&mut *transaction).await.map_err(OpenError::Schema)?;
+    if let (None, Some(mark)) = (had, mark) {
+        copy::mark(&mut transaction, mark).await?;
+    }
+    transaction.commit().await?;
     Ok((had, MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)))
 }
 
@@ -310,4 +316,30 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wherever the disk is full, a copy's schema is there with its mark or not at all.
+    #[tokio::test]
+    async fn a_schema_that_is_cut_off_anywhere_is_not_there_without_its_mark() {
+        const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
+        // Of many pages, so that the room ends within it, too.
+        let mark = vec![b'x'; 64 * 1024];
+        let mut cut_off = 0;
+        for pages in 1.. {
+            let options = SqliteConnectOptions::new().in_memory(true).pragma("max_page_count", pages.to_string());
+            let mut conn = options.connect().await.unwrap();
+            if migrate(&mut conn, Some(&mark)).await.is_ok() {
+                assert!(copy::is_cut_off(&mut conn).await.unwrap());
+                break;
+            }
+            let tables: i64 = sqlx::query_scalar(TABLES).fetch_one(&mut conn).await.unwrap();
+            assert_eq!(tables, 0, "with {pages} pages");
+            cut_off += 1;
+        }
+        assert!(cut_off > 50, "{cut_off} times");
+    }
 }

@@ -24,6 +24,12 @@ pub struct Offline {
 impl Offline {
     /// Opens the database at `path`, which is made when it is missing.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_marked(path, None).await
+    }
+
+    /// The same; a schema that is made here has the mark of a copy from its first
+    /// moment on.
+    pub(crate) async fn open_marked(path: &Path, mark: Option<&[u8]>) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
         open::private_file(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
         let log_path = open::log_path(path);
@@ -33,7 +39,7 @@ impl Offline {
         // A row may have many MiB, and some are read ahead.
         let mut conn = options.row_buffer_size(8).connect().await?;
         open::check_engine(&mut conn).await?;
-        let schema = open::migrate(&mut conn).await?;
+        let schema = open::migrate(&mut conn, mark).await?;
         Ok(Self { conn, path: path.to_owned(), schema, _lock: lock })
     }
 
