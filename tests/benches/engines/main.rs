@@ -6,8 +6,13 @@
 //! and the same part of the load: what several processes on the same cores cost whatever
 //! they share.
 //!
-//! Ratios are what to look at. `HOOKYARD_BENCH_SECONDS` (default 8) and
-//! `HOOKYARD_BENCH_ROUNDS` (default 3) say how long and how often.
+//! All of them stand ready from the beginning and are loaded by turns, a few seconds each
+//! and many times: a shared machine is a third faster in one minute than in the next, and
+//! two that are compared have to be measured within seconds. Ratios are those of a round;
+//! their median is what to look at, and the middle half of them says how sure it is.
+//!
+//! `HOOKYARD_BENCH_SECONDS` (default 3) and `HOOKYARD_BENCH_ROUNDS` (default 12) say how
+//! long and how often.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -21,7 +26,7 @@ mod subject;
 
 use std::time::Duration;
 
-use subject::{Engine, Figures};
+use subject::{Engine, Figures, Subject};
 
 /// Which of the programs this process is.
 const ROLE: &str = "HOOKYARD_BENCH_ROLE";
@@ -34,6 +39,15 @@ const SUBJECTS: [(&str, Engine, usize); 6] = [
     ("PostgreSQL, 2 hosts", Engine::Postgres, 2),
     ("4 with SQLite each", Engine::Sqlite, 4),
     ("PostgreSQL, 4 hosts", Engine::Postgres, 4),
+];
+
+/// What is compared with what, by their places above.
+const RATIOS: [(&str, [usize; 2], &str); 5] = [
+    ("one on PostgreSQL to one on SQLite", [1, 0], "0.6"),
+    ("two hosts to one", [3, 1], "0.95"),
+    ("  sharing nothing", [2, 0], ""),
+    ("four hosts to two", [5, 3], "1"),
+    ("  sharing nothing", [4, 2], ""),
 ];
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -50,30 +64,44 @@ fn main() {
 }
 
 async fn compare() {
-    let seconds = Duration::from_secs(setting("HOOKYARD_BENCH_SECONDS", 8));
-    let mut results: [Vec<Figures>; SUBJECTS.len()] = Default::default();
-    for round in 1..=setting("HOOKYARD_BENCH_ROUNDS", 3) {
-        for ((name, engine, hosts), results) in SUBJECTS.into_iter().zip(&mut results) {
-            let figures = subject::measure(engine, hosts, seconds).await;
-            println!("round {round}: {name}: {:.0}/s delivered", figures.delivered);
-            results.push(figures);
-        }
+    let seconds = Duration::from_secs(setting("HOOKYARD_BENCH_SECONDS", 3));
+    let mut subjects = Vec::new();
+    for (_, engine, hosts) in SUBJECTS {
+        subjects.push(Subject::start(engine, hosts).await);
     }
-    let median = |results: &[Figures], figure: fn(&Figures) -> f64| {
-        let mut figures: Vec<f64> = results.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
+    let mut rounds = Vec::new();
+    for round in 0..usize::try_from(setting("HOOKYARD_BENCH_ROUNDS", 12)).expect("a small number") {
+        let mut figures = [const { None }; SUBJECTS.len()];
+        // Each is the first of some round: nobody always follows the same one.
+        for at in (0..SUBJECTS.len()).map(|at| (at + round) % SUBJECTS.len()) {
+            figures[at] = Some(subjects[at].measure(seconds).await);
+        }
+        let figures = figures.map(|figures| figures.expect("each had its turn"));
+        println!(
+            "round {:>2}, delivered/s: {}",
+            round + 1,
+            figures.each_ref().map(|of| format!("{:>20.0}", of.delivered)).concat()
+        );
+        rounds.push(figures);
+    }
+    for subject in subjects {
+        subject.end().await;
+    }
     println!("\n{:<34} {}", "median of the rounds", SUBJECTS.map(|(name, ..)| format!("{name:>20}")).concat());
     for (name, figure) in Figures::ROWS {
-        let row: String = results.iter().map(|results| format!("{:>20.3}", median(results, *figure))).collect();
-        println!("{name:<34} {row}");
+        let of = |at: usize| quartiles(rounds.iter().map(|round| figure(&round[at])))[1];
+        println!("{name:<34} {}", (0..SUBJECTS.len()).map(|at| format!("{:>20.3}", of(at))).collect::<String>());
     }
-    let delivered: Vec<f64> = results.iter().map(|results| median(results, |figures| figures.delivered)).collect();
-    let [lite_1, postgres_1, lite_2, postgres_2, lite_4, postgres_4] = delivered[..] else { return };
-    println!("\none host on PostgreSQL to one on SQLite: {:.2} (wanted: 0.6)", postgres_1 / lite_1);
-    let two = (postgres_2 / postgres_1, lite_2 / lite_1);
-    println!("two hosts to one: {:.2} (wanted: 0.95); sharing nothing: {:.2}", two.0, two.1);
-    let four = (postgres_4 / postgres_2, lite_4 / lite_2);
-    println!("four hosts to two: {:.2} (wanted: 1); sharing nothing: {:.2}", four.0, four.1);
+    println!("\n{:<34} {:>8} {:>20} {:>8}", "delivered/s, ratio of a round", "median", "middle half", "wanted");
+    for (name, [one, other], wanted) in RATIOS {
+        let [low, median, high] = quartiles(rounds.iter().map(|round| round[one].delivered / round[other].delivered));
+        println!("{name:<34} {median:>8.2} {:>20} {wanted:>8}", format!("{low:.2} to {high:.2}"));
+    }
+}
+
+/// The lower quartile, the median and the upper one.
+fn quartiles(figures: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| figures[(figures.len() - 1) * quarter / 4])
 }

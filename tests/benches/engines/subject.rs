@@ -75,63 +75,100 @@ struct Host {
     _data: TempDir,
 }
 
-pub(crate) async fn measure(engine: Engine, hosts: usize, duration: Duration) -> Figures {
-    let mut receiver = Program::itself("receiver", &[]).await;
-    let target = receiver.line().await;
-    let desk = Api::new(format!("http://{target}"), None);
-    let server = match engine {
-        Engine::Sqlite => None,
-        Engine::Postgres => Some(Server::start().await),
-    };
-    let mut running = Vec::new();
-    for _ in 0..hosts {
-        running.push(serve(server.as_ref().map(|server| &server.database)).await);
-    }
-    // Hosts that share nothing have a tenant each.
-    let mut tenants = Vec::new();
-    for host in running.iter().take(if engine == Engine::Sqlite { hosts } else { 1 }) {
-        tenants.push(tenant_at(host, &target).await);
-    }
-    for (host, tenant) in running.iter().zip(tenants.iter().cycle()) {
-        ready(&Api::new(format!("http://{}", host.address), Some(tenant.key()))).await;
-    }
-    let targets = running.iter().zip(tenants.iter().cycle());
-    let targets: Vec<_> =
-        targets.map(|(host, tenant)| (host.address.clone(), head(&host.address, tenant.key()))).collect();
+/// Hosts on an engine, ready for their parts of the load.
+pub(crate) struct Subject {
+    server: Option<Server>,
+    hosts: Vec<Host>,
+    /// Each host's address and the head of a request to it.
+    targets: Vec<(String, String)>,
+    /// Counts what is delivered.
+    receiver: Api,
+    /// How much was accepted so far.
+    accepted: u64,
+    _receiving: Program,
+}
 
-    let warmed = send(&targets, WARM_UP_SECONDS).await;
-    until(&desk, warmed).await;
-    let wal = match &server {
-        Some(server) => server.wal().await,
-        None => 0.0,
-    };
-    let cpu = |running: &[Host]| running.iter().map(|host| host.program.cpu()).sum::<Duration>();
-    let (before, server_before) = (cpu(&running), server.as_ref().map(|server| server.cluster.cpu()));
-    let started = Instant::now();
-    let accepted = send(&targets, duration.as_secs_f64()).await;
-    let accepted_in = started.elapsed().as_secs_f64();
-    until(&desk, warmed + accepted).await;
-    let delivered_in = started.elapsed().as_secs_f64();
-    let events = accepted as f64;
-    let per_1000 = |spent: Duration| spent.as_secs_f64() / events * 1000.0;
-    let figures = Figures {
-        accepted: events / accepted_in,
-        delivered: events / delivered_in,
-        cpu_per_1000: per_1000(cpu(&running) - before),
-        server_per_1000: server
-            .as_ref()
-            .zip(server_before)
-            .map_or(0.0, |(server, before)| per_1000(server.cluster.cpu().saturating_sub(before))),
-        wal_per_event: match &server {
-            Some(server) => (server.wal().await - wal) / events,
-            None => 0.0,
-        },
-        memory: running.iter().map(|host| host.program.memory()).sum(),
-    };
-    for host in running {
-        host.program.terminate().await;
+impl Subject {
+    pub(crate) async fn start(engine: Engine, hosts: usize) -> Self {
+        let mut receiving = Program::itself("receiver", &[]).await;
+        let target = receiving.line().await;
+        let server = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(Server::start().await),
+        };
+        let mut running = Vec::new();
+        for _ in 0..hosts {
+            running.push(serve(server.as_ref().map(|server| &server.database)).await);
+        }
+        // Hosts that share nothing have a tenant each.
+        let mut tenants = Vec::new();
+        for host in running.iter().take(if engine == Engine::Sqlite { hosts } else { 1 }) {
+            tenants.push(tenant_at(host, &target).await);
+        }
+        for (host, tenant) in running.iter().zip(tenants.iter().cycle()) {
+            ready(&Api::new(format!("http://{}", host.address), Some(tenant.key()))).await;
+        }
+        let targets = running.iter().zip(tenants.iter().cycle());
+        let targets = targets.map(|(host, tenant)| (host.address.clone(), head(&host.address, tenant.key()))).collect();
+        let receiver = Api::new(format!("http://{target}"), None);
+        let mut subject = Self { server, hosts: running, targets, receiver, accepted: 0, _receiving: receiving };
+        subject.load(WARM_UP_SECONDS).await;
+        subject
     }
-    figures
+
+    /// Loads it until all is delivered.
+    pub(crate) async fn measure(&mut self, duration: Duration) -> Figures {
+        let (cpu, server_cpu, wal) = (self.cpu(), self.server_cpu(), self.wal().await);
+        let Load { events, accepted_in, delivered_in } = self.load(duration.as_secs_f64()).await;
+        let per_1000 = |spent: Duration| spent.as_secs_f64() / events * 1000.0;
+        Figures {
+            accepted: events / accepted_in,
+            delivered: events / delivered_in,
+            cpu_per_1000: per_1000(self.cpu() - cpu),
+            server_per_1000: per_1000(self.server_cpu().saturating_sub(server_cpu)),
+            wal_per_event: (self.wal().await - wal) / events,
+            memory: self.hosts.iter().map(|host| host.program.memory()).sum(),
+        }
+    }
+
+    async fn load(&mut self, seconds: f64) -> Load {
+        let started = Instant::now();
+        let accepted = send(&self.targets, seconds).await;
+        let accepted_in = started.elapsed().as_secs_f64();
+        self.accepted += accepted;
+        until(&self.receiver, self.accepted).await;
+        Load { events: accepted as f64, accepted_in, delivered_in: started.elapsed().as_secs_f64() }
+    }
+
+    /// Of the hosts, so far.
+    fn cpu(&self) -> Duration {
+        self.hosts.iter().map(|host| host.program.cpu()).sum()
+    }
+
+    /// Of the database's server, where there is one.
+    fn server_cpu(&self) -> Duration {
+        self.server.as_ref().map(|server| server.cluster.cpu()).unwrap_or_default()
+    }
+
+    async fn wal(&self) -> f64 {
+        match &self.server {
+            Some(server) => server.wal().await,
+            None => 0.0,
+        }
+    }
+
+    pub(crate) async fn end(self) {
+        for host in self.hosts {
+            host.program.terminate().await;
+        }
+    }
+}
+
+/// What was accepted and delivered, and in how many seconds.
+struct Load {
+    events: f64,
+    accepted_in: f64,
+    delivered_in: f64,
 }
 
 async fn tenant_at(host: &Host, target: &str) -> Api {
@@ -172,9 +209,9 @@ async fn send(targets: &[(String, String)], seconds: f64) -> u64 {
     printed.trim().parse().expect("the load prints a count")
 }
 
-async fn until(desk: &Api, count: u64) {
+async fn until(receiver: &Api, count: u64) {
     hookyard_tests::eventually("delivery of everything accepted", async || {
-        let answer = desk.get("/count").await.expect(200);
+        let answer = receiver.get("/count").await.expect(200);
         let seen = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
         (seen.parse::<u64>().expect("a count") >= count).then_some(())
     })
